@@ -1,0 +1,18 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# The benchmarks: build/bench runs every case beside its baseline and writes build/bench.json.
+
+BENCH_OBJ := $(patsubst %.c,$(B)/%.o,$(wildcard tests/bench/*.c))
+
+$(GUEST_B)/trapbench: $(GUEST_B)/obj/apps/trapbench/trapbench.o
+	$(Q)$(GUESTLD) -Wl,-Ttext=0x200000 -o $@ $<
+
+$(B)/bench: $(BENCH_OBJ) $(filter-out $(B)/vmm/main.o,$(VMM_OBJ)) $(B)/libvdtu.a
+	$(Q)$(HOSTCC) -o $@ $^ $(HOST_LIBS)
+
+## make bench           ratios against baselines measured in the same run; build/bench.json
+##                      (SEMPEROS=folder adds the original's programs)
+.PHONY: bench
+bench: all $(B)/bench $(GUEST_B)/trapbench
+	$(Q)$(B)/bench
+
+-include $(BENCH_OBJ:.o=.d)

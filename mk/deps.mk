@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: BSD-2-Clause
+#
+# The Debian packages that things need, installed on first use (mk/deps.sh).  A stamp in build/
+# remembers that a group was there, so that later runs ask nobody.
+#
+#   base   to build: included below, so it is there before anything compiles
+#   test   unit tests, fuzzers, format check
+#   stock  the machine under QEMU (tests/stock/)
+
+DEPS_BASE_PKGS  := gcc libc6-dev binutils libinih-dev
+DEPS_TEST_PKGS  := check libsubunit-dev clang clang-format libclang-rt-14-dev git
+DEPS_STOCK_PKGS := qemu-system-x86 busybox-static cpio
+
+DEPS_BASE  := $(B)/deps-base.mk
+DEPS_TEST  := $(B)/deps-test.stamp
+DEPS_STOCK := $(B)/deps-stock.stamp
+
+$(DEPS_BASE): mk/deps.mk mk/deps.sh
+	@sh mk/deps.sh build $(DEPS_BASE_PKGS)
+	@mkdir -p $(@D) && touch $@
+
+$(DEPS_TEST): mk/deps.mk mk/deps.sh
+	@sh mk/deps.sh tests $(DEPS_TEST_PKGS)
+	@mkdir -p $(@D) && touch $@
+
+$(DEPS_STOCK): mk/deps.mk mk/deps.sh
+	@sh mk/deps.sh 'machine under QEMU' $(DEPS_STOCK_PKGS)
+	@mkdir -p $(@D) && touch $@
+
+# Remaking an included file comes before everything else.
+ifneq ($(filter-out help clean,$(or $(MAKECMDGOALS),all)),)
+include $(DEPS_BASE)
+endif
+
+# How to run a machine: on /dev/kvm, or where there is none in the machine under QEMU
+# (tests/stock/), which says so.  KVM=no asks for the latter.  A target that runs $(SEMPERVM)
+# depends on $(SEMPERVM_NEEDS).
+KVM ?= $(if $(wildcard /dev/kvm),yes,no)
+ifeq ($(KVM),yes)
+SEMPERVM       := $(B)/sempervm
+SEMPERVM_NEEDS := all
+else
+SEMPERVM       := sh tests/stock/run.sh build/sempervm
+SEMPERVM_NEEDS := all stock-image
+endif
