@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Our own register page, directly behind the DTU's (architecture.md law 5).  A program that does
+ * not know it never meets it; one that does first compares VREG_MAGIC.  Reads never exit; each
+ * store is one exit.  The text of record is vdtu/README.md.
+ */
+#ifndef SEMPER_VREG_H
+#define SEMPER_VREG_H
+
+#include <stdint.h>
+
+#define VREG_BASE        0x5C0001000ull
+#define VREG_SIZE        0x1000u
+#define VREG_MAGIC_VALUE 0x4D565245504D4553ull /* "SEMPERVM", little endian */
+#define VREG_VERSION     1u
+
+enum vreg {
+    VREG_MAGIC = 0x00,
+    VREG_VERS = 0x08,
+    VREG_FEATURES = 0x10,
+    VREG_PE = 0x18,
+    VREG_NODE = 0x20,
+    VREG_TSC_HZ = 0x28,      /* 0: not known */
+    VREG_HOST_CORES = 0x30,  /* cores that the PEs of this node share */
+    VREG_MEM_SIZE = 0x38,    /* bytes of local memory */
+    VREG_TIME = 0x40,        /* store anything: latches ns since the machine started */
+    VREG_WAIT = 0x48,        /* store: block for at most so many ns, ~0 = no limit */
+    VREG_WAIT_CAUSE = 0x50,  /* why the last wait ended, enum vreg_cause bits */
+    VREG_CONSOLE = 0x58,     /* store address | length << 40: print that local memory */
+    VREG_CONSOLE_LEN = 0x60, /* bytes that the last console store printed */
+    VREG_EXIT = 0x68,        /* store status | enum vreg_exit << 32 */
+    VREG_RESET = 0x70,       /* only through the NoC: store an address to reset the CPU */
+};
+
+enum vreg_feature {
+    VREG_F_TIME = 1 << 0,
+    VREG_F_WAIT = 1 << 1,
+    VREG_F_CONSOLE = 1 << 2,
+    VREG_F_EXIT = 1 << 3,
+    VREG_F_RESET = 1 << 4,
+};
+
+enum vreg_cause {
+    VREG_CAUSE_MESSAGE = 1, /* MSG_CNT > 0 */
+    VREG_CAUSE_WAKEUP = 2,  /* a latched WAKEUP was consumed */
+    VREG_CAUSE_TIMEOUT = 4,
+};
+
+/* What an exit store ends.  A status other than 0 makes the run end with exit status 1. */
+enum vreg_exit {
+    VREG_EXIT_PROGRAM = 0, /* notes how a program ended; the PE goes on (back to idle) */
+    VREG_EXIT_PE = 1,      /* the PE is over */
+    VREG_EXIT_MACHINE = 2, /* the machine is over; only a privileged PE may, else as EXIT_PE */
+};
+
+#define VREG_WAIT_FOREVER (~0ull)
+#define VREG_CONSOLE_MAX  0xFFFFFFull /* bytes a console store can name */
+
+static inline uint64_t vreg_console(uint64_t addr, uint64_t len)
+{
+    return (addr & ((1ull << 40) - 1)) | len << 40;
+}
+
+#endif
