@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * External commands (dtu-spec 2.6) and what is left of sleeping (6.3, 12.4): the DTU tells its
+ * owner that there is a reason to run, and remembers a WAKEUP that found nobody asleep.
+ */
+#include "internal.h"
+
+void vdtu_wake(struct vdtu *d)
+{
+    if (d->ops.wake)
+        d->ops.wake(d->arg);
+}
+
+static void latch(struct vdtu *d)
+{
+    d->wakeup = true;
+    vdtu_wake(d);
+}
+
+void vdtu_ext_command(struct vdtu *d, uint64_t value)
+{
+    unsigned op = value & 7;
+
+    d->stats.ext_cmds[op]++;
+    switch (op) {
+    case DTU_EXT_WAKEUP:
+        latch(d);
+        break;
+    case DTU_EXT_INV_PAGE: /* no TLB and no cache to invalidate */
+    case DTU_EXT_INV_TLB:
+    case DTU_EXT_INV_CACHE:
+        break;
+    case DTU_EXT_INJECT_IRQ:
+        if (d->ops.irq)
+            d->ops.irq(d->arg, (uint8_t)(value >> 3));
+        break;
+    default:
+        d->stats.ignored_noc++;
+    }
+}
+
+void vdtu_wakeup(struct vdtu *d)
+{
+    vdtu_lock(d);
+    latch(d);
+    vdtu_unlock(d);
+}
+
+unsigned vdtu_poll(struct vdtu *d)
+{
+    unsigned why = 0;
+
+    vdtu_lock(d);
+    if (vdtu_get(d, DTU_MSG_CNT))
+        why |= VDTU_MESSAGE;
+    if (d->wakeup)
+        why |= VDTU_WAKEUP;
+    d->wakeup = false;
+    vdtu_unlock(d);
+    return why;
+}
+
+void vdtu_reset_cpu(struct vdtu *d, void (*wipe)(void *arg))
+{
+    unsigned off;
+
+    vdtu_lock(d); /* the old program's queued stores are applied, then what they did goes */
+    for (off = DTU_COMMAND; off < DTU_EP0; off += 8)
+        vdtu_set(d, off, 0);
+    d->wakeup = false;
+    if (wipe)
+        wipe(d->arg);
+    vdtu_unlock(d);
+}

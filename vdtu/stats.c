@@ -1,0 +1,10 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The counters of one DTU, as a consistent copy. */
+#include "internal.h"
+
+void vdtu_stats(struct vdtu *d, struct vdtu_stats *out)
+{
+    vdtu_lock(d);
+    *out = d->stats;
+    vdtu_unlock(d);
+}
