@@ -1,0 +1,273 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Putting a node together: memories, NoC, DTUs, boot contents; and taking it apart again.
+ *
+ * Memories are anonymous mappings without reserved swap: a page costs nothing until somebody
+ * touches it.  Huge pages are refused for local memories, or the first byte of a waiting PE would
+ * cost 2 MiB.
+ */
+#include "node.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "../include/boot.h"
+#include "doctor.h"
+#include "exits.h"
+#include "sched.h"
+
+#define PAGES_PER_PE 4u /* DTU registers, our registers, exception stack, bounce page */
+#define OWN_SIZE     (PAGES_PER_PE * 4096u)
+#define FDS_PER_PE   2u
+#define FDS_BESIDES  64u
+
+uint64_t host_now(void)
+{
+    struct timespec ts;
+
+    clock_gettime(CLOCK_MONOTONIC, &ts);
+    return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
+}
+
+bool node_finish(struct node *n, enum node_end why, uint32_t status)
+{
+    int runs = NODE_RUNS;
+    uint64_t one = 1;
+
+    if (atomic_load(&n->end) != NODE_RUNS)
+        return false;
+    /* The status must be there before anybody can see that the run has ended. */
+    if (atomic_exchange(&n->ending, true))
+        return false;
+    n->exit_status = status;
+    vdtu_noc_halt(n->noc);
+    atomic_compare_exchange_strong(&n->end, &runs, why);
+    return write(n->wake_fd, &one, sizeof(one)) == sizeof(one) || true;
+}
+
+void node_log(const struct node *n, int level, const char *fmt, ...)
+{
+    char text[512];
+    va_list ap;
+    int len;
+
+    if (level > (int)n->desc->log_level)
+        return;
+    va_start(ap, fmt);
+    len = vsnprintf(text, sizeof(text) - 1, fmt, ap);
+    va_end(ap);
+    if (len < 0)
+        return;
+    fprintf(stderr, "sempervm: %s\n", text);
+}
+
+/* Every PE takes two descriptors; the soft limit may be far below what the host allows. */
+static int raise_fd_limit(unsigned npes, char *err, size_t errsize)
+{
+    rlim_t need = npes * FDS_PER_PE + FDS_BESIDES;
+    struct rlimit l;
+
+    if (getrlimit(RLIMIT_NOFILE, &l) < 0 || l.rlim_cur >= need)
+        return 0;
+    if (l.rlim_max >= need) {
+        l.rlim_cur = need;
+        if (setrlimit(RLIMIT_NOFILE, &l) == 0)
+            return 0;
+    }
+    snprintf(err, errsize,
+             "%u PEs need %llu file descriptors, the limit is %llu: use fewer PEs or raise "
+             "`ulimit -n`",
+             npes, (unsigned long long)need, (unsigned long long)l.rlim_max);
+    return -EMFILE;
+}
+
+static void *map_memory(uint64_t size, bool small_pages)
+{
+    void *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
+                   -1, 0);
+
+    if (p == MAP_FAILED)
+        return NULL;
+    if (small_pages)
+        madvise(p, size, MADV_NOHUGEPAGE); /* fails where there are none: nothing to refuse */
+    return p;
+}
+
+static int add_memory_pe(struct node *n)
+{
+    struct vdtu_config cfg = {.pe = MEM_PE, .memory_pe = true, .mem_size = n->desc->dram_size};
+
+    n->dram = map_memory(cfg.mem_size, false);
+    if (!n->dram)
+        return -ENOMEM;
+    cfg.mem = n->dram;
+    cfg.regs = n->pages;
+    return vdtu_new(n->noc, &cfg, &n->dram_dtu);
+}
+
+static int add_pe(struct node *n, struct pe *pe, uint64_t *offset)
+{
+    struct vdtu_config cfg = {.pe = pe->id, .ops = &pe_dtu_ops, .arg = pe};
+
+    pe->mem_size = machine_spm(n->desc, pe->id);
+    pe->mem = n->mem + *offset;
+    *offset += pe->mem_size;
+    pe->regs = n->pages + (size_t)pe->id * OWN_SIZE;
+    pe->shim = pe->regs + 2 * 4096;
+    atomic_store(&pe->barrier, DTU_RW_BARRIER);
+    cfg.mem = pe->mem;
+    cfg.mem_size = pe->mem_size;
+    cfg.regs = pe->regs;
+    vreg_reset(pe);
+    return vdtu_new(n->noc, &cfg, &pe->dtu);
+}
+
+/* One mapping for all PEs: the host's work per VM grows with the mappings of the process. */
+static int map_all(struct node *n)
+{
+    unsigned i;
+
+    for (i = 1; i <= n->npes; i++)
+        n->mem_size += machine_spm(n->desc, i);
+    n->mem = map_memory(n->mem_size, true);
+    n->pages = map_memory((n->npes + 1u) * (uint64_t)OWN_SIZE, true);
+    n->shim_readonly = strcmp(doctor_kvm_flavour(), "kvm_pvm") == 0;
+    n->shim_size = SHIM_SHARED_SIZE * (n->shim_readonly ? 1 : (size_t)n->npes);
+    n->shim = map_memory(n->shim_size, true);
+    if (n->shim)
+        shim_build(n->shim);
+    for (i = 1; n->shim && !n->shim_readonly && i < n->npes; i++)
+        memcpy(n->shim + i * (size_t)SHIM_SHARED_SIZE, n->shim, SHIM_SHARED_SIZE);
+    return n->mem && n->pages && n->shim ? 0 : -ENOMEM;
+}
+
+static int add_pes(struct node *n)
+{
+    uint64_t offset = 0;
+    unsigned i;
+    int r;
+
+    n->npes = n->desc->pes;
+    n->pes = calloc(n->npes, sizeof(*n->pes));
+    if (!n->pes)
+        return -ENOMEM;
+    for (i = 0; i < n->npes; i++) {
+        n->pes[i].node = n;
+        n->pes[i].id = (uint16_t)(i + 1);
+        n->pes[i].vm_fd = n->pes[i].vcpu_fd = -1;
+    }
+    r = map_all(n);
+    if (r == 0)
+        r = add_memory_pe(n);
+    for (i = 0; r == 0 && i < n->npes; i++)
+        r = add_pe(n, &n->pes[i], &offset);
+    return r;
+}
+
+static int create_vms(struct node *n, char *err, size_t errsize)
+{
+    unsigned i;
+    int r = 0;
+
+    for (i = 0; r == 0 && i < n->npes; i++)
+        r = pe_create(&n->pes[i], &n->kvm, err, errsize);
+    return r;
+}
+
+static int load(struct node *n, struct diag *diag, char *err, size_t errsize)
+{
+    struct loader_mem mem = {.mem = calloc(n->npes + 1, sizeof(void *))};
+    unsigned i;
+    int r;
+
+    if (!mem.mem)
+        return -ENOMEM;
+    mem.mem[MEM_PE] = n->dram;
+    for (i = 0; i < n->npes; i++)
+        mem.mem[i + 1] = n->pes[i].mem;
+    r = loader_boot(n->desc, &mem, &n->boot, diag);
+    for (i = 0; r == 0 && i < n->npes; i++)
+        n->pes[i].entry = n->boot.entry[i + 1];
+    free(mem.mem);
+    if (r < 0 && diag_count(diag) == 0)
+        snprintf(err, errsize, "cannot load the programs: %s", strerror(-r));
+    return r;
+}
+
+/* The TSC's rate as KVM knows it; 0: it does not say. */
+static uint64_t tsc_hz(int vm_fd)
+{
+    int khz = ioctl(vm_fd, KVM_GET_TSC_KHZ, 0);
+
+    return khz > 0 ? (uint64_t)khz * 1000u : 0;
+}
+
+int node_open(struct node *n, const struct machine *desc, struct diag *diag, char *err,
+              size_t errsize)
+{
+    unsigned i;
+    int r;
+
+    memset(n, 0, sizeof(*n));
+    n->desc = desc;
+    n->kvm.fd = n->wake_fd = -1;
+    n->sched = desc->seed.on ? &sched_seed : &sched_threads;
+    n->start_ns = host_now();
+    n->host_cores = (uint64_t)sysconf(_SC_NPROCESSORS_ONLN);
+    if ((r = raise_fd_limit(desc->pes, err, errsize)) < 0 ||
+        (r = kvm_open(&n->kvm, err, errsize)) < 0)
+        return r;
+    n->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    n->noc = vdtu_noc_new();
+    r = n->wake_fd < 0 ? -errno : n->noc ? 0 : -ENOMEM;
+    if (r == 0 && (desc->report & REPORT_PAIRS))
+        r = vdtu_noc_count_pairs(n->noc);
+    if (r == 0)
+        r = add_pes(n);
+    if (r < 0) {
+        snprintf(err, errsize, "cannot set up %u PEs: %s: use fewer or less memory (--spm, --dram)",
+                 desc->pes, strerror(-r));
+        return r;
+    }
+    r = create_vms(n, err, errsize);
+    if (r < 0)
+        return r;
+    n->tsc_hz = tsc_hz(n->pes[0].vm_fd);
+    for (i = 0; i < n->npes; i++)
+        *pe_vreg(&n->pes[i], VREG_TSC_HZ) = n->tsc_hz;
+    return load(n, diag, err, errsize);
+}
+
+void node_close(struct node *n)
+{
+    unsigned i;
+
+    for (i = 0; n->pes && i < n->npes; i++) {
+        pe_close(&n->pes[i]);
+        vdtu_free(n->pes[i].dtu);
+    }
+    vdtu_free(n->dram_dtu);
+    if (n->dram)
+        munmap(n->dram, n->desc->dram_size);
+    if (n->mem)
+        munmap(n->mem, n->mem_size);
+    if (n->pages)
+        munmap(n->pages, (n->npes + 1u) * (uint64_t)OWN_SIZE);
+    if (n->shim)
+        munmap(n->shim, n->shim_size);
+    free(n->pes);
+    loader_free(&n->boot);
+    vdtu_noc_free(n->noc);
+    if (n->wake_fd >= 0)
+        close(n->wake_fd);
+    kvm_close(&n->kvm);
+}

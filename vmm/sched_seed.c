@@ -1,0 +1,438 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The machine as a function of a seed: one host thread runs one PE at a time, and a generator
+ * chooses which.
+ *
+ * PEs share nothing but DTU operations, so a run is decided by their order alone.  A step is an
+ * operation: a store that acts, the delivery of its packet, the beginning and the end of a wait.
+ * Before each, the PE gives way to whomever the policy picks.  Every PE is a coroutine on a stack
+ * of its own, so that it can do so anywhere, also in the middle of a command: what it was about to
+ * send is then in flight, and other packets may overtake it.
+ *
+ * Time is virtual: SEED_STEP_NS a step, and when every PE waits, on to the next deadline.
+ *
+ * A PE that computes on and on without an exit is set aside as a spinner (a watchdog looks at the
+ * thread's CPU time, not at the clock on the wall) until another PE does something to it, or until
+ * nobody else can go on.
+ */
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <time.h>
+
+#include "exits.h"
+#include "record.h"
+#include "sched_seed_impl.h"
+
+#define STACK_SIZE  (256u << 10)
+#define GUARD_SIZE  4096u
+#define SPIN_CPU_NS 1000000000u
+#define WATCH_NS    50000000u
+#define DELAY_STEPS 64u
+#define NOBODY      SEED_NOBODY
+
+static struct seed *seed_of(struct node *n)
+{
+    return n->sched_state;
+}
+
+static uint64_t seed_now(struct node *n)
+{
+    return n->sched_state ? seed_clock(seed_of(n)) : 0;
+}
+
+uint64_t sched_seed_steps(struct node *n)
+{
+    return n->sched == &sched_seed && n->sched_state ? seed_of(n)->steps : 0;
+}
+
+/* ---- who can go on ---- */
+
+/* ---- giving way ---- */
+
+static void settle(struct seed *s, struct co *next)
+{
+    const struct co *last = s->current;
+
+    if (next != last)
+        node_record(s->node, &(struct trace_record){.op = TR_SCHED,
+                                                    .pe = next->pe->id,
+                                                    .peer = last ? last->pe->id : NOBODY,
+                                                    .label = last ? last->ops : 0});
+    s->stretch = next == last ? s->stretch + 1 : 0;
+    s->current = next;
+    atomic_store(&s->running, next->pe);
+}
+
+/* The current PE cannot or need not go on: back to the runner, which goes on with another. */
+static void leave(struct seed *s, struct co *c)
+{
+    swapcontext(&c->ctx, &s->main);
+}
+
+/*
+ * Does a fault of this kind strike now?  A named one strikes once, at the PE's first opportunity
+ * from its step on; the others are drawn from the PE's own steps, so that they do not depend on how
+ * the PEs are interleaved.
+ */
+static bool drawn(struct seed *s, const struct co *c, uint32_t rate, enum trace_inject kind)
+{
+    unsigned i;
+
+    for (i = 0; i < s->opts->faults.nnamed; i++)
+        if (s->opts->faults.named[i].kind == kind && s->opts->faults.named[i].pe == c->pe->id &&
+            s->opts->faults.named[i].step <= s->steps && !s->struck[i]) {
+            s->struck[i] = true;
+            return true;
+        }
+    return rate && seed_mix(s->opts->seed, kind, c->pe->id, c->ops) % 1000000 < rate;
+}
+
+static void inject(struct seed *s, struct co *c, enum trace_inject kind)
+{
+    node_record(s->node,
+                &(struct trace_record){
+                    .op = TR_INJECT, .pe = c->pe->id, .ep = (uint8_t)kind, .peer = NOBODY});
+}
+
+/* One step of the current PE: others may go first. */
+static void step(struct seed *s, struct co *c)
+{
+    struct co *next;
+
+    s->steps++;
+    c->ops++;
+    atomic_store(&s->steps_seen, s->steps);
+    if (s->steps >= s->opts->until)
+        node_finish(s->node, NODE_STOPPED, 0);
+    if (drawn(s, c, s->opts->faults.crash, TI_CRASH)) {
+        inject(s, c, TI_CRASH);
+        pe_fault(c->pe, "crashed by --faults");
+        seed_unready(s, c, CO_OVER);
+    }
+    while (atomic_load(&s->node->end) != NODE_RUNS || c->state == CO_OVER)
+        leave(s, c); /* for good: what the PE was about to do does not happen */
+    next = seed_pick(s);
+    if (next == c) {
+        settle(s, c);
+        return;
+    }
+    s->next = next;
+    leave(s, c);
+}
+
+static void seed_step(struct pe *pe)
+{
+    struct seed *s = seed_of(pe->node);
+
+    step(s, &s->cos[pe->id - 1]);
+}
+
+/* A packet is about to travel. */
+static unsigned seed_transit(void *arg, const struct vdtu_pkt *pkt)
+{
+    struct seed *s = seed_of(arg);
+    struct co *c = &s->cos[pkt->src_pe - 1], *t;
+    bool refuse = pkt->type == VDTU_PKT_MSG && drawn(s, c, s->opts->faults.refuse, TI_REFUSE);
+
+    if (drawn(s, c, s->opts->faults.delay, TI_DELAY)) {
+        inject(s, c, TI_DELAY);
+        c->not_before =
+            s->steps + 1 + seed_mix(s->opts->seed, TI_DELAY, c->pe->id, ~c->ops) % DELAY_STEPS;
+    }
+    step(s, c);
+    t = pkt->dst_pe >= 1 && pkt->dst_pe <= s->node->npes ? &s->cos[pkt->dst_pe - 1] : NULL;
+    if (t && t->state == CO_SPINNING)
+        seed_ready(s, t); /* it will find what arrives now when it is picked */
+    if (!refuse)
+        return SE_OK;
+    inject(s, c, TI_REFUSE);
+    return SE_NO_RING_SPACE;
+}
+
+static void seed_wake(struct pe *pe)
+{
+    struct seed *s = seed_of(pe->node);
+
+    if (s)
+        seed_ready(s, &s->cos[pe->id - 1]);
+}
+
+/* The runner is the only thread that runs PEs, so a kick is a note to itself. */
+static void seed_kick(struct pe *pe)
+{
+    pe_kick(pe);
+    seed_wake(pe);
+}
+
+static bool seed_spurious(struct pe *pe)
+{
+    struct co *c = &seed_of(pe->node)->cos[pe->id - 1];
+    bool yes = c->spurious;
+
+    c->spurious = false;
+    return yes;
+}
+
+/* KVM_RUN was interrupted: by the watchdog? */
+static void seed_interrupted(struct pe *pe)
+{
+    struct seed *s = seed_of(pe->node);
+    struct co *c = &s->cos[pe->id - 1];
+
+    if (!atomic_exchange(&s->stuck, false) || atomic_load(&s->node->end) != NODE_RUNS)
+        return;
+    c->ops++;
+    seed_unready(s, c, CO_SPINNING);
+    leave(s, c);
+}
+
+/* ---- the runner ---- */
+
+static void wait_here(struct seed *s, struct co *c)
+{
+    c->ops++;
+    seed_unready(s, c, CO_WAITING);
+    if (drawn(s, c, s->opts->faults.spurious, TI_SPURIOUS)) {
+        inject(s, c, TI_SPURIOUS);
+        c->spurious = true;
+        seed_ready(s, c);
+    }
+    leave(s, c);
+}
+
+static void co_main(unsigned hi, unsigned lo)
+{
+    struct co *c = (struct co *)((uintptr_t)hi << 32 | lo);
+    struct seed *s = seed_of(c->pe->node);
+
+    for (;;) {
+        enum pe_why why = pe_run(c->pe);
+
+        if (why == PE_WAITS) {
+            wait_here(s, c);
+        } else if (why == PE_OVER) {
+            c->ops++;
+            seed_unready(s, c, CO_OVER);
+            leave(s, c);
+        } else {
+            leave(s, c); /* the run has ended */
+        }
+    }
+}
+
+static int open_all(struct seed *s)
+{
+    char err[256];
+    unsigned i;
+
+    for (i = 0; i < s->node->npes; i++)
+        if (pe_open(&s->node->pes[i], &s->node->kvm, err, sizeof(err)) < 0) {
+            node_log(s->node, LOG_ERROR, "%s", err);
+            node_finish(s->node, NODE_HOST, 0);
+            return -1;
+        }
+    return 0;
+}
+
+static void *runner_main(void *arg)
+{
+    struct seed *s = arg;
+    struct co *c;
+
+    if (open_all(s) < 0)
+        return NULL;
+    while (atomic_load(&s->node->end) == NODE_RUNS) {
+        c = s->next;
+        s->next = NULL;
+        if (!c) { /* the last one cannot go on: that is a step, too */
+            atomic_store(&s->steps_seen, ++s->steps);
+            c = seed_pick(s);
+        }
+        if (!c) {
+            node_finish(s->node, NODE_AT_REST, 0);
+            break;
+        }
+        settle(s, c);
+        swapcontext(&s->main, &c->ctx);
+    }
+    return NULL;
+}
+
+/* ---- spinners ---- */
+
+static uint64_t cpu_time(pthread_t thread)
+{
+    struct timespec ts;
+    clockid_t clock;
+
+    if (pthread_getcpuclockid(thread, &clock) != 0 || clock_gettime(clock, &ts) != 0)
+        return 0;
+    return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
+}
+
+static void *watchdog_main(void *arg)
+{
+    struct seed *s = arg;
+    uint64_t steps = 0, since = 0, until;
+    struct timespec ts;
+
+    pthread_mutex_lock(&s->lock);
+    while (!s->ended) {
+        until = host_now() + WATCH_NS;
+        ts.tv_sec = (time_t)(until / 1000000000u);
+        ts.tv_nsec = (long)(until % 1000000000u);
+        pthread_cond_timedwait(&s->cond, &s->lock, &ts);
+        if (s->ended)
+            break;
+        if (atomic_load(&s->steps_seen) != steps || since == 0) {
+            steps = atomic_load(&s->steps_seen);
+            since = cpu_time(s->thread);
+        } else if (cpu_time(s->thread) - since > SPIN_CPU_NS) {
+            since = cpu_time(s->thread);
+            atomic_store(&s->stuck, true);
+            pthread_kill(s->thread, SIGUSR1);
+        }
+    }
+    pthread_mutex_unlock(&s->lock);
+    return NULL;
+}
+
+/* ---- beginning and end ---- */
+
+static void kick_handler(int sig)
+{
+    (void)sig;
+}
+
+static void make_co(struct seed *s, unsigned i)
+{
+    struct co *c = &s->cos[i];
+    uintptr_t p = (uintptr_t)c;
+
+    c->pe = &s->node->pes[i];
+    c->state = CO_WAITING;
+    c->pe->deadline = VREG_WAIT_FOREVER;
+    seed_ready(s, c);
+    getcontext(&c->ctx);
+    c->ctx.uc_stack.ss_sp = s->stacks + i * (size_t)(GUARD_SIZE + STACK_SIZE) + GUARD_SIZE;
+    c->ctx.uc_stack.ss_size = STACK_SIZE;
+    c->ctx.uc_link = &s->main;
+    makecontext(&c->ctx, (void (*)(void))co_main, 2, (unsigned)(p >> 32), (unsigned)p);
+}
+
+static int make_cos(struct seed *s)
+{
+    unsigned n = s->node->npes, i;
+
+    s->cos = calloc(n, sizeof(*s->cos));
+    s->ready = calloc(n, sizeof(*s->ready));
+    s->stacks_size = n * (size_t)(GUARD_SIZE + STACK_SIZE);
+    s->stacks = mmap(NULL, s->stacks_size, PROT_READ | PROT_WRITE,
+                     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK, -1, 0);
+    if (s->stacks == MAP_FAILED)
+        s->stacks = NULL;
+    if (!s->cos || !s->ready || !s->stacks)
+        return -ENOMEM;
+    for (i = 0; i < n; i++) {
+        mprotect(s->stacks + i * (size_t)(GUARD_SIZE + STACK_SIZE), GUARD_SIZE, PROT_NONE);
+        make_co(s, i);
+    }
+    return seed_make_priorities(s);
+}
+
+static int seed_start(struct node *n, char *err, size_t errsize)
+{
+    struct sigaction sa = {.sa_handler = kick_handler};
+    struct seed *s = calloc(1, sizeof(*s));
+    pthread_condattr_t attr;
+    int r;
+
+    n->sched_state = s;
+    if (s) {
+        s->node = n;
+        s->opts = &n->desc->seed;
+        s->rng = seed_mix(s->opts->seed, 0x5EED, 0, 0);
+    }
+    if (!s || make_cos(s) < 0) {
+        snprintf(err, errsize, "out of memory for %u PEs: use fewer (--pes)", n->npes);
+        return -ENOMEM;
+    }
+    sigemptyset(&sa.sa_mask);
+    sigaction(SIGUSR1, &sa, NULL);
+    pthread_mutex_init(&s->lock, NULL);
+    pthread_condattr_init(&attr);
+    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    pthread_cond_init(&s->cond, &attr);
+    pthread_condattr_destroy(&attr);
+    vdtu_noc_transit(n->noc, seed_transit, n);
+    r = -pthread_create(&s->thread, NULL, runner_main, s);
+    if (r == 0) {
+        r = -pthread_create(&s->watchdog, NULL, watchdog_main, s);
+        if (r == 0)
+            s->started = true;
+        if (r < 0) {
+            node_finish(n, NODE_HOST, 0);
+            pthread_join(s->thread, NULL);
+        }
+    }
+    if (r < 0)
+        snprintf(err, errsize, "cannot start a thread: %s: raise `ulimit -u`", strerror(-r));
+    return r;
+}
+
+static void report_unused(const struct seed *s)
+{
+    unsigned i;
+
+    for (i = 0; i < s->opts->faults.nnamed; i++)
+        if (!s->struck[i])
+            node_log(
+                s->node, LOG_WARN,
+                "--faults: the one for PE %u at step %llu did not strike; the run had %llu steps",
+                s->opts->faults.named[i].pe, (unsigned long long)s->opts->faults.named[i].step,
+                (unsigned long long)s->steps);
+}
+
+static void seed_stop(struct node *n)
+{
+    struct seed *s = seed_of(n);
+    struct pe *pe;
+
+    if (!s)
+        return;
+    if (s->started) {
+        pthread_mutex_lock(&s->lock);
+        s->ended = true;
+        pthread_cond_signal(&s->cond);
+        pthread_mutex_unlock(&s->lock);
+        pthread_join(s->watchdog, NULL);
+        pe = atomic_load(&s->running);
+        if (pe)
+            pe_kick(pe);
+        pthread_kill(s->thread, SIGUSR1);
+        pthread_join(s->thread, NULL);
+        report_unused(s);
+    }
+    if (s->stacks)
+        munmap(s->stacks, s->stacks_size);
+    free(s->changes);
+    free(s->ready);
+    free(s->cos);
+    s->cos = NULL;
+}
+
+const struct sched sched_seed = {
+    .name = "seed",
+    .start = seed_start,
+    .stop = seed_stop,
+    .wake = seed_wake,
+    .kick = seed_kick,
+    .now = seed_now,
+    .step = seed_step,
+    .spurious = seed_spurious,
+    .interrupted = seed_interrupted,
+};

@@ -1,0 +1,261 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A host thread per PE.  A PE that waits blocks on a condition variable, so a machine at rest uses
+ * no CPU time, however many PEs it has.
+ *
+ * `awake` counts the PEs that may still do something by themselves: those that run and those that
+ * wait with a limit.  Whoever wakes a PE counts it before it lets go, so when the count reaches
+ * zero nobody is left who could wake anybody: the machine is at rest.
+ */
+#include "sched.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <time.h>
+
+#define STACK_SIZE (1u << 20) /* sanitizers need most of it; only touched pages cost */
+#define GUARD_SIZE 4096u
+
+struct runner {
+    pthread_t joinable; /* the main thread's */
+    pthread_t thread;   /* valid once `live` */
+    struct pe *pe;
+    pthread_mutex_t lock;
+    pthread_cond_t cond;
+    bool started;     /* the thread exists; only the main thread looks */
+    atomic_bool live; /* `thread` may be signalled */
+    bool token;       /* woken since it last looked; under lock */
+    bool resting;     /* waits without a limit, not in `awake`; under lock */
+};
+
+struct threads {
+    atomic_uint awake;
+    uint8_t *stacks; /* GUARD_SIZE and STACK_SIZE in turn */
+    size_t stacks_size;
+    struct runner *runners;
+};
+
+static struct runner *runner_of(struct pe *pe)
+{
+    return &((struct threads *)pe->node->sched_state)->runners[pe->id - 1];
+}
+
+static void kick_handler(int sig)
+{
+    (void)sig;
+}
+
+static uint64_t threads_now(struct node *n)
+{
+    return host_now() - n->start_ns;
+}
+
+static void threads_wake(struct pe *pe)
+{
+    struct runner *r = runner_of(pe);
+    struct threads *t = pe->node->sched_state;
+
+    pthread_mutex_lock(&r->lock);
+    r->token = true;
+    if (r->resting) {
+        r->resting = false;
+        atomic_fetch_add(&t->awake, 1);
+    }
+    pthread_cond_signal(&r->cond);
+    pthread_mutex_unlock(&r->lock);
+}
+
+static void threads_kick(struct pe *pe)
+{
+    struct runner *r = runner_of(pe);
+
+    pe_kick(pe);
+    if (atomic_load(&r->live))
+        pthread_kill(r->thread, SIGUSR1);
+    threads_wake(pe);
+}
+
+static void one_less(struct node *n)
+{
+    struct threads *t = n->sched_state;
+
+    if (atomic_fetch_sub(&t->awake, 1) == 1)
+        node_finish(n, NODE_AT_REST, 0);
+}
+
+static void block(struct runner *r)
+{
+    struct pe *pe = r->pe;
+    struct node *n = pe->node;
+    uint64_t until = pe->deadline, since = host_now();
+    struct timespec ts;
+
+    pthread_mutex_lock(&r->lock);
+    while (!r->token && atomic_load(&n->end) == NODE_RUNS) {
+        if (until == VREG_WAIT_FOREVER) {
+            if (!r->resting) {
+                r->resting = true;
+                one_less(n);
+                continue;
+            }
+            pthread_cond_wait(&r->cond, &r->lock);
+            continue;
+        }
+        ts.tv_sec = (time_t)((until + n->start_ns) / 1000000000u);
+        ts.tv_nsec = (long)((until + n->start_ns) % 1000000000u);
+        if (pthread_cond_timedwait(&r->cond, &r->lock, &ts) == ETIMEDOUT)
+            break;
+    }
+    r->token = false;
+    pthread_mutex_unlock(&r->lock);
+    pe->wait_ns += host_now() - since;
+}
+
+static void *runner_main(void *arg)
+{
+    struct runner *r = arg;
+    struct pe *pe = r->pe;
+    struct node *n = pe->node;
+    char err[256];
+
+    r->thread = pthread_self(); /* pthread_create may not have stored it yet */
+    atomic_store(&r->live, true);
+    if (pe_open(pe, &n->kvm, err, sizeof(err)) < 0) {
+        node_log(n, LOG_ERROR, "%s", err);
+        node_finish(n, NODE_HOST, 0);
+    }
+    while (atomic_load(&n->end) == NODE_RUNS) {
+        enum pe_why why = pe_run(pe);
+
+        if (why == PE_WAITS)
+            block(r);
+        else if (why == PE_OVER)
+            break;
+    }
+    if (pe->end != PE_RUNNING)
+        one_less(n);
+    return NULL;
+}
+
+/*
+ * Stacks of our own: the C library gives those it made back to the kernel page by page when a
+ * thread ends, and each time KVM looks at every VM of the process.
+ */
+static int make_stacks(struct node *n, struct threads *t)
+{
+    unsigned i;
+
+    t->stacks_size = n->npes * (size_t)(GUARD_SIZE + STACK_SIZE);
+    t->stacks = mmap(NULL, t->stacks_size, PROT_READ | PROT_WRITE,
+                     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK, -1, 0);
+    if (t->stacks == MAP_FAILED) {
+        t->stacks = NULL;
+        return -ENOMEM;
+    }
+    for (i = 0; i < n->npes; i++)
+        if (mprotect(t->stacks + i * (size_t)(GUARD_SIZE + STACK_SIZE), GUARD_SIZE, PROT_NONE) < 0)
+            return -errno;
+    return 0;
+}
+
+static int start_runner(struct threads *t, unsigned i)
+{
+    struct runner *r = &t->runners[i];
+    pthread_attr_t attr;
+    pthread_t thread;
+    int e;
+
+    pthread_attr_init(&attr);
+    pthread_attr_setstack(&attr, t->stacks + i * (size_t)(GUARD_SIZE + STACK_SIZE) + GUARD_SIZE,
+                          STACK_SIZE);
+    e = pthread_create(&thread, &attr, runner_main, r);
+    pthread_attr_destroy(&attr);
+    r->started = e == 0;
+    if (e == 0)
+        r->joinable = thread;
+    return -e;
+}
+
+static int make_runners(struct node *n, struct threads *t)
+{
+    pthread_condattr_t attr;
+    unsigned i;
+
+    t->runners = calloc(n->npes, sizeof(*t->runners));
+    if (!t->runners)
+        return -ENOMEM;
+    pthread_condattr_init(&attr);
+    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    for (i = 0; i < n->npes; i++) {
+        t->runners[i].pe = &n->pes[i];
+        pthread_mutex_init(&t->runners[i].lock, NULL);
+        pthread_cond_init(&t->runners[i].cond, &attr);
+    }
+    pthread_condattr_destroy(&attr);
+    atomic_store(&t->awake, n->npes);
+    return 0;
+}
+
+static int threads_start(struct node *n, char *err, size_t errsize)
+{
+    struct sigaction sa = {.sa_handler = kick_handler};
+    struct threads *t = calloc(1, sizeof(*t));
+    unsigned i;
+    int r;
+
+    n->sched_state = t;
+    if (!t || make_runners(n, t) < 0 || make_stacks(n, t) < 0) {
+        snprintf(err, errsize, "out of memory for %u PEs: use fewer (--pes)", n->npes);
+        return -ENOMEM;
+    }
+    sigemptyset(&sa.sa_mask);
+    sigaction(SIGUSR1, &sa, NULL);
+    for (i = 0; i < n->npes; i++) {
+        r = start_runner(t, i);
+        if (r < 0) {
+            snprintf(err, errsize,
+                     "cannot start a thread for PE %u: %s: use fewer PEs or raise `ulimit -u`",
+                     i + 1, strerror(-r));
+            node_finish(n, NODE_HOST, 0);
+            return r;
+        }
+    }
+    return 0;
+}
+
+static void threads_stop(struct node *n)
+{
+    struct threads *t = n->sched_state;
+    unsigned i;
+
+    if (!t)
+        return;
+    for (i = 0; t->runners && i < n->npes; i++)
+        if (t->runners[i].started)
+            threads_kick(t->runners[i].pe);
+    for (i = 0; t->runners && i < n->npes; i++) {
+        if (t->runners[i].started)
+            pthread_join(t->runners[i].joinable, NULL);
+        pthread_mutex_destroy(&t->runners[i].lock);
+        pthread_cond_destroy(&t->runners[i].cond);
+    }
+    if (t->stacks)
+        munmap(t->stacks, t->stacks_size);
+    free(t->runners);
+    free(t);
+    n->sched_state = NULL;
+}
+
+const struct sched sched_threads = {
+    .name = "threads",
+    .start = threads_start,
+    .stop = threads_stop,
+    .wake = threads_wake,
+    .kick = threads_kick,
+    .now = threads_now,
+};

@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Our own register page (include/vreg.h; documented in vdtu/README.md): time, wait, console, exit.
+ */
+#include <string.h>
+
+#include "console.h"
+#include "exits.h"
+#include "node.h"
+#include "record.h"
+#include "sched.h"
+
+#define PRINT_CHUNK 4096u
+
+void vreg_reset(struct pe *pe)
+{
+    *pe_vreg(pe, VREG_MAGIC) = VREG_MAGIC_VALUE;
+    *pe_vreg(pe, VREG_VERS) = VREG_VERSION;
+    *pe_vreg(pe, VREG_FEATURES) =
+        VREG_F_TIME | VREG_F_WAIT | VREG_F_CONSOLE | VREG_F_EXIT | VREG_F_RESET;
+    *pe_vreg(pe, VREG_PE) = pe->id;
+    *pe_vreg(pe, VREG_NODE) = 0;
+    *pe_vreg(pe, VREG_TSC_HZ) = pe->node->tsc_hz;
+    *pe_vreg(pe, VREG_HOST_CORES) = pe->node->host_cores;
+    *pe_vreg(pe, VREG_MEM_SIZE) = pe->mem_size;
+}
+
+/* Prints local memory; what lies beyond it is not printed.  Returns the bytes printed. */
+uint64_t pe_print(struct pe *pe, uint64_t addr, uint64_t len)
+{
+    char buf[PRINT_CHUNK];
+    uint64_t done = 0, n;
+
+    if (len > VREG_CONSOLE_MAX)
+        len = VREG_CONSOLE_MAX;
+    while (done < len) {
+        n = len - done < sizeof(buf) ? len - done : sizeof(buf);
+        n = vdtu_mem_read(pe->dtu, addr + done, buf, n);
+        if (n == 0)
+            break;
+        console_write(pe->node->console, pe->id, buf, n);
+        done += n;
+    }
+    pe->console_bytes += done;
+    return done;
+}
+
+enum pe_why pe_exit_program(struct pe *pe, uint32_t status, enum vreg_exit scope)
+{
+    bool privileged = vdtu_reg(pe->dtu, DTU_STATUS) & DTU_STATUS_PRIV;
+
+    node_record(
+        pe->node,
+        &(struct trace_record){
+            .op = TR_EXIT, .pe = pe->id, .peer = 0xFFFF, .ep = (uint8_t)scope, .result = status});
+    if (scope == VREG_EXIT_PROGRAM) {
+        pe->noted = true;
+        if (pe->noted_status == 0)
+            pe->noted_status = status;
+        return PE_KICKED;
+    }
+    pe->end = PE_EXITED;
+    pe->status = status;
+    if (scope == VREG_EXIT_MACHINE && privileged)
+        node_finish(pe->node, NODE_EXITED, status);
+    return PE_OVER;
+}
+
+/* The exit loop sees that the PE waits, and polls first: a wait that need not block does not. */
+static void start_wait(struct pe *pe, uint64_t limit)
+{
+    uint64_t now = pe->node->sched->now(pe->node);
+
+    if (limit != VREG_WAIT_FOREVER && limit < VREG_WAIT_FOREVER - now)
+        pe_wait_begin(pe, PE_WAIT_VREG, now + limit);
+    else
+        pe_wait_begin(pe, PE_WAIT_VREG, VREG_WAIT_FOREVER);
+}
+
+enum pe_why vreg_store(struct pe *pe, unsigned off, uint64_t value, unsigned size)
+{
+    uint64_t scope = value >> 32;
+
+    if (size != 8) {
+        pe->ignored_vreg++;
+        return PE_KICKED;
+    }
+    switch (off) {
+    case VREG_TIME:
+        *pe_vreg(pe, VREG_TIME) = pe->node->sched->now(pe->node);
+        return PE_KICKED;
+    case VREG_WAIT:
+        start_wait(pe, value);
+        return PE_KICKED;
+    case VREG_CONSOLE:
+        *pe_vreg(pe, VREG_CONSOLE_LEN) = pe_print(pe, value & ((1ull << 40) - 1), value >> 40);
+        return PE_KICKED;
+    case VREG_EXIT:
+        if (scope <= VREG_EXIT_MACHINE)
+            return pe_exit_program(pe, (uint32_t)value, (enum vreg_exit)scope);
+        break;
+    default:
+        break;
+    }
+    pe->ignored_vreg++; /* read-only, reserved, or an exit scope that is none */
+    return PE_KICKED;
+}
