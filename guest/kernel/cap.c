@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Capability tables and the tree of derived capabilities.
+ *
+ * A table is indexed by selector.  Across all tables, capabilities form a forest: a capability that
+ * was delegated, obtained or derived is a child of the one it came from, wherever either is held.
+ * Revocation walks that forest, see revoke.c.
+ */
+#include "heap.h"
+#include "kernel.h"
+#include "srv.h"
+#include "str.h"
+
+struct cap *cap_get(const struct cap_table *t, uint32_t sel)
+{
+    const struct cap_leaf *leaf;
+
+    if (sel >= CAP_INVALID)
+        return NULL;
+    leaf = t->leaf[sel / CAP_FANOUT];
+    return leaf ? leaf->caps[sel % CAP_FANOUT] : NULL;
+}
+
+struct cap *cap_get_type(const struct cap_table *t, uint32_t sel, unsigned types)
+{
+    struct cap *c = cap_get(t, sel);
+
+    return c && (c->type & types) ? c : NULL;
+}
+
+bool cap_unused(const struct cap_table *t, uint32_t sel)
+{
+    return sel < CAP_INVALID && !cap_get(t, sel);
+}
+
+bool cap_range_valid(uint32_t start, uint32_t count)
+{
+    return start < CAP_INVALID && count <= CAP_INVALID - start;
+}
+
+struct cap *cap_next(const struct cap_table *t, uint32_t sel)
+{
+    while (sel < CAP_INVALID) {
+        const struct cap_leaf *leaf = t->leaf[sel / CAP_FANOUT];
+
+        if (!leaf) {
+            sel = (sel / CAP_FANOUT + 1) * CAP_FANOUT;
+            continue;
+        }
+        if (leaf->caps[sel % CAP_FANOUT])
+            return leaf->caps[sel % CAP_FANOUT];
+        sel++;
+    }
+    return NULL;
+}
+
+static bool table_insert(struct cap_table *t, struct cap *c)
+{
+    struct cap_leaf **leaf = &t->leaf[c->sel / CAP_FANOUT];
+
+    if (t->count >= VPE_CAPS_MAX)
+        return false;
+    if (!*leaf)
+        *leaf = heap_calloc(1, sizeof(**leaf));
+    if (!*leaf)
+        return false;
+    (*leaf)->caps[c->sel % CAP_FANOUT] = c;
+    (*leaf)->used++;
+    t->count++;
+    return true;
+}
+
+void cap_table_remove(struct cap *c)
+{
+    struct cap_table *t = &c->holder->caps;
+    struct cap_leaf **leaf = &t->leaf[c->sel / CAP_FANOUT];
+
+    (*leaf)->caps[c->sel % CAP_FANOUT] = NULL;
+    t->count--;
+    if (--(*leaf)->used == 0) {
+        heap_free(*leaf);
+        *leaf = NULL;
+    }
+}
+
+static void tree_insert(struct cap *c, struct cap *parent)
+{
+    c->parent = parent;
+    if (!parent)
+        return;
+    c->next = parent->child;
+    if (c->next)
+        c->next->prev = c;
+    parent->child = c;
+}
+
+void cap_unlink(struct cap *c)
+{
+    if (c->next)
+        c->next->prev = c->prev;
+    if (c->prev)
+        c->prev->next = c->next;
+    else if (c->parent)
+        c->parent->child = c->next;
+    c->parent = c->next = c->prev = NULL;
+}
+
+struct cap *cap_create(struct vpe *holder, uint32_t sel, enum cap_type type, struct cap *parent)
+{
+    struct cap *c;
+
+    if (!cap_unused(&holder->caps, sel))
+        return NULL;
+    c = heap_calloc(1, sizeof(*c));
+    if (!c)
+        return NULL;
+    c->holder = holder;
+    c->sel = (uint16_t)sel;
+    c->type = (uint8_t)type;
+    if (!table_insert(&holder->caps, c)) {
+        heap_free(c);
+        return NULL;
+    }
+    tree_insert(c, parent);
+    return c;
+}
+
+struct cap *cap_derive(struct cap *src, struct vpe *holder, uint32_t sel)
+{
+    struct cap *c = cap_create(holder, sel, src->type, src);
+
+    if (!c)
+        return NULL;
+    switch (src->type) {
+    case CAP_MSG:
+        c->msg = src->msg;
+        break;
+    case CAP_MEM:
+        c->mem = src->mem;
+        c->mem.area = NULL; /* the root frees it */
+        break;
+    case CAP_VPE:
+        c->vpe = src->vpe;
+        c->vpe->refs++;
+        break;
+    case CAP_SRV:
+        c->srv = src->srv;
+        c->srv->users++;
+        break;
+    case CAP_SESS:
+        c->sess = src->sess;
+        session_cap_added(c->sess);
+        break;
+    }
+    return c;
+}

@@ -1,0 +1,410 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The kernel on one page: its state, and every function by file.
+ *
+ * The kernel runs on a PE of its own and has no special instructions: all it does to others, it
+ * does through its DTU.  A VPE is a program on a PE; it talks to the kernel by messages (system
+ * calls) and to nobody else until the kernel has configured an endpoint of its PE for it.  What it
+ * may ask for is in its capability table.
+ *
+ * One thread of control, no locks: a system call is handled to its end before the next one is
+ * fetched.  A call that has to wait (for an exit, a receive buffer, a PE) keeps its message slot
+ * and is answered later; its VPE has a single message's worth of credits and so cannot call again
+ * in the meantime.
+ *
+ * Everything but hw.c and main.c is free of hardware, so unit tests run it on the host against
+ * another hw.h.
+ */
+#ifndef KERNEL_H
+#define KERNEL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "boot.h"
+#include "bootline.h"
+#include "dtu.h"
+#include "errors.h"
+#include "marshal.h"
+#include "memmap.h"
+#include "syscalls.h"
+
+/* The kernel's own endpoints (dtu-spec 8.1).  6-13 are for other kernels. */
+#define KERN_SYSC_EPS   6u
+#define KERN_SYSC_ORDER 9u /* 512-byte slots */
+#define KERN_EP_SCRATCH 14u
+#define KERN_EP_SRV     15u /* answers of services */
+#define KERN_SRV_ORDER  8u  /* 256-byte slots */
+
+#define VPE_MAX       (KERN_SYSC_EPS * DTU_MAX_SLOTS) /* a message slot for each */
+#define VPE_CAPS_MAX  12288u                          /* capabilities in one table */
+#define VPE_NAME      32u
+#define SYSC_MSG_MAX  (1u << KERN_SYSC_ORDER) /* header included */
+#define RECV_ORDER    8u                      /* endpoint 1 of a VPE: one slot of 256 bytes */
+#define LOADGEN_SPACE (1ull << 20)            /* more receive buffer space for "loadgen" */
+
+struct vpe;
+struct service;
+struct session;
+
+/* ---- capabilities (cap.c, revoke.c) ---- */
+
+/* Values as in the original, where they form sets. */
+enum cap_type {
+    CAP_SRV = 0x01,
+    CAP_SESS = 0x02,
+    CAP_MSG = 0x04,
+    CAP_MEM = 0x08,
+    CAP_VPE = 0x20,
+};
+
+struct cap {
+    struct vpe *holder;         /* whose table it is in */
+    struct cap *parent, *child; /* derived from; first of those derived from it */
+    struct cap *next, *prev;    /* siblings; `next` also links a list being revoked */
+    uint16_t sel;
+    uint16_t eps;    /* bit e: endpoint e of the holder was configured from it */
+    uint8_t type;    /* enum cap_type */
+    bool sess_owner; /* CAP_SESS: the service's own, by CREATESESSAT */
+    union {
+        struct {
+            uint64_t label;
+            uint32_t maxmsg; /* what the interface calls credits */
+            uint16_t pe, vpe;
+            uint8_t ep;
+        } msg;
+        struct {
+            uint64_t addr, size;
+            struct mem_area *area; /* set in the one capability that has to free it */
+            uint16_t pe, vpe;
+            uint8_t perms; /* enum dtu_perm, and 4 = execute */
+        } mem;
+        struct vpe *vpe;
+        struct service *srv;
+        struct session *sess;
+    };
+};
+
+/* A radix tree of two levels over 16-bit selectors; leaves exist while they hold something. */
+#define CAP_FANOUT 256u
+struct cap_leaf {
+    unsigned used;
+    struct cap *caps[CAP_FANOUT];
+};
+struct cap_table {
+    unsigned count;
+    struct cap_leaf *leaf[CAP_FANOUT];
+};
+
+/* ---- VPEs and PEs (vpe.c, pe.c) ---- */
+
+enum vpe_state {
+    VPE_CREATED, /* has a PE, was not started */
+    VPE_RUNNING,
+    VPE_ZOMBIE, /* has ended; others still hold capabilities for it */
+};
+
+enum vpe_flags {
+    VPE_F_BOOT = 1,   /* named in the boot line: lives without anybody's capability for it */
+    VPE_F_DAEMON = 2, /* the machine ends without waiting for it */
+    VPE_F_TOLD = 4,   /* has been sent SHUTDOWN, and gets some time to end */
+};
+
+enum vpe_ep_use { EP_FREE, EP_GATE, EP_RECV };
+struct vpe_ep {
+    enum vpe_ep_use use;
+    struct cap *cap; /* EP_GATE */
+    uint64_t addr;   /* EP_RECV */
+    uint8_t order, msgorder;
+};
+
+/* A system call that is answered later. */
+enum wait_kind {
+    WAIT_NONE,
+    WAIT_EXIT, /* VPECTRL WAIT: until `target` ends */
+    WAIT_RECV, /* ACTIVATE: until endpoint `target_ep` of `target` receives */
+    WAIT_PE,   /* CREATEVPE: until a PE that is being reset is free */
+    WAIT_SRV,  /* CREATESESS, OBTAIN, DELEGATE: until the service has answered */
+};
+struct wait {
+    enum wait_kind kind;
+    const struct dtu_header *msg;
+    struct vpe *target;
+    uint8_t target_ep;
+    uint8_t ep;          /* WAIT_RECV: the endpoint to configure */
+    uint16_t sel, sel2;  /* WAIT_RECV: gate; WAIT_PE: VPE and memory */
+    enum pe_type type;   /* WAIT_PE */
+    char name[VPE_NAME]; /* WAIT_PE */
+    /* WAIT_SRV; sel: of the VPE whose table is meant, sel2: of the session to create */
+    struct session *session; /* pinned */
+    struct vpe *next;        /* the next one that waits for the same service */
+    struct cap_range range;
+    uint16_t args; /* where the service's arguments begin in the message */
+    uint8_t op;    /* enum srv_op */
+};
+
+struct vpe {
+    struct vpe *next; /* kern.vpes */
+    struct vpe *reap; /* kern.reap */
+    uint64_t label;   /* of its system calls: generation << 32 | PE */
+    enum vpe_state state;
+    uint16_t pe; /* also its VPE id */
+    uint8_t sysc_ep;
+    uint8_t flags; /* enum vpe_flags */
+    bool reaping;  /* in kern.reap */
+    int32_t exitcode;
+    unsigned refs;    /* VPE capabilities for it, its own at selector 0 not counted */
+    uint64_t recvbuf; /* local address where its receive buffers begin */
+    uint64_t mem_size;
+    char name[VPE_NAME];
+    struct wait wait;
+    struct vpe_ep ep[DTU_EPS];
+    unsigned nrequires; /* VPE_F_BOOT: services that must be there before it starts */
+    const char *requires[BOOT_REQUIRES];
+    struct cap_table caps;
+};
+
+enum pe_state {
+    PE_NONE,      /* no such PE, memory, or a kernel */
+    PE_FREE,      /* waits in idle, all other memory is zero */
+    PE_USED,      /* has a VPE */
+    PE_RESETTING, /* the VPE is gone; its program is, once the machine has reset the CPU */
+    PE_USED_UP,   /* the VPE is gone, and the machine cannot reset CPUs: not used again */
+    PE_LOST,      /* the reset does not end, or its DTU does not answer: not used again */
+};
+
+struct pe {
+    uint64_t desc;
+    enum pe_state state;
+    unsigned polls; /* PE_RESETTING: how often we looked */
+    struct vpe *vpe;
+};
+
+/* ---- all of it ---- */
+
+struct kern_stats {
+    uint64_t syscalls, refused, strays; /* strays: messages that belong to no VPE */
+    uint64_t late;                      /* answers of services that nobody waits for any more */
+    unsigned started, failed;
+};
+
+struct kernel {
+    uint32_t id;
+    uint16_t own_pe;
+    uint32_t generation; /* of the last VPE */
+    unsigned pe_count;   /* entries of pe_order */
+    uint16_t pe_order[BOOT_PES];
+    struct pe pes[BOOT_PES];
+    struct vpe *vpes, *reap;
+    unsigned nvpes, ndaemons; /* VPEs that have a PE; daemons among them */
+    unsigned nresetting;      /* PEs in PE_RESETTING */
+    bool told_used_up;        /* said why PEs in PE_USED_UP are not used */
+    uint8_t sysc_used[KERN_SYSC_EPS];
+    unsigned nmods;
+    struct boot_module mods[BOOT_MODULES];
+    uint16_t mem_pe;
+    struct memmap mem;
+    uint64_t mem_fresh; /* memory from here on was never given to anybody */
+    struct service *services;
+    uint32_t srv_ids;
+    bool ending;        /* only daemons are left; services were told */
+    uint64_t ending_ns; /* time without messages since then */
+    bool srv_news;      /* a service was registered since start_pending() last looked */
+    struct kern_stats stats;
+};
+extern struct kernel kern;
+
+/* ---- cap.c ---- */
+
+/* The capability at a selector, NULL: none.  With types: only if it is one of them. */
+struct cap *cap_get(const struct cap_table *t, uint32_t sel);
+struct cap *cap_get_type(const struct cap_table *t, uint32_t sel, unsigned types);
+
+/* May a capability be put at sel: in range and nothing there? */
+bool cap_unused(const struct cap_table *t, uint32_t sel);
+
+/* Is [start, start + count) a range of selectors (possibly empty)? */
+bool cap_range_valid(uint32_t start, uint32_t count);
+
+/*
+ * A new capability of `holder` at an unused selector, derived from parent (NULL: a root).  The
+ * caller fills in what it stands for.  NULL: no memory, or the table has VPE_CAPS_MAX.
+ */
+struct cap *cap_create(struct vpe *holder, uint32_t sel, enum cap_type type, struct cap *parent);
+
+/* A copy of c, derived from it; same conditions. */
+struct cap *cap_derive(struct cap *c, struct vpe *holder, uint32_t sel);
+
+/* For revoke.c: away from its parent and siblings; out of its table. */
+void cap_unlink(struct cap *c);
+void cap_table_remove(struct cap *c);
+
+/* The first capability at or above sel, NULL: none. */
+struct cap *cap_next(const struct cap_table *t, uint32_t sel);
+
+/* ---- revoke.c ---- */
+
+/* c and all that was derived from it; or only the latter. */
+void cap_revoke(struct cap *c);
+void cap_revoke_children(struct cap *c);
+
+/* Everything in v's table and all derived from it, but VPE capabilities of others for v. */
+void cap_revoke_all(struct vpe *v);
+
+/* ---- ep.c: endpoints of VPEs ---- */
+
+/* Endpoint ep becomes the gate c, or is invalidated (c NULL).  enum semper_error. */
+int ep_activate(struct vpe *v, unsigned ep, struct cap *c);
+
+/* c is being revoked: no endpoint may use it any longer. */
+void ep_forget_cap(struct cap *c);
+
+int recvbuf_attach(struct vpe *v, unsigned ep, uint64_t addr, unsigned order, unsigned msgorder);
+void recvbuf_detach(struct vpe *v, unsigned ep);
+
+/* All endpoints of v become invalid. */
+void ep_clear(struct vpe *v);
+
+/* ---- vpe.c ---- */
+
+/* The VPE a message comes from, NULL: from none. */
+struct vpe *vpe_of_message(unsigned ep, const struct dtu_header *msg);
+
+/*
+ * A VPE on a free PE, with endpoints 0 and 1 and capabilities 0 and 1.  SE_NO_FREE_CORE,
+ * SE_OUT_OF_MEM, or what the PE's DTU said.
+ */
+int vpe_create(const char *name, struct pe *pe, unsigned flags, struct vpe **out);
+
+/* Starts what is in its PE's memory. */
+int vpe_start(struct vpe *v);
+
+/* It ended.  Afterwards v is a zombie, or gone. */
+void vpe_exit(struct vpe *v, int32_t code);
+
+/* One VPE capability for v less. */
+void vpe_put(struct vpe *v);
+
+/* Frees the VPEs that vpe_put() found unused.  Called between system calls. */
+void vpe_reap(void);
+
+/* ---- pe.c ---- */
+
+uint16_t pe_id(const struct pe *pe);
+
+/* The first free PE of that type, NULL: none. */
+struct pe *pe_find(enum pe_type type);
+/* Is one being reset? */
+bool pe_expected(enum pe_type type);
+
+/* Its VPE is gone and VPE_ID is invalid; whatever runs there is stopped, and its memory cleared. */
+void pe_leave(struct pe *pe);
+
+/* Looks after the PEs that are being reset.  Call it again after so many ns, 0: no need to. */
+uint64_t pe_poll(void);
+
+/* ---- load.c ---- */
+
+/* The boot module of that name (up to NUL or blank), NULL: none. */
+const struct boot_module *load_find(const char *name);
+
+/* The program named argv[0] with these arguments, ready to start.  NULL, or what is wrong. */
+const char *load_program(struct vpe *v, int argc, char *const *argv);
+
+/* All of idle, to a PE without VPE that was reset and so is zero.  enum semper_error. */
+int load_idle(const struct pe *pe);
+
+/* Idle's code again and the barrier; part of vpe_start().  enum semper_error. */
+int load_idle_again(const struct vpe *v);
+
+/* ---- sys*.c: system calls ---- */
+
+#define SYS_LATER (-1) /* no reply now */
+
+struct sys_call {
+    struct vpe *v;
+    const struct dtu_header *msg;
+    struct msg_reader in; /* behind the operation */
+    bool has_value;       /* `value` follows the error code in the reply */
+    uint64_t value;
+};
+/* Returns enum semper_error or SYS_LATER. */
+typedef int sys_fn(struct sys_call *c);
+
+/* Handles one message; it is answered, acknowledged, or kept in v->wait. */
+void sys_handle(unsigned ep, const struct dtu_header *msg);
+
+/* Answers the call that v waits for with n bytes. */
+void sys_answer_bytes(struct vpe *v, const void *data, size_t n);
+
+/* Answers the call that v waits for.  extra: value behind the code, NULL: none. */
+void sys_answer(struct vpe *v, int error, const uint64_t *extra);
+
+sys_fn sys_creategate, sys_exchange, sys_revoke, sys_activate; /* sys_cap.c */
+sys_fn sys_attachrb, sys_detachrb, sys_reqmem, sys_derivemem;  /* sys_mem.c */
+sys_fn sys_createvpe, sys_vpectrl, sys_exit;                   /* sys_vpe.c */
+sys_fn sys_createsrv, sys_createsess, sys_createsessat;        /* sys_srv.c */
+sys_fn sys_delegate, sys_obtain;
+
+/*
+ * Copies what is in `from` of src to `to` of dst, as EXCHANGE does with obtain; all or nothing.
+ * enum semper_error.
+ */
+int sys_copy_range(struct vpe *src, const struct cap_range *from, struct vpe *dst,
+                   const struct cap_range *to, bool obtain);
+
+/* Calls that wait: endpoint ep of v now receives (or never will); v ended; a PE became free. */
+void sys_recv_ready(struct vpe *v, unsigned ep, bool ok);
+void sys_vpe_ended(struct vpe *v);
+void sys_pe_ready(void);
+/* A gate that its holder waits to activate is being revoked. */
+void sys_gate_gone(struct cap *c);
+
+/* ---- srv.c: services; more of it in srv.h ---- */
+
+/* Is there a service of that name? */
+bool srv_exists(const char *name);
+
+/* A message at endpoint 15; it is acknowledged. */
+void srv_handle(const struct dtu_header *msg);
+
+/* A capability for a session more or less; by_owner: the service's own one. */
+void session_cap_added(struct session *s);
+void session_cap_gone(struct session *s, bool by_owner);
+/* A service capability was revoked; v ended and its capabilities are gone. */
+void srv_cap_gone(struct cap *c);
+void srv_vpe_ended(struct vpe *v);
+/* v, which waits for a service, is ending. */
+void srv_forget_client(struct vpe *v);
+
+/*
+ * Tells all services to shut down, once each.  False when all that were told have ended, or have
+ * had their time.
+ */
+bool srv_shutdown(void);
+
+/*
+ * For ns nanoseconds nothing has come.  A service that owed an answer for too long is given up: a
+ * program that crashed tells nobody.  Call it again after so many ns, 0: no need to.
+ */
+uint64_t srv_tick(uint64_t ns);
+
+/* ---- start.c: the boot line ---- */
+
+/*
+ * Places, loads and starts the VPEs that the boot line names; argv[0] is the kernel itself.  What
+ * could not be started was reported and counted in kern.stats.failed.
+ */
+void start_all(int argc, char **argv);
+
+/* Starts those whose required services are there by now. */
+void start_pending(void);
+
+/*
+ * Is nobody left but daemons?  Then services are told to shut down, and when none is left the
+ * daemons end and it is true.
+ */
+bool start_finished(void);
+
+#endif

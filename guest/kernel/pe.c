@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * PEs and when they can be used again.
+ *
+ * A program that has sent EXIT is still on its CPU, and nothing that it does or leaves in memory
+ * proves that it is going: it may keep code where nobody looks and act in the name of whoever comes
+ * next.  So it is not asked.  The machine stops the CPU wherever it is, clears all local memory and
+ * has it wait for idle (VREG_RESET); what says that this is done is a register that the PE itself
+ * cannot reach.  That also settles when its memory may be overwritten (semperos-platform 11.6).
+ */
+#include "hw.h"
+#include "kernel.h"
+#include "print.h"
+#include "vreg.h"
+
+#define RESET_REG    (VREG_BASE + VREG_RESET)
+#define POLL_FIRST   50000ull /* ns; doubles every POLL_STEP polls up to */
+#define POLL_STEP    8u
+#define POLL_DOUBLES 9u
+#define POLLS_MAX    400u /* then the PE is lost: after about 8 s */
+
+uint16_t pe_id(const struct pe *pe)
+{
+    return (uint16_t)(pe - kern.pes);
+}
+
+static struct pe *find(enum pe_type type, enum pe_state state)
+{
+    for (unsigned i = 0; i < kern.pe_count; i++) {
+        struct pe *pe = &kern.pes[kern.pe_order[i]];
+
+        if (pe->state == state && pe_desc_type(pe->desc) == type)
+            return pe;
+    }
+    return NULL;
+}
+
+struct pe *pe_find(enum pe_type type)
+{
+    struct pe *pe = find(type, PE_FREE);
+
+    if (!pe && !kern.told_used_up && find(type, PE_USED_UP)) {
+        kern.told_used_up = true;
+        print("kernel %u: this machine cannot reset PEs, so each is used only once\n", kern.id);
+    }
+    return pe;
+}
+
+bool pe_expected(enum pe_type type)
+{
+    return find(type, PE_RESETTING) != NULL;
+}
+
+/* A PE became free or lost since pe_poll() last told those who wait for one. */
+static bool settled;
+
+static void settle(struct pe *pe, enum pe_state state)
+{
+    settled = true;
+    pe->state = state;
+    kern.nresetting--;
+    if (state == PE_LOST)
+        print("kernel %u: PE %u cannot be reset; it is not used again\n", kern.id, pe_id(pe));
+}
+
+void pe_leave(struct pe *pe)
+{
+    const uint64_t start = PE_IDLE_ADDR;
+
+    if (!hw_can_reset()) {
+        pe->state = PE_USED_UP;
+        return;
+    }
+    pe->state = PE_RESETTING;
+    pe->polls = 0;
+    kern.nresetting++;
+    if (hw_write(pe_id(pe), DTU_VPE_INVALID, RESET_REG, &start, sizeof(start)) != SE_OK)
+        settle(pe, PE_LOST);
+}
+
+/* Idle is there before anybody can wake the CPU, which a message to the next VPE does. */
+static void poll_one(struct pe *pe)
+{
+    uint64_t busy;
+
+    if (hw_read(pe_id(pe), DTU_VPE_INVALID, RESET_REG, &busy, sizeof(busy)) != SE_OK)
+        settle(pe, PE_LOST);
+    else if (busy == 0)
+        settle(pe, load_idle(pe) == SE_OK ? PE_FREE : PE_LOST);
+    else if (++pe->polls > POLLS_MAX)
+        settle(pe, PE_LOST);
+}
+
+uint64_t pe_poll(void)
+{
+    unsigned least = POLLS_MAX, doubles;
+
+    for (unsigned i = 0; i < kern.pe_count && kern.nresetting > 0; i++) {
+        struct pe *pe = &kern.pes[kern.pe_order[i]];
+
+        if (pe->state != PE_RESETTING)
+            continue;
+        poll_one(pe);
+        if (pe->polls < least)
+            least = pe->polls;
+    }
+    if (settled) {
+        settled = false;
+        sys_pe_ready();
+    }
+    if (kern.nresetting == 0)
+        return 0;
+    doubles = least / POLL_STEP;
+    return POLL_FIRST << (doubles < POLL_DOUBLES ? doubles : POLL_DOUBLES);
+}

@@ -1,0 +1,425 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Services: who waits for which, and what is on its way (semperos-platform 8).
+ *
+ * A service that ends, or whose capability is revoked, answers nobody any more: all that waits for
+ * it gets SE_RECV_GONE at once.  If a request was in flight, its remains stay in kern.services
+ * until the answer has come or the VPE has ended, so that there are never more answers under way
+ * than endpoint 15 has slots.
+ */
+#include "srv.h"
+
+#include "heap.h"
+#include "hw.h"
+#include "print.h"
+#include "str.h"
+
+#define ANSWER_MAX_NS (30ull * 1000000000) /* silence after which a service is given up */
+#define TICK_NS       100000000ull
+
+struct service *srv_find(const char *name)
+{
+    for (struct service *s = kern.services; s; s = s->next)
+        if (s->cap && strcmp(s->name, name) == 0)
+            return s;
+    return NULL;
+}
+
+bool srv_exists(const char *name)
+{
+    return srv_find(name) != NULL;
+}
+
+int srv_create(struct vpe *v, uint32_t sel, const struct cap *gate, const char *name)
+{
+    struct service *s;
+    unsigned n = 0;
+
+    for (s = kern.services; s; s = s->next)
+        n++;
+    s = n < SRV_MAX ? heap_calloc(1, sizeof(*s)) : NULL;
+    if (!s)
+        return n < SRV_MAX ? SE_OUT_OF_MEM : SE_NO_SPACE;
+    s->cap = cap_create(v, sel, CAP_SRV, NULL);
+    if (!s->cap) {
+        heap_free(s);
+        return SE_OUT_OF_MEM;
+    }
+    s->cap->srv = s;
+    s->vpe = v;
+    s->id = ++kern.srv_ids;
+    s->ep = gate->msg.ep;
+    s->label = gate->msg.label;
+    s->tail = &s->head;
+    s->closing_tail = &s->closing;
+    memcpy(s->name, name, strlen(name));
+    s->next = kern.services;
+    kern.services = s;
+    kern.srv_news = true;
+    return SE_OK;
+}
+
+/* Nothing can come for it or from it any more, and nothing points to it. */
+static void srv_free_unused(struct service *s)
+{
+    struct service **link = &kern.services;
+
+    if (s->cap || s->busy || s->users)
+        return;
+    while (*link != s)
+        link = &(*link)->next;
+    *link = s->next;
+    heap_free(s);
+}
+
+/* ---- sessions ---- */
+
+struct session *session_create(struct service *s)
+{
+    struct session *n = heap_calloc(1, sizeof(*n));
+
+    if (!n)
+        return NULL;
+    n->srv = s;
+    s->users++;
+    return n;
+}
+
+static void srv_next(struct service *s);
+
+/* Tells the service when the clients are gone; frees the session when all are. */
+static void session_settle(struct session *n)
+{
+    struct service *s = n->srv;
+
+    if (n->pins > 0 || n->caps > (n->server_owned ? 1u : 0u))
+        return;
+    if (n->open && s->cap && !s->shutdown) {
+        n->open = false;
+        n->queued = true;
+        *s->closing_tail = n;
+        s->closing_tail = &n->next;
+        n->next = NULL;
+        srv_next(s);
+        return;
+    }
+    if (n->caps > 0 || n->queued)
+        return;
+    heap_free(n);
+    s->users--;
+    srv_free_unused(s);
+}
+
+void session_pin(struct session *n)
+{
+    n->pins++;
+}
+
+void session_unpin(struct session *n)
+{
+    n->pins--;
+    session_settle(n);
+}
+
+void session_cap_added(struct session *n)
+{
+    n->caps++;
+}
+
+void session_cap_gone(struct session *n, bool by_owner)
+{
+    n->caps--;
+    if (by_owner && n->server_owned) {
+        n->server_owned = false;
+        n->open = false; /* who closes it needs not be told */
+    }
+    session_settle(n);
+}
+
+/* ---- requests ---- */
+
+static void client_answer(struct vpe *v, int error)
+{
+    struct session *n = v->wait.session;
+
+    v->wait.session = NULL;
+    sys_answer(v, error, NULL);
+    session_unpin(n);
+}
+
+void srv_request(struct service *s, struct vpe *v)
+{
+    v->wait.next = NULL;
+    *s->tail = v;
+    s->tail = &v->wait.next;
+    srv_next(s);
+}
+
+static struct vpe *pop_client(struct service *s)
+{
+    struct vpe *v = s->head;
+
+    s->head = v->wait.next;
+    if (!s->head)
+        s->tail = &s->head;
+    return v;
+}
+
+static struct session *pop_closing(struct service *s)
+{
+    struct session *n = s->closing;
+
+    s->closing = n->next;
+    if (!s->closing)
+        s->closing_tail = &s->closing;
+    return n;
+}
+
+/* The reply label names the request; no address is in it. */
+static int send(struct service *s, enum srv_op op, const void *msg, size_t len)
+{
+    struct hw_target to = {.pe = s->vpe->pe, .vpe = s->vpe->pe, .ep = s->ep, .label = s->label};
+    int err;
+
+    s->seq++;
+    err = hw_send(&to, msg, len, KERN_EP_SRV, (uint64_t)s->id << 32 | s->seq);
+    s->busy = err == SE_OK;
+    s->op = (uint8_t)op;
+    s->waited = 0;
+    s->client = NULL;
+    s->session = NULL;
+    return err;
+}
+
+static void send_close(struct service *s)
+{
+    struct session *n = pop_closing(s);
+    const uint64_t msg[2] = {SRV_CLOSE, n->ident};
+
+    if (send(s, SRV_CLOSE, msg, sizeof(msg)) == SE_OK) {
+        s->session = n;
+        return;
+    }
+    n->queued = false;
+    session_settle(n);
+}
+
+static void send_request(struct service *s)
+{
+    uint8_t buf[SRV_REQ_MAX];
+    struct vpe *v = pop_client(s);
+    struct session *n = v->wait.session;
+    size_t len = srv_build(v, buf, sizeof(buf));
+    int err = len ? send(s, v->wait.op, buf, len) : SE_INV_ARGS;
+
+    if (err != SE_OK) {
+        client_answer(v, err);
+        return;
+    }
+    s->client = v;
+    s->session = n;
+}
+
+/* Sends what comes next: CLOSE first, SHUTDOWN last. */
+static void srv_next(struct service *s)
+{
+    static const uint64_t bye = SRV_SHUTDOWN;
+
+    if (s->in_next)
+        return; /* what answering a client has led to; the loop below sees it */
+    s->in_next = true;
+    while (!s->busy && s->cap) {
+        if (s->closing)
+            send_close(s);
+        else if (s->head)
+            send_request(s);
+        else if (s->shutdown && !s->told) {
+            s->told = true;
+            s->vpe->flags |= VPE_F_TOLD;
+            send(s, SRV_SHUTDOWN, &bye, sizeof(bye));
+        } else
+            break;
+    }
+    s->in_next = false;
+}
+
+/* ---- answers ---- */
+
+static struct service *srv_of_answer(const struct dtu_header *msg)
+{
+    struct service *s = kern.services;
+
+    while (s && s->id != msg->label >> 32)
+        s = s->next;
+    if (!s || !s->busy || s->seq != (uint32_t)msg->label || !s->vpe || s->vpe->pe != msg->sender_pe)
+        return NULL;
+    return s;
+}
+
+/* The request in flight is over: with *in, or, NULL, with an error. */
+static void finish(struct service *s, int error, struct msg_reader *in)
+{
+    struct vpe *v = s->client;
+    struct session *n = s->session;
+    enum srv_op op = s->op;
+
+    s->busy = false;
+    s->client = NULL;
+    s->session = NULL;
+    if (op == SRV_CLOSE) {
+        n->queued = false;
+        session_settle(n);
+        return;
+    }
+    if (!n)
+        return;
+    if (op == SRV_OPEN && error == SE_OK) {
+        n->ident = msg_get_u64(in);
+        error = in->error ? SE_INV_ARGS : SE_OK;
+        n->open = !in->error;
+    }
+    if (v) {
+        v->wait.session = NULL;
+        if (error == SE_OK)
+            srv_answered(v, s, n, in);
+        else
+            sys_answer(v, error, NULL);
+    }
+    session_unpin(n);
+}
+
+void srv_handle(const struct dtu_header *msg)
+{
+    struct service *s = srv_of_answer(msg);
+    struct msg_reader in;
+    int error;
+
+    if (!s) {
+        kern.stats.late++;
+        hw_ack(KERN_EP_SRV, msg);
+        return;
+    }
+    msg_reader_init(&in, msg + 1, msg->length);
+    error = (int)msg_get_u32(&in);
+    s->users++; /* it stays until we are done */
+    finish(s, in.error ? SE_INV_ARGS : error, &in);
+    hw_ack(KERN_EP_SRV, msg);
+    srv_next(s);
+    s->users--;
+    srv_free_unused(s);
+    vpe_reap();
+}
+
+/* ---- ends ---- */
+
+void srv_cap_gone(struct cap *c)
+{
+    struct service *s = c->srv;
+
+    if (s->cap != c) { /* a copy */
+        s->users--;
+        srv_free_unused(s);
+        return;
+    }
+    s->cap = NULL;
+    s->users++;
+    if (s->client) {
+        struct vpe *v = s->client;
+
+        s->client = NULL;
+        v->wait.session = NULL; /* pinned by the request in flight */
+        sys_answer(v, SE_RECV_GONE, NULL);
+    }
+    while (s->head)
+        client_answer(pop_client(s), SE_RECV_GONE);
+    while (s->closing) {
+        struct session *n = pop_closing(s);
+
+        n->queued = false;
+        session_settle(n);
+    }
+    s->users--;
+    srv_free_unused(s);
+}
+
+void srv_vpe_ended(struct vpe *v)
+{
+    struct service *next;
+
+    for (struct service *s = kern.services; s; s = next) {
+        next = s->next;
+        if (s->vpe != v)
+            continue;
+        /* Its capability was revoked; what was in flight will not be answered. */
+        s->vpe = NULL;
+        s->users++;
+        if (s->busy)
+            finish(s, SE_RECV_GONE, NULL);
+        s->users--;
+        next = s->next;
+        srv_free_unused(s);
+    }
+}
+
+void srv_forget_client(struct vpe *v)
+{
+    struct session *n = v->wait.session;
+    struct service *s = n->srv;
+    struct vpe **link = &s->head;
+
+    v->wait.session = NULL;
+    if (s->client == v) {
+        s->client = NULL; /* the request keeps the session pinned until it is answered */
+        return;
+    }
+    while (*link != v)
+        link = &(*link)->wait.next;
+    *link = v->wait.next;
+    if (s->tail == &v->wait.next)
+        s->tail = link;
+    session_unpin(n);
+}
+
+bool srv_shutdown(void)
+{
+    unsigned left = 0;
+
+    kern.ending = true;
+    for (struct service *s = kern.services; s; s = s->next) {
+        if (!s->cap)
+            continue;
+        s->shutdown = true;
+        srv_next(s); /* frees no service: this one is alive, and it is the only one concerned */
+        left += s->told ? 0 : 1;
+    }
+    for (struct vpe *v = kern.vpes; v; v = v->next)
+        left += v->state == VPE_RUNNING && (v->flags & VPE_F_TOLD) ? 1 : 0;
+    if (left > 0 && kern.ending_ns >= ANSWER_MAX_NS) {
+        print("kernel %u: %u services did not end\n", kern.id, left);
+        kern.stats.failed++;
+        return false;
+    }
+    return left > 0;
+}
+
+uint64_t srv_tick(uint64_t ns)
+{
+    uint64_t again = kern.ending ? TICK_NS : 0;
+    struct service *next;
+
+    kern.ending_ns += kern.ending ? ns : 0;
+    for (struct service *s = kern.services; s; s = next) {
+        next = s->next;
+        if (!s->cap || !s->busy)
+            continue;
+        again = TICK_NS;
+        s->waited += ns;
+        if (s->waited < ANSWER_MAX_NS)
+            continue;
+        print("kernel %u: service %s does not answer; it is not used any more\n", kern.id, s->name);
+        kern.stats.failed++;
+        cap_revoke(s->cap);
+        next = kern.services; /* revoking may have freed any; it cannot come to this one again */
+    }
+    return again;
+}

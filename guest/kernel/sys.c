@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * System calls: from a message to a handler and back (semperos-platform 7.1, 7.2).  Handlers are in
+ * sys_cap.c, sys_mem.c, sys_srv.c and sys_vpe.c; a row of the table for every number that the
+ * interface has.
+ */
+#include "hw.h"
+#include "kernel.h"
+
+/* Numbers of the interface that this kernel does not serve. */
+static int not_supported(struct sys_call *c)
+{
+    (void)c;
+    return SE_NOT_SUP;
+}
+
+static int noop(struct sys_call *c)
+{
+    (void)c;
+    return SE_OK;
+}
+
+static sys_fn *const handlers[SYSC_COUNT] = {
+    [SYSC_PAGEFAULT] = not_supported, /* no virtual memory */
+    [SYSC_CREATESRV] = sys_createsrv,
+    [SYSC_CREATESESS] = sys_createsess,
+    [SYSC_CREATESESSAT] = sys_createsessat,
+    [SYSC_CREATEGATE] = sys_creategate,
+    [SYSC_CREATEVPE] = sys_createvpe,
+    [SYSC_CREATEMAP] = not_supported, /* no virtual memory */
+    [SYSC_ATTACHRB] = sys_attachrb,
+    [SYSC_DETACHRB] = sys_detachrb,
+    [SYSC_EXCHANGE] = sys_exchange,
+    [SYSC_VPECTRL] = sys_vpectrl,
+    [SYSC_DELEGATE] = sys_delegate,
+    [SYSC_OBTAIN] = sys_obtain,
+    [SYSC_ACTIVATE] = sys_activate,
+    [SYSC_REQMEM] = sys_reqmem,
+    [SYSC_DERIVEMEM] = sys_derivemem,
+    [SYSC_REVOKE] = sys_revoke,
+    [SYSC_EXIT] = sys_exit,
+    [SYSC_NOOP] = noop,
+};
+
+/* A refused reply is its receiver's loss: it has not taken the one before. */
+static void reply(unsigned ep, const struct dtu_header *msg, int error, const uint64_t *value)
+{
+    const uint64_t data[2] = {(uint64_t)(unsigned)error, value ? *value : 0};
+
+    hw_reply(ep, msg, data, value ? sizeof(data) : sizeof(data[0]));
+}
+
+void sys_answer(struct vpe *v, int error, const uint64_t *value)
+{
+    v->wait.kind = WAIT_NONE;
+    reply(v->sysc_ep, v->wait.msg, error, value);
+}
+
+void sys_answer_bytes(struct vpe *v, const void *data, size_t n)
+{
+    v->wait.kind = WAIT_NONE;
+    hw_reply(v->sysc_ep, v->wait.msg, data, n);
+}
+
+static int call(struct vpe *v, const struct dtu_header *msg, struct sys_call *c)
+{
+    uint32_t op;
+
+    *c = (struct sys_call){.v = v, .msg = msg};
+    if (v->state != VPE_RUNNING || msg->length > SYSC_MSG_MAX - sizeof(*msg))
+        return SE_INV_ARGS;
+    msg_reader_init(&c->in, msg + 1, msg->length);
+    op = msg_get_u32(&c->in);
+    if (c->in.error || op >= SYSC_COUNT)
+        return SE_INV_ARGS;
+    return handlers[op](c);
+}
+
+void sys_handle(unsigned ep, const struct dtu_header *msg)
+{
+    struct vpe *v = vpe_of_message(ep, msg);
+    struct sys_call c;
+    int result;
+
+    /* One call at a time: a second one cannot be there, its VPE had no credits for it. */
+    if (!v || v->wait.kind != WAIT_NONE) {
+        kern.stats.strays++;
+        hw_ack(ep, msg);
+        return;
+    }
+    kern.stats.syscalls++;
+    result = call(v, msg, &c);
+    if (result != SE_OK && result != SYS_LATER)
+        kern.stats.refused++;
+    if (result != SYS_LATER)
+        reply(ep, msg, result, c.has_value && result == SE_OK ? &c.value : NULL);
+    vpe_reap();
+}

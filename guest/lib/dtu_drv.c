@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The DTU driver (dtu-spec 2).  Arguments first, COMMAND last, then poll COMMAND until its opcode
+ * is 0: our vDTU has finished inside the store, other models may take longer.
+ */
+#include "dtu_drv.h"
+
+#define FETCH_SPIN   64 /* polls between two visits to the VMM, where we cannot sleep */
+#define UNREAD_COUNT 0xFFFFu
+
+static unsigned run(unsigned op, unsigned ep)
+{
+    uint64_t cmd;
+
+    __asm__ volatile("" ::: "memory"); /* the buffer is complete before the command */
+    dtu_set(DTU_COMMAND, DTU_CMD(op, ep));
+    do {
+        cmd = dtu_get(DTU_COMMAND);
+    } while (cmd & 7);
+    __asm__ volatile("" ::: "memory"); /* and is read again after it */
+    return (unsigned)(cmd >> DTU_CMD_ERR_SHIFT);
+}
+
+static void set_data(const void *data, size_t len)
+{
+    dtu_set(DTU_DATA_ADDR, (uintptr_t)data);
+    dtu_set(DTU_DATA_SIZE, len);
+}
+
+unsigned dtu_unread(unsigned ep)
+{
+    uint64_t r0 = dtu_get(DTU_EP(ep, 0));
+
+    return dtu_ep_type(r0) == DTU_EP_RECV ? (unsigned)(r0 & UNREAD_COUNT) : 0;
+}
+
+unsigned dtu_send(unsigned ep, const void *data, size_t len, unsigned reply_ep,
+                  uint64_t reply_label)
+{
+    set_data(data, len);
+    dtu_set(DTU_REPLY_EPID, reply_ep);
+    dtu_set(DTU_REPLY_LABEL, reply_label);
+    return run(DTU_SEND, ep);
+}
+
+unsigned dtu_reply(unsigned ep, const struct dtu_header *msg, const void *data, size_t len)
+{
+    set_data(data, len);
+    dtu_set(DTU_OFFSET, (uintptr_t)msg);
+    return run(DTU_REPLY, ep);
+}
+
+unsigned dtu_read(unsigned ep, void *buf, size_t len, uint64_t off)
+{
+    if (len == 0) /* never completes on the gem5 model (dtu-spec 10.4 #51) */
+        return SE_OK;
+    set_data(buf, len);
+    dtu_set(DTU_OFFSET, off);
+    return run(DTU_READ, ep);
+}
+
+unsigned dtu_write(unsigned ep, const void *buf, size_t len, uint64_t off)
+{
+    if (len == 0)
+        return SE_OK;
+    set_data(buf, len);
+    dtu_set(DTU_OFFSET, off);
+    return run(DTU_WRITE, ep);
+}
+
+const struct dtu_header *dtu_fetch(unsigned ep)
+{
+    if (dtu_unread(ep) == 0)
+        return NULL;
+    run(DTU_FETCH, ep);
+    return (const struct dtu_header *)(uintptr_t)dtu_get(DTU_OFFSET);
+}
+
+void dtu_ack(unsigned ep, const struct dtu_header *msg)
+{
+    dtu_set(DTU_OFFSET, (uintptr_t)msg);
+    run(DTU_ACK, ep);
+}
+
+void dtu_debug(uint32_t value)
+{
+    __asm__ volatile("" ::: "memory");
+    dtu_set(DTU_COMMAND, DTU_DEBUG | (uint64_t)value << 3);
+}
+
+void dtu_wait(uint64_t ns)
+{
+    __asm__ volatile("" ::: "memory");
+    if (dtu_get(DTU_MSG_CNT) == 0) {
+        if (vreg_has(VREG_F_WAIT))
+            vreg_set(VREG_WAIT, ns);
+        else
+            __asm__ volatile("hlt");
+    }
+    __asm__ volatile("" ::: "memory");
+}
+
+void dtu_relax(uint64_t ns)
+{
+    __asm__ volatile("" ::: "memory");
+    if (vreg_has(VREG_F_WAIT))
+        vreg_set(VREG_WAIT, ns);
+    else
+        for (unsigned i = 0; i < FETCH_SPIN; i++)
+            __builtin_ia32_pause();
+    __asm__ volatile("" ::: "memory");
+}
+
+bool dtu_wait_ep(unsigned ep, void (*other)(void *), void *arg)
+{
+    unsigned spins = 0;
+
+    while (dtu_unread(ep) == 0) {
+        if (dtu_type(ep) != DTU_EP_RECV)
+            return false;
+        if (dtu_get(DTU_MSG_CNT) == 0) {
+            dtu_wait(VREG_WAIT_FOREVER);
+            continue;
+        }
+        if (other)
+            other(arg);
+        if (++spins % FETCH_SPIN == 0)
+            dtu_relax(0);
+        else
+            __builtin_ia32_pause();
+    }
+    return true;
+}
+
+void dtu_config_words(unsigned ep, const uint64_t words[3])
+{
+    /* r0 makes the endpoint valid, so it goes last. */
+    dtu_set(DTU_EP(ep, 2), words[2]);
+    dtu_set(DTU_EP(ep, 1), words[1]);
+    dtu_set(DTU_EP(ep, 0), words[0]);
+}
+
+void dtu_config_send(unsigned ep, unsigned pe, unsigned vpe, unsigned dst_ep, unsigned maxmsg,
+                     unsigned credits, uint64_t label)
+{
+    const uint64_t words[3] = {dtu_send_r0(vpe, maxmsg), dtu_send_r1(pe, dst_ep, credits), label};
+
+    dtu_config_words(ep, words);
+}
+
+void dtu_config_recv(unsigned ep, void *buf, unsigned order, unsigned msgorder)
+{
+    const uint64_t words[3] = {dtu_recv_r0(order, msgorder), (uintptr_t)buf, 0};
+
+    dtu_config_words(ep, words);
+}
+
+void dtu_config_mem(unsigned ep, unsigned pe, unsigned vpe, uint64_t addr, uint64_t size,
+                    unsigned perm)
+{
+    const uint64_t words[3] = {dtu_mem_r0(size), addr, dtu_mem_r2(pe, vpe, perm)};
+
+    dtu_config_words(ep, words);
+}
+
+void dtu_invalidate(unsigned ep)
+{
+    static const uint64_t words[3];
+
+    dtu_config_words(ep, words);
+}

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The end of an application (semperos-platform 5.8): env.entry = 0 first, so that idle cannot start
+ * us again and so that we never write it after the kernel has put the next program's there; then
+ * the EXIT system call, which has no reply; then back to idle.
+ */
+#include <stdint.h>
+
+#include "dtu_drv.h"
+#include "env.h"
+#include "marshal.h"
+#include "print.h"
+#include "start.h"
+#include "str.h"
+
+extern const uint8_t exit_trampoline[], exit_trampoline_end[];
+
+/* RT space that neither arguments (4 KiB at most, semperos-platform 5.6) nor a deep stack reach. */
+#define TRAMPOLINE_ADDR (PE_ENV_ADDR + 0x1100)
+
+void guest_exit(int status)
+{
+    static uint8_t msg[16];
+    struct msg_writer w;
+    uint64_t idle = env()->exitaddr;
+    uintptr_t code = TRAMPOLINE_ADDR;
+
+    print_flush();
+    guest_note_exit(status);
+    if (dtu_type(VPE_EP_SYSC) != DTU_EP_SEND || idle == 0) /* nobody started us as a VPE */
+        guest_halt(status);
+    env()->entry = 0;
+    env()->lambda = 0;
+    __asm__("" : "+r"(code));
+    memcpy((void *)code, exit_trampoline, (size_t)(exit_trampoline_end - exit_trampoline));
+    msg_writer_init(&w, msg, sizeof(msg));
+    msg_put(&w, SYSC_EXIT);
+    msg_put(&w, (uint32_t)status);
+    dtu_set(DTU_DATA_ADDR, (uintptr_t)msg);
+    dtu_set(DTU_DATA_SIZE, w.len);
+    dtu_set(DTU_REPLY_EPID, VPE_EP_RECV);
+    dtu_set(DTU_REPLY_LABEL, 0);
+    __asm__ volatile("jmp *%3"
+                     :
+                     : "D"(DTU_BASE + DTU_COMMAND), "S"(DTU_CMD(DTU_SEND, VPE_EP_SYSC)), "d"(idle),
+                       "r"(code)
+                     : "memory");
+    __builtin_unreachable();
+}
