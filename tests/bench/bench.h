@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * `make bench`: every case runs beside its baseline, in the same run and interleaved with it, so
+ * that what counts, the ratio, does not depend on the machine's mood.
+ */
+#ifndef BENCH_H
+#define BENCH_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define BENCH_SAMPLES 512u
+
+/* Samples of one quantity; sorted by bench_finish(). */
+struct samples {
+    unsigned n;
+    double v[BENCH_SAMPLES];
+};
+
+struct bench_case {
+    const char *name;
+    const char *interval; /* what one sample measures, from where to where */
+    const char *unit;
+    const char *baseline; /* what the ratio compares with */
+    double budget;        /* the ratio, or the count, that it must not exceed */
+    /* Fills both; exits: VM exits of one operation, or as the interval says.  0, or 1: skipped
+     * (why says so), or -errno. */
+    int (*run)(struct samples *value, struct samples *base, double *exits, char *why, size_t size);
+};
+
+void samples_add(struct samples *s, double v);
+/* The value that a share q (0..1) of the samples does not exceed; sorts. */
+double samples_at(struct samples *s, double q);
+
+/* ---- the bare side: KVM without a VMM ---- */
+struct bare;
+/* One VM, one vCPU, running the loop of guest/apps/trapbench at CPL 3.  NULL on failure. */
+struct bare *bare_open(void);
+void bare_close(struct bare *b);
+/* One batch of 1,000 trapped stores; seconds. */
+double bare_batch(struct bare *b);
+/* Creates n VMs with one vCPU and one memory slot in a child process, and lets it end; seconds from
+ * fork to reaped, or to the last VM created if only_create.  Negative on failure. */
+double bare_vms(unsigned n, int only_create);
+
+/* ---- the cases ---- */
+int case_trap(struct samples *v, struct samples *b, double *exits, char *why, size_t size);
+int case_boot_640(struct samples *v, struct samples *b, double *exits, char *why, size_t size);
+int case_mem_per_pe(struct samples *v, struct samples *b, double *exits, char *why, size_t size);
+int case_first_line(struct samples *v, struct samples *b, double *exits, char *why, size_t size);
+int case_seeded(struct samples *v, struct samples *b, double *exits, char *why, size_t size);
+int case_traced(struct samples *v, struct samples *b, double *exits, char *why, size_t size);
+int case_capbench(struct samples *v, struct samples *b, double *exits, char *why, size_t size);
+
+double bench_now(void); /* seconds */
+
+#endif
