@@ -30,6 +30,10 @@ enum vreg {
     VREG_CONSOLE_LEN = 0x60, /* bytes that the last console store printed */
     VREG_EXIT = 0x68,        /* store status | enum vreg_exit << 32 */
     VREG_RESET = 0x70,       /* only through the NoC: store an address to reset the CPU */
+    /* With VREG_F_BRIDGE only; bridge.h */
+    VREG_BRIDGE_AREA = 0x78, /* store the local address of a struct bridge_area; 0: none */
+    VREG_BRIDGE_RUN = 0x80,  /* store anything: serve what is new in `in`; latches TIME, too */
+    VREG_EPOCH = 0x88,       /* a random number of this run of the node, never 0 */
 };
 
 enum vreg_feature {
@@ -38,12 +42,16 @@ enum vreg_feature {
     VREG_F_CONSOLE = 1 << 2,
     VREG_F_EXIT = 1 << 3,
     VREG_F_RESET = 1 << 4,
+    VREG_F_BRIDGE = 1 << 5, /* may take and inject NoC packets */
+    VREG_F_NIC = 1 << 6,    /* has an 82540EM on PCI bus 0 */
 };
 
 enum vreg_cause {
     VREG_CAUSE_MESSAGE = 1, /* MSG_CNT > 0 */
     VREG_CAUSE_WAKEUP = 2,  /* a latched WAKEUP was consumed */
     VREG_CAUSE_TIMEOUT = 4,
+    VREG_CAUSE_BRIDGE = 8, /* packets were appended to `out` since the last wait; consumed */
+    VREG_CAUSE_NIC = 16,   /* the NIC's interrupt line is raised */
 };
 
 /* What an exit store ends.  A status other than 0 makes the run end with exit status 1. */

@@ -36,7 +36,7 @@ struct service {
     uint8_t ep;
     uint64_t label;
     unsigned users; /* sessions and copies of the capability, which all point here */
-    bool shutdown;     /* is to be told, or was */
+    bool shutdown;  /* is to be told, or was */
     bool told;
     bool in_next; /* srv_next() is at work on it */
     /* In flight: */
