@@ -80,8 +80,11 @@ void deadlock_dump(struct node *n, FILE *out)
 {
     unsigned i;
 
-    fprintf(out, "DTUs at step %" PRIu64 "\nPE 0:", sched_seed_steps(n));
-    dump_dtu(n->dram_dtu, out);
+    fprintf(out, "DTUs at step %" PRIu64 "\n", sched_seed_steps(n));
+    if (n->dram_dtu) {
+        fprintf(out, "PE %u:", vdtu_pe(n->dram_dtu));
+        dump_dtu(n->dram_dtu, out);
+    }
     for (i = 0; i < n->npes; i++) {
         fprintf(out, "PE %u, %s:", n->pes[i].id, wait_name(&n->pes[i]));
         dump_dtu(n->pes[i].dtu, out);

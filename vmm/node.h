@@ -41,14 +41,14 @@ struct node {
     bool shim_readonly; /* once */
     struct vdtu_noc *noc;
 
-    uint8_t *dram; /* the memory PE's, sparse */
+    uint8_t *dram; /* the memory PE's, sparse; NULL: the node has none */
     uint8_t *mem;  /* all local memories, sparse, in the order of the PEs */
     uint64_t mem_size;
     uint8_t *pages; /* PAGES_PER_PE pages a PE, the memory PE's first */
     struct vdtu *dram_dtu;
 
     unsigned npes;
-    struct pe *pes; /* pes[i] is PE i + 1 */
+    struct pe *pes; /* by place; of a machine of one node pes[i] is PE i + 1 */
     struct loader_result boot;
 
     int wake_fd; /* eventfd: the run is over, see `end` */
@@ -74,6 +74,9 @@ struct node {
 int node_open(struct node *n, const struct machine *desc, struct diag *diag, char *err,
               size_t errsize);
 void node_close(struct node *n);
+
+/* PE `id` of this node, NULL if it is none. */
+struct pe *node_pe(const struct node *n, unsigned id);
 
 /* Ends the run, once; any thread.  Returns whether this was the first call. */
 bool node_finish(struct node *n, enum node_end why, uint32_t status);

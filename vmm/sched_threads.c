@@ -42,7 +42,7 @@ struct threads {
 
 static struct runner *runner_of(struct pe *pe)
 {
-    return &((struct threads *)pe->node->sched_state)->runners[pe->id - 1];
+    return &((struct threads *)pe->node->sched_state)->runners[pe->place];
 }
 
 static void kick_handler(int sig)
@@ -220,7 +220,7 @@ static int threads_start(struct node *n, char *err, size_t errsize)
         if (r < 0) {
             snprintf(err, errsize,
                      "cannot start a thread for PE %u: %s: use fewer PEs or raise `ulimit -u`",
-                     i + 1, strerror(-r));
+                     n->pes[i].id, strerror(-r));
             node_finish(n, NODE_HOST, 0);
             return r;
         }

@@ -19,7 +19,7 @@ void vreg_reset(struct pe *pe)
     *pe_vreg(pe, VREG_FEATURES) =
         VREG_F_TIME | VREG_F_WAIT | VREG_F_CONSOLE | VREG_F_EXIT | VREG_F_RESET;
     *pe_vreg(pe, VREG_PE) = pe->id;
-    *pe_vreg(pe, VREG_NODE) = 0;
+    *pe_vreg(pe, VREG_NODE) = pe->node->desc->self;
     *pe_vreg(pe, VREG_TSC_HZ) = pe->node->tsc_hz;
     *pe_vreg(pe, VREG_HOST_CORES) = pe->node->host_cores;
     *pe_vreg(pe, VREG_MEM_SIZE) = pe->mem_size;
