@@ -21,6 +21,7 @@
 #include <unistd.h>
 
 #include "../include/boot.h"
+#include "bridge.h"
 #include "doctor.h"
 #include "exits.h"
 #include "sched.h"
@@ -247,6 +248,8 @@ int node_open(struct node *n, const struct machine *desc, struct diag *diag, cha
         r = vdtu_noc_count_pairs(n->noc);
     if (r == 0)
         r = add_pes(n);
+    if (r == 0)
+        r = bridge_attach(n);
     if (r < 0) {
         snprintf(err, errsize, "cannot set up %u PEs: %s: use fewer or less memory (--spm, --dram)",
                  machine_npes(desc), strerror(-r));
@@ -282,6 +285,7 @@ void node_close(struct node *n)
     free(n->pes);
     loader_free(&n->boot);
     vdtu_noc_free(n->noc);
+    bridge_detach(n);
     if (n->wake_fd >= 0)
         close(n->wake_fd);
     kvm_close(&n->kvm);
