@@ -76,6 +76,7 @@ struct link_peer {
     uint16_t node;
     uint8_t state; /* enum link_state */
     bool answer_turn;
+    bool confirmed;        /* a frame of this connection has come */
     uint64_t mine, theirs; /* the connection; theirs 0: none */
     uint64_t offered;      /* LIVE: what a new connection would have as `mine` */
     uint32_t conn;         /* counts connections; part of a handle */
