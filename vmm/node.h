@@ -78,6 +78,10 @@ void node_close(struct node *n);
 /* PE `id` of this node, NULL if it is none. */
 struct pe *node_pe(const struct node *n, unsigned id);
 
+/* Its PE with a NIC, or NULL; and the end of that NIC's thread. */
+struct pe *node_nic(const struct node *n);
+void node_stop_nic(struct node *n);
+
 /* Ends the run, once; any thread.  Returns whether this was the first call. */
 bool node_finish(struct node *n, enum node_end why, uint32_t status);
 

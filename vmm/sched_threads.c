@@ -139,6 +139,8 @@ static void *runner_main(void *arg)
     }
     if (pe->end != PE_RUNNING)
         one_less(n);
+    if (pe->end != PE_RUNNING && pe->nic) /* nor does its NIC wake anybody any more */
+        one_less(n);
     return NULL;
 }
 
@@ -197,7 +199,8 @@ static int make_runners(struct node *n, struct threads *t)
         pthread_cond_init(&t->runners[i].cond, &attr);
     }
     pthread_condattr_destroy(&attr);
-    atomic_store(&t->awake, n->npes);
+    /* The network may wake a PE at any time: with a NIC the node is never at rest. */
+    atomic_store(&t->awake, n->npes + (node_nic(n) ? 1 : 0));
     return 0;
 }
 
