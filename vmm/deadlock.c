@@ -3,6 +3,7 @@
 
 #include <inttypes.h>
 
+#include "bridge.h"
 #include "sched_seed.h"
 
 static const char *const ep_types[8] = {"invalid", "send",   "receive", "memory",
@@ -47,10 +48,17 @@ void deadlock_report(struct node *n, FILE *out)
         struct pe *pe = &n->pes[i];
         unsigned vpe = (unsigned)vdtu_reg(pe->dtu, DTU_VPE_ID);
 
-        if (vpe == DTU_VPE_INVALID)
+        unsigned to = 0;
+        uint32_t id = n->bridge ? bridge_waits(n->bridge, pe->id, &to) : 0;
+
+        if (vpe == DTU_VPE_INVALID && !id)
             continue; /* idle: it waits for a program */
-        fprintf(out, "  PE %u, VPE %u: %s", pe->id, vpe, wait_name(pe));
-        if (pe->end == PE_RUNNING)
+        fprintf(out, "  PE %u, VPE %u: ", pe->id, vpe);
+        if (id)
+            fprintf(out, "waits for packet %" PRIu32 " to PE %u", id, to);
+        else
+            fprintf(out, "%s", wait_name(pe));
+        if (pe->end == PE_RUNNING && !id)
             print_receivers(pe, out);
         fprintf(out, "\n");
     }

@@ -21,6 +21,7 @@
 #include <unistd.h>
 
 #include "../include/boot.h"
+#include "bridge.h"
 #include "doctor.h"
 #include "exits.h"
 #include "nic.h"
@@ -251,6 +252,7 @@ static int start_nic(struct node *n, char *err, size_t errsize)
 {
     struct pe *pe = node_nic(n);
 
+    n->external = pe && !n->desc->seed.on;
     return pe ? nic_start(pe->nic, n->desc, err, errsize) : 0;
 }
 
@@ -286,6 +288,8 @@ int node_open(struct node *n, const struct machine *desc, struct diag *diag, cha
         r = add_pes(n);
     if (r == 0)
         r = add_nic(n);
+    if (r == 0)
+        r = bridge_attach(n);
     if (r < 0) {
         snprintf(err, errsize, "cannot set up %u PEs: %s: use fewer or less memory (--spm, --dram)",
                  machine_npes(desc), strerror(-r));
@@ -323,6 +327,7 @@ void node_close(struct node *n)
     free(n->pes);
     loader_free(&n->boot);
     vdtu_noc_free(n->noc);
+    bridge_detach(n);
     if (n->wake_fd >= 0)
         close(n->wake_fd);
     kvm_close(&n->kvm);

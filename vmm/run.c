@@ -250,7 +250,8 @@ static int run_node(struct node *n, int signal_fd)
     char err[512];
     int r, status, signo = 0;
 
-    n->console = console_new(STDOUT_FILENO, highest_pe(n), when(n->desc->prefix), when(n->desc->color));
+    n->console =
+        console_new(STDOUT_FILENO, highest_pe(n), when(n->desc->prefix), when(n->desc->color));
     if (!n->console) {
         fprintf(stderr, "sempervm: out of memory: use fewer PEs (--pes)\n");
         return EXIT_HOST;

@@ -158,7 +158,44 @@ static void seed_wake(struct pe *pe)
 {
     struct seed *s = seed_of(pe->node);
 
-    if (s)
+    if (s && s->cos[pe->place].state != CO_PARKED)
+        seed_ready(s, &s->cos[pe->place]);
+}
+
+/* What its command waits for has come, perhaps before it began to wait. */
+static void seed_unpark(struct pe *pe)
+{
+    struct seed *s = seed_of(pe->node);
+    struct co *c = s ? &s->cos[pe->place] : NULL;
+
+    if (!c)
+        return;
+    c->unparked = true;
+    if (c->state == CO_PARKED)
+        seed_ready(s, c);
+}
+
+/* A wait, and a step of its own when it goes on. */
+static void seed_park(struct pe *pe)
+{
+    struct seed *s = seed_of(pe->node);
+    struct co *c = &s->cos[pe->place];
+
+    if (!c->unparked) {
+        c->ops++;
+        seed_unready(s, c, CO_PARKED);
+        leave(s, c);
+        while (atomic_load(&s->node->end) != NODE_RUNS)
+            leave(s, c); /* for good */
+    }
+    c->unparked = false;
+}
+
+static void seed_touched(struct pe *pe)
+{
+    struct seed *s = seed_of(pe->node);
+
+    if (s && s->cos[pe->place].state == CO_SPINNING)
         seed_ready(s, &s->cos[pe->place]);
 }
 
@@ -167,6 +204,7 @@ static void seed_kick(struct pe *pe)
 {
     pe_kick(pe);
     seed_wake(pe);
+    seed_unpark(pe);
 }
 
 static bool seed_spurious(struct pe *pe)
@@ -432,6 +470,9 @@ const struct sched sched_seed = {
     .stop = seed_stop,
     .wake = seed_wake,
     .kick = seed_kick,
+    .park = seed_park,
+    .unpark = seed_unpark,
+    .touched = seed_touched,
     .now = seed_now,
     .step = seed_step,
     .spurious = seed_spurious,

@@ -4,6 +4,7 @@
  */
 #include <string.h>
 
+#include "bridge.h"
 #include "console.h"
 #include "exits.h"
 #include "node.h"
@@ -97,6 +98,11 @@ enum pe_why vreg_store(struct pe *pe, unsigned off, uint64_t value, unsigned siz
     case VREG_CONSOLE:
         *pe_vreg(pe, VREG_CONSOLE_LEN) = pe_print(pe, value & ((1ull << 40) - 1), value >> 40);
         return PE_KICKED;
+    case VREG_BRIDGE_AREA:
+    case VREG_BRIDGE_RUN:
+        if (bridge_store(pe, off, value))
+            return PE_KICKED;
+        break;
     case VREG_EXIT:
         if (scope <= VREG_EXIT_MACHINE)
             return pe_exit_program(pe, (uint32_t)value, (enum vreg_exit)scope);
