@@ -87,7 +87,7 @@ $(B)/fuzz/%: $$(call objects,clang,tests/fuzz/$$*.c)
 	@mkdir -p $(@D)
 	$(Q)clang -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all -o $@ $^ -linih -lpthread
 
-## make fuzz            each fuzz target for FUZZ_SECONDS (60); findings go to build/fuzz/
+## make fuzz            each fuzz target for FUZZ_SECONDS (60), FUZZ_SEED (1; 0: new inputs); findings go to build/fuzz/
 .PHONY: fuzz
 fuzz: $(FUZZ:%=$(B)/fuzz/%)
 	@FUZZ_SECONDS=$(FUZZ_SECONDS) TEST_TIMEOUT=$$(($(FUZZ_SECONDS) + 120)) \
