@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # The host side: the libraries vdtu and netdev, and the program sempervm.
 
-HOST_LIBS := -linih
+HOST_LIBS := -linih -lsodium
 VDTU_SRC  := $(wildcard vdtu/*.c)
 NETDEV_SRC := $(wildcard netdev/*.c)
 VMM_SRC   := $(wildcard vmm/*.c)

@@ -8,7 +8,7 @@
 # test_vdtu_send.c.  Those are compiled with the test's flavour of sanitizers into build/<flavour>/ and linked to it.
 # tests/run runs what is built and counts.
 
-TEST_LIBS := -lcheck -lsubunit -lrt -lm -lpthread -linih
+TEST_LIBS := -lcheck -lsubunit -lrt -lm -lpthread -linih -lsodium
 TEST_CC    = $(CSTD) $(WARN) -D_GNU_SOURCE -pthread -g -O1 -fno-omit-frame-pointer -MMD -MP \
 	-iquote include -iquote guest/lib
 
@@ -81,11 +81,11 @@ FUZZ_SECONDS ?= 60
 
 $(B)/replay/%: $$(call objects,asan,tests/fuzz/$$*.c) $(B)/asan/tests/fuzz/replay.o
 	@mkdir -p $(@D)
-	$(Q)gcc $(ASAN_FLAGS) -o $@ $^ -linih -lpthread
+	$(Q)gcc $(ASAN_FLAGS) -o $@ $^ -linih -lsodium -lpthread
 
 $(B)/fuzz/%: $$(call objects,clang,tests/fuzz/$$*.c)
 	@mkdir -p $(@D)
-	$(Q)clang -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all -o $@ $^ -linih -lpthread
+	$(Q)clang -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all -o $@ $^ -linih -lsodium -lpthread
 
 ## make fuzz            each fuzz target for FUZZ_SECONDS (60), FUZZ_SEED (1; 0: new inputs); findings go to build/fuzz/
 .PHONY: fuzz

@@ -14,6 +14,7 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 
+#include "bridge.h"
 #include "node.h"
 #include "record.h"
 #include "sched.h"
@@ -136,20 +137,19 @@ void pe_wait_begin(struct pe *pe, enum pe_wait how, uint64_t deadline)
 static bool wait_over(struct pe *pe)
 {
     const struct sched *sched = pe->node->sched;
-    unsigned cause = vdtu_poll(pe->dtu);
-    uint64_t now;
+    unsigned cause = vdtu_poll(pe->dtu) | bridge_causes(pe);
+    uint64_t now = sched->now(pe->node);
 
-    if (!cause && pe->deadline != VREG_WAIT_FOREVER) {
-        now = sched->now(pe->node);
-        if (now >= pe->deadline)
-            cause = VREG_CAUSE_TIMEOUT;
-    }
+    if (!cause && pe->deadline != VREG_WAIT_FOREVER && now >= pe->deadline)
+        cause = VREG_CAUSE_TIMEOUT;
     if (!cause && !(sched->spurious && sched->spurious(pe)))
         return false;
     node_record(pe->node, &(struct trace_record){
                               .op = TR_WAKE, .pe = pe->id, .peer = 0xFFFF, .result = cause});
-    if (pe->waiting == PE_WAIT_VREG)
+    if (pe->waiting == PE_WAIT_VREG) {
         *pe_vreg(pe, VREG_WAIT_CAUSE) = cause;
+        *pe_vreg(pe, VREG_TIME) = now;
+    }
     pe->waiting = PE_NOT_WAITING;
     return true;
 }
@@ -324,6 +324,7 @@ int pe_reset(struct pe *pe)
         return -errno;
     node_record(pe->node, &(struct trace_record){
                               .op = TR_RESET, .pe = pe->id, .peer = 0xFFFF, .label = regs.rip});
+    bridge_pe_reset(pe);
     pe->bounce.active = false;
     pe->waiting = PE_WAIT_HLT;
     pe->deadline = VREG_WAIT_FOREVER;
@@ -339,13 +340,15 @@ enum pe_why pe_run(struct pe *pe)
     if (pe->end != PE_RUNNING)
         return PE_OVER;
     while (atomic_load(&pe->node->end) == NODE_RUNS) {
-        if (atomic_load(&pe->kicked) && !look_at_flags(pe))
+        if (atomic_load(&pe->kicked) && !look_at_flags(pe)) /* it has faulted */
             return PE_OVER;
         if (pe->waiting != PE_NOT_WAITING && !wait_over(pe))
             return PE_WAITS;
         why = ioctl(pe->vcpu_fd, KVM_RUN, 0) < 0 ? run_failed(pe, errno) : handle_exit(pe);
-        if (why == PE_OVER)
+        if (why == PE_OVER) {
+            bridge_pe_over(pe);
             break;
+        }
     }
     return why;
 }

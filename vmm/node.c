@@ -21,6 +21,7 @@
 #include <unistd.h>
 
 #include "../include/boot.h"
+#include "bridge.h"
 #include "doctor.h"
 #include "exits.h"
 #include "sched.h"
@@ -36,6 +37,16 @@ uint64_t host_now(void)
 
     clock_gettime(CLOCK_MONOTONIC, &ts);
     return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
+}
+
+struct pe *node_pe(const struct node *n, unsigned id)
+{
+    unsigned first = n->pes[0].id;
+
+    /* In a row, but for the bridge at the end. */
+    if (id >= first && id - first < n->npes && n->pes[id - first].id == id)
+        return &n->pes[id - first];
+    return id == n->pes[n->npes - 1].id ? &n->pes[n->npes - 1] : NULL;
 }
 
 bool node_finish(struct node *n, enum node_end why, uint32_t status)
@@ -104,8 +115,11 @@ static void *map_memory(uint64_t size, bool small_pages)
 
 static int add_memory_pe(struct node *n)
 {
-    struct vdtu_config cfg = {.pe = MEM_PE, .memory_pe = true, .mem_size = n->desc->dram_size};
+    struct vdtu_config cfg = {
+        .pe = (uint16_t)machine_mem_pe(n->desc), .memory_pe = true, .mem_size = n->desc->dram_size};
 
+    if (cfg.pe == MACHINE_NO_PE)
+        return 0;
     n->dram = map_memory(cfg.mem_size, false);
     if (!n->dram)
         return -ENOMEM;
@@ -121,7 +135,7 @@ static int add_pe(struct node *n, struct pe *pe, uint64_t *offset)
     pe->mem_size = machine_spm(n->desc, pe->id);
     pe->mem = n->mem + *offset;
     *offset += pe->mem_size;
-    pe->regs = n->pages + (size_t)pe->id * OWN_SIZE;
+    pe->regs = n->pages + (pe->place + 1) * (size_t)OWN_SIZE;
     pe->shim = pe->regs + 2 * 4096;
     atomic_store(&pe->barrier, DTU_RW_BARRIER);
     cfg.mem = pe->mem;
@@ -136,8 +150,8 @@ static int map_all(struct node *n)
 {
     unsigned i;
 
-    for (i = 1; i <= n->npes; i++)
-        n->mem_size += machine_spm(n->desc, i);
+    for (i = 0; i < n->npes; i++)
+        n->mem_size += machine_spm(n->desc, n->pes[i].id);
     n->mem = map_memory(n->mem_size, true);
     n->pages = map_memory((n->npes + 1u) * (uint64_t)OWN_SIZE, true);
     n->shim_readonly = strcmp(doctor_kvm_flavour(), "kvm_pvm") == 0;
@@ -156,13 +170,14 @@ static int add_pes(struct node *n)
     unsigned i;
     int r;
 
-    n->npes = n->desc->pes;
+    n->npes = machine_npes(n->desc);
     n->pes = calloc(n->npes, sizeof(*n->pes));
     if (!n->pes)
         return -ENOMEM;
     for (i = 0; i < n->npes; i++) {
         n->pes[i].node = n;
-        n->pes[i].id = (uint16_t)(i + 1);
+        n->pes[i].id = (uint16_t)machine_pe(n->desc, i);
+        n->pes[i].place = i;
         n->pes[i].vm_fd = n->pes[i].vcpu_fd = -1;
     }
     r = map_all(n);
@@ -191,7 +206,7 @@ static int load(struct node *n, struct diag *diag, char *err, size_t errsize)
 
     if (!mem.mem)
         return -ENOMEM;
-    mem.mem[MEM_PE] = n->dram;
+    mem.mem[0] = n->dram;
     for (i = 0; i < n->npes; i++)
         mem.mem[i + 1] = n->pes[i].mem;
     r = loader_boot(n->desc, &mem, &n->boot, diag);
@@ -223,7 +238,7 @@ int node_open(struct node *n, const struct machine *desc, struct diag *diag, cha
     n->sched = desc->seed.on ? &sched_seed : &sched_threads;
     n->start_ns = host_now();
     n->host_cores = (uint64_t)sysconf(_SC_NPROCESSORS_ONLN);
-    if ((r = raise_fd_limit(desc->pes, err, errsize)) < 0 ||
+    if ((r = raise_fd_limit(machine_npes(desc), err, errsize)) < 0 ||
         (r = kvm_open(&n->kvm, err, errsize)) < 0)
         return r;
     n->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -233,9 +248,11 @@ int node_open(struct node *n, const struct machine *desc, struct diag *diag, cha
         r = vdtu_noc_count_pairs(n->noc);
     if (r == 0)
         r = add_pes(n);
+    if (r == 0)
+        r = bridge_attach(n);
     if (r < 0) {
         snprintf(err, errsize, "cannot set up %u PEs: %s: use fewer or less memory (--spm, --dram)",
-                 desc->pes, strerror(-r));
+                 machine_npes(desc), strerror(-r));
         return r;
     }
     r = create_vms(n, err, errsize);
@@ -255,7 +272,8 @@ void node_close(struct node *n)
         pe_close(&n->pes[i]);
         vdtu_free(n->pes[i].dtu);
     }
-    vdtu_free(n->dram_dtu);
+    if (n->dram_dtu)
+        vdtu_free(n->dram_dtu);
     if (n->dram)
         munmap(n->dram, n->desc->dram_size);
     if (n->mem)
@@ -267,6 +285,7 @@ void node_close(struct node *n)
     free(n->pes);
     loader_free(&n->boot);
     vdtu_noc_free(n->noc);
+    bridge_detach(n);
     if (n->wake_fd >= 0)
         close(n->wake_fd);
     kvm_close(&n->kvm);

@@ -196,7 +196,7 @@ int pe_create(struct pe *pe, const struct kvm *kvm, char *err, size_t errsize)
 int pe_open(struct pe *pe, const struct kvm *kvm, char *err, size_t errsize)
 {
     struct node *n = pe->node;
-    uint8_t *shim = n->shim + (n->shim_readonly ? 0 : (pe->id - 1) * (size_t)SHIM_SHARED_SIZE);
+    uint8_t *shim = n->shim + (n->shim_readonly ? 0 : pe->place * (size_t)SHIM_SHARED_SIZE);
     int r;
 
     if ((r = add_memory(pe, shim, pe->node->shim_readonly ? KVM_MEM_READONLY : 0)) < 0)

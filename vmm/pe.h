@@ -47,7 +47,8 @@ enum pe_end { PE_RUNNING, PE_FAULTED, PE_EXITED };
 
 struct pe {
     struct node *node;
-    uint16_t id; /* 1..1022 */
+    uint16_t id;    /* 1..1022 */
+    unsigned place; /* among the node's PEs, 0..npes-1 */
     uint64_t entry;
 
     /* Memory: owned by the node, mapped for the life of the machine. */

@@ -226,6 +226,16 @@ static void report(struct node *n, int status)
         stats_print(n, stderr);
 }
 
+static unsigned highest_pe(const struct node *n)
+{
+    unsigned i, most = 0;
+
+    for (i = 0; i < n->npes; i++)
+        if (n->pes[i].id > most)
+            most = n->pes[i].id;
+    return most;
+}
+
 static bool when(enum machine_when w)
 {
     return w == WHEN_ALWAYS || (w == WHEN_AUTO && isatty(STDOUT_FILENO));
@@ -236,7 +246,7 @@ static int run_node(struct node *n, int signal_fd)
     char err[512];
     int r, status, signo = 0;
 
-    n->console = console_new(STDOUT_FILENO, n->npes, when(n->desc->prefix), when(n->desc->color));
+    n->console = console_new(STDOUT_FILENO, highest_pe(n), when(n->desc->prefix), when(n->desc->color));
     if (!n->console) {
         fprintf(stderr, "sempervm: out of memory: use fewer PEs (--pes)\n");
         return EXIT_HOST;

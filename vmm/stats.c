@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "bridge.h"
 #include "console.h"
 #include "doctor.h"
 #include "sched_seed.h"
@@ -84,6 +85,7 @@ static void print_pe(struct pe *pe, FILE *out)
             s.msgs_sent, s.bytes_sent, s.msgs_received, s.bytes_received, s.bytes_read,
             s.bytes_written);
     print_refused(out, &s, pe);
+    bridge_print_stats(pe, out);
 }
 
 void stats_print(struct node *n, FILE *out)
