@@ -35,6 +35,8 @@ GUEST_LIB_OBJS := $(patsubst guest/%.c,$(GUEST_B)/obj/%.o,$(wildcard guest/lib/*
 GUEST_BINS     := $(foreach p,$(GUEST_HAVE),$(GUEST_B)/$(call guest_word,$p,1))
 GUEST_BINS     += $(if $(wildcard guest/apps/idle/idle.S),$(GUEST_B)/idle)
 
+include mk/lwip.mk
+
 ## make guests          the programs for PEs (build/guest)
 .PHONY: guests
 guests: $(GUEST_BINS)
