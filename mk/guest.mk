@@ -14,7 +14,8 @@ GUEST_PROGS := \
     planted:36:guest/apps/planted \
     srvtest:40:guest/apps/srvtest \
     capserver:44:guest/apps/capserver \
-    capclient:48:guest/apps/capclient
+    capclient:48:guest/apps/capclient \
+    nictest:52:guest/apps/nictest
 
 GUEST_B   := $(B)/guest
 GUEST_INC := -Iinclude -Iguest/lib
@@ -33,6 +34,8 @@ GUEST_LIB      := $(GUEST_B)/libguest.a
 GUEST_LIB_OBJS := $(patsubst guest/%.c,$(GUEST_B)/obj/%.o,$(wildcard guest/lib/*.c))
 GUEST_BINS     := $(foreach p,$(GUEST_HAVE),$(GUEST_B)/$(call guest_word,$p,1))
 GUEST_BINS     += $(if $(wildcard guest/apps/idle/idle.S),$(GUEST_B)/idle)
+
+include mk/lwip.mk
 
 ## make guests          the programs for PEs (build/guest)
 .PHONY: guests

@@ -39,6 +39,7 @@ $(B)/clang/%.o: %.c | $(DEPS_TEST)
 # ---- unit tests ------------------------------------------------------------------------------
 
 UNIT := $(patsubst tests/unit/%.c,$(B)/unit/%,$(sort $(wildcard tests/unit/test_*.c)))
+UNIT += $(if $(wildcard $(LWIP_STAMP)),$(NET_TEST))
 # Those that start threads, themselves or in what they link, run under ThreadSanitizer too.
 TSAN := $(patsubst tests/unit/%.c,$(B)/unit-tsan/%,$(sort $(shell \
 	grep -ls -e pthread_create -e 'TSAN:' $(wildcard tests/unit/test_*.c))))
