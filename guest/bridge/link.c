@@ -262,8 +262,8 @@ static void declare_lost(struct link *l, struct link_peer *p, uint64_t now)
 {
     if (p->state == LINK_LIVE)
         l->st.losses++;
-    link_seek(l, p, LINK_LOST, now);
     link_fail_all(l, p);
+    link_seek(l, p, LINK_LOST, now);
 }
 
 static void peer_tick(struct link *l, struct link_peer *p, uint64_t now)
@@ -318,7 +318,10 @@ void link_tick(struct link *l)
 uint64_t link_deadline(const struct link *l)
 {
     uint64_t due = LINK_FOREVER;
-    uint64_t again = l->ticked + MS; /* when send() may take frames again */
+
+    /* send() has said no: what is due can only be tried again. */
+    if (l->blocked)
+        return l->ticked + MS;
 
     for (unsigned i = 0; i < l->n_peers; i++) {
         const struct link_peer *p = &l->peer[i];
@@ -327,5 +330,5 @@ uint64_t link_deadline(const struct link *l)
             d = l->started + l->cfg.boot_ns;
         due = d < due ? d : due;
     }
-    return l->blocked && due < again ? again : due;
+    return due;
 }
