@@ -15,6 +15,7 @@ GUEST_PROGS := \
     srvtest:40:guest/apps/srvtest \
     capserver:44:guest/apps/capserver \
     capclient:48:guest/apps/capclient \
+    nictest:52:guest/apps/nictest \
     linktest:60:guest/apps/linktest
 
 GUEST_B   := $(B)/guest

@@ -35,9 +35,9 @@ static void defaults(struct machine *m, unsigned k, struct diag *d)
     if (!n->where[NODE_MAC])
         memcpy(n->mac, (uint8_t[6]){0x52, 0x53, 0x56, 0, 0, (uint8_t)k}, 6);
     if (!n->ip4[0])
-        snprintf(n->ip4, sizeof(n->ip4), "10.83.0.%u", k + 1);
+        snprintf(n->ip4, sizeof(n->ip4), "10.83.0.%u", (k + 1) & 0xFF);
     if (!n->where[NODE_ADDRESS])
-        snprintf(n->ip6, sizeof(n->ip6), "fd83::%x", k + 1);
+        snprintf(n->ip6, sizeof(n->ip6), "fd83::%x", (k + 1) & 0xFF);
 }
 
 /* ---- addresses ------------------------------------------------------------------------------- */
