@@ -160,7 +160,7 @@ static void answered(const struct dtu_header *h)
         p->next = p->answered = 0;
         return;
     }
-    len = h->reply_label;
+    len = h->label < sizeof(want) ? h->label : 0; /* as we said with the message */
     content_fill(want, len, p->session, a.seq);
     if (a.seq != p->answered || a.sum != content_sum(want, len))
         wrong("answer %llu from PE %u, not %llu, or a wrong checksum", (unsigned long long)a.seq,

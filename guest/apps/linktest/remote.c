@@ -98,7 +98,7 @@ static void test_sends(unsigned pe)
          "an endpoint that does not receive across");
     want(send_as(pe, VPE, 200, 256, DTU_CREDITS_UNLIM, 8), SE_RECV_GONE,
          "an endpoint that is none across");
-    want(send_as(1021, VPE, EP_REQUESTS, 256, DTU_CREDITS_UNLIM, 8), SE_EP_INVALID,
+    want(send_as(900, VPE, EP_REQUESTS, 256, DTU_CREDITS_UNLIM, 8), SE_EP_INVALID,
          "a PE that no node has");
 }
 
@@ -133,7 +133,7 @@ static void test_transfers(const struct pair *p)
     want(dtu_write(EP_MEM, buf, 8, 0), SE_VPE_GONE, "writing to a VPE that is gone across");
     mem_to(p->pe, VPE, region, 64);
     want(dtu_write(EP_MEM, buf, 9, 56), SE_INV_ARGS, "writing beyond the end across");
-    mem_to(1021, VPE, region, 64);
+    mem_to(900, VPE, region, 64);
     want(dtu_read(EP_MEM, buf, 8, 0), SE_EP_INVALID, "memory of a PE that no node has");
     dtu_config_mem(EP_MEM, p->pe, VPE, region, 64, DTU_PERM_R);
     want(dtu_write(EP_MEM, buf, 8, 0), SE_NO_PERM, "writing where reading is allowed across");
