@@ -15,7 +15,8 @@ GUEST_PROGS := \
     srvtest:40:guest/apps/srvtest \
     capserver:44:guest/apps/capserver \
     capclient:48:guest/apps/capclient \
-    nictest:52:guest/apps/nictest
+    nictest:52:guest/apps/nictest \
+    linktest:60:guest/apps/linktest
 
 GUEST_B   := $(B)/guest
 GUEST_INC := -Iinclude -Iguest/lib
