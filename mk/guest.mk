@@ -16,7 +16,8 @@ GUEST_PROGS := \
     capserver:44:guest/apps/capserver \
     capclient:48:guest/apps/capclient \
     nictest:52:guest/apps/nictest \
-    linktest:60:guest/apps/linktest
+    linktest:60:guest/apps/linktest \
+    m3fs:64:guest/apps/m3fs
 
 GUEST_B   := $(B)/guest
 GUEST_INC := -Iinclude -Iguest/lib
@@ -32,7 +33,7 @@ guest_obj  = $(patsubst guest/%.c,$(GUEST_B)/obj/%.o,$(call guest_src,$1))
 GUEST_HAVE := $(foreach p,$(GUEST_PROGS),$(if $(call guest_src,$p),$p))
 
 GUEST_LIB      := $(GUEST_B)/libguest.a
-GUEST_LIB_OBJS := $(patsubst guest/%.c,$(GUEST_B)/obj/%.o,$(wildcard guest/lib/*.c))
+GUEST_LIB_OBJS := $(patsubst guest/%.c,$(GUEST_B)/obj/%.o,$(wildcard guest/lib/*.c guest/fs/*.c))
 GUEST_BINS     := $(foreach p,$(GUEST_HAVE),$(GUEST_B)/$(call guest_word,$p,1))
 GUEST_BINS     += $(if $(wildcard guest/apps/idle/idle.S),$(GUEST_B)/idle)
 
