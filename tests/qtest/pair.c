@@ -147,18 +147,30 @@ void pair_write(struct pair *p, uint32_t reg, uint32_t value)
         qemu_wait(&p->q, 600);
 }
 
-uint32_t pair_read(struct pair *p, uint32_t reg)
+static uint32_t compare(struct pair *p, uint32_t reg, uint32_t theirs)
 {
-    uint32_t ours, theirs;
+    uint32_t ours = (uint32_t)netdev_mmio_read(p->n, reg, 4);
 
-    pair_say(p, "read %04x", reg);
-    ours = (uint32_t)netdev_mmio_read(p->n, reg, 4);
-    theirs = qemu_readl(&p->q, BAR + reg);
     if ((uint32_t)(theirs + p->more[REG(reg)]) != ours && !rule_allows(p, reg, ours, theirs))
         pair_differ(p, "register %04x: %08x, QEMU %08x (and %lld)", reg, ours, theirs,
                     (long long)p->more[REG(reg)]);
     rule_was_read(p, reg, theirs);
     return ours;
+}
+
+uint32_t pair_read(struct pair *p, uint32_t reg)
+{
+    pair_say(p, "read %04x", reg);
+    return compare(p, reg, qemu_readl(&p->q, BAR + reg));
+}
+
+void pair_read_many(struct pair *p, const uint16_t *regs, unsigned count)
+{
+    uint32_t theirs[64];
+
+    qemu_read_many(&p->q, BAR, regs, count, theirs);
+    for (unsigned i = 0; i < count; i++)
+        compare(p, regs[i], theirs[i]);
 }
 
 uint32_t pair_config(struct pair *p, unsigned reg)
@@ -384,6 +396,5 @@ void pair_compare_state(struct pair *p)
 {
     static const uint16_t regs[] = {E_TDH, E_TDT, E_RDH, E_RDT, E_ICS, E_IMS, E_STATUS};
 
-    for (unsigned i = 0; i < sizeof(regs) / sizeof(regs[0]) && !p->failed; i++)
-        pair_read(p, regs[i]);
+    pair_read_many(p, regs, sizeof(regs) / sizeof(regs[0]));
 }

@@ -88,6 +88,8 @@ void pair_compare_memory(struct pair *p);
 void pair_write(struct pair *p, uint32_t reg, uint32_t value);
 /* Compares and returns ours. */
 uint32_t pair_read(struct pair *p, uint32_t reg);
+/* Several (at most 64) at once, which is faster. */
+void pair_read_many(struct pair *p, const uint16_t *regs, unsigned count);
 uint32_t pair_config(struct pair *p, unsigned reg);
 void pair_config_write(struct pair *p, unsigned reg, uint32_t value);
 /*

@@ -137,20 +137,26 @@ static void tell(int fd, const char *text)
         fail("QEMU does not listen");
 }
 
+static uint64_t answer(struct qemu *q)
+{
+    char *line = read_line(q, q->qtest);
+
+    if (strncmp(line, "OK", 2) != 0)
+        fail(line);
+    return strtoull(line + 2, NULL, 16);
+}
+
 /* One command; what stands behind OK. */
 static uint64_t command(struct qemu *q, const char *format, ...)
 {
-    char text[128], *line;
+    char text[128];
     va_list args;
 
     va_start(args, format);
     vsnprintf(text, sizeof(text), format, args);
     va_end(args);
     tell(q->qtest, text);
-    line = read_line(q, q->qtest);
-    if (strncmp(line, "OK", 2) != 0)
-        fail(line);
-    return strtoull(line + 2, NULL, 16);
+    return answer(q);
 }
 
 /* Sends a command to the monitor and reads until a line has `until` in it. */
@@ -224,6 +230,20 @@ void qemu_outl(struct qemu *q, uint16_t port, uint32_t value)
 uint32_t qemu_readl(struct qemu *q, uint64_t address)
 {
     return (uint32_t)command(q, "readl 0x%llx\n", (unsigned long long)address);
+}
+
+void qemu_read_many(struct qemu *q, uint64_t base, const uint16_t *offset, unsigned count,
+                    uint32_t *value)
+{
+    char text[64 * 32] = "";
+    size_t len = 0;
+
+    for (unsigned i = 0; i < count; i++)
+        len += (size_t)snprintf(text + len, sizeof(text) - len, "readl 0x%llx\n",
+                                (unsigned long long)(base + offset[i]));
+    tell(q->qtest, text);
+    for (unsigned i = 0; i < count; i++)
+        value[i] = (uint32_t)answer(q);
 }
 
 void qemu_writel(struct qemu *q, uint64_t address, uint32_t value)

@@ -31,6 +31,9 @@ void qemu_reset(struct qemu *q);
 uint32_t qemu_inl(struct qemu *q, uint16_t port);
 void qemu_outl(struct qemu *q, uint16_t port, uint32_t value);
 uint32_t qemu_readl(struct qemu *q, uint64_t address);
+/* `count` (at most 64) registers at base + offset, with one turn of the protocol. */
+void qemu_read_many(struct qemu *q, uint64_t base, const uint16_t *offset, unsigned count,
+                    uint32_t *value);
 void qemu_writel(struct qemu *q, uint64_t address, uint32_t value);
 /* Until frames that were sent before have been taken. */
 void qemu_settle(struct qemu *q);

@@ -100,6 +100,8 @@ bool rule_allows(struct pair *p, uint32_t reg, uint32_t ours, uint32_t theirs)
         return eeprom_allows(p, ours, theirs);
     case E_EECD:
         return eecd_allows(p, ours, theirs);
+    case E_CTRL:
+        return allow(p, RULE_CTRL, (ours ^ theirs) == CTRL_PHY_RST && (theirs & CTRL_PHY_RST));
     case E_VET: /* sixteen bits */
         return allow(p, RULE_STORE, ours == (theirs & 0xFFFF));
     case E_RDBAL: /* rings begin at multiples of sixteen */

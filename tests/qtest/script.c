@@ -32,6 +32,7 @@ static void op_register(struct script *s)
     switch (chance(s, 5)) {
     case 0:
         reg = E_MTA + 4 * chance(s, 128);
+        value |= chance(s, 2) ? bits(s) : 0;
         break;
     case 1:
         reg = E_VFTA + 4 * chance(s, 2);
@@ -148,6 +149,40 @@ static void op_line(struct script *s)
     pair_config(s->p, 0x04);
 }
 
+/* Both PHYs have what ours has; QEMU's model does not reset its own. */
+static void level_phy(struct script *s)
+{
+    static const uint8_t regs[] = {4, 9, 16, 20, 0};
+    struct pair *p = s->p;
+
+    for (unsigned i = 0; i < sizeof(regs); i++) {
+        uint32_t at = 1u << 21 | (uint32_t)regs[i] << 16;
+
+        netdev_mmio_write(p->n, E_MDIC, 4, MDIC_READ | at);
+        qemu_writel(&p->q, BAR + E_MDIC,
+                    MDIC_WRITE | at | (netdev_mmio_read(p->n, E_MDIC, 4) & 0xFFFF));
+    }
+    s->loop = false;
+    pair_rule(p, RULE_PHY_RESET);
+    pair_write(p, E_MDIC, MDIC_READ | 1u << 21);
+    pair_read(p, E_MDIC);
+}
+
+static void op_phy_reset(struct script *s)
+{
+    if (chance(s, 2)) {
+        pair_write(s->p, E_MDIC, MDIC_WRITE | 1u << 21 | BMCR_RESET | BMCR_AN_EN | 0x140);
+    } else {
+        uint32_t ctrl = (uint32_t)netdev_mmio_read(s->p->n, E_CTRL, 4);
+
+        pair_write(s->p, E_CTRL, ctrl | CTRL_PHY_RST);
+        pair_read(s->p, E_CTRL);
+        pair_write(s->p, E_CTRL, ctrl);
+    }
+    level_phy(s);
+    pair_compare_state(s->p);
+}
+
 /* ---- rings ------------------------------------------------------------------------------------
  */
 
@@ -258,6 +293,8 @@ static void set_up(struct script *s)
     for (uint32_t i = 0; i < s->rx_size; i++)
         pair_put64(p, RX_RING + 16 * i, RX_BUF(i));
     pair_write(p, E_RDT, (s->rx_seen + s->rx_size - 1) % s->rx_size);
+    for (uint32_t i = chance(s, 8) ? 128 : 0; i < 128; i++)
+        pair_write(p, E_MTA + 4 * i, bits(s));
     pair_doorbell(p, E_TCTL, TCTL_EN, NULL, 0, NULL);
     op_control(s);
     pair_write(p, E_RCTL, random_rctl(s));
@@ -270,22 +307,47 @@ static void compare_all(struct script *s)
                                     E_TCTL,  E_RDBAL,  E_RDBAH, E_RDLEN, E_TDBAL, E_TDBAH,
                                     E_TDLEN, E_ICR,    E_RA,    E_RA + 4};
 
-    for (unsigned i = 0; i < sizeof(regs) / sizeof(regs[0]) && !s->p->failed; i++)
-        pair_read(s->p, regs[i]);
-    for (unsigned i = 0; i < PLAIN && !s->p->failed; i++)
-        pair_read(s->p, plain[i]);
-    for (unsigned i = 0; i < 64 && !s->p->failed; i++)
-        pair_read(s->p, E_STATS + 4 * i);
+    uint16_t stats[64];
+
+    for (unsigned i = 0; i < 64; i++)
+        stats[i] = (uint16_t)(E_STATS + 4 * i);
+    pair_say(s->p, "all of it");
+    pair_read_many(s->p, regs, sizeof(regs) / sizeof(regs[0]));
+    pair_read_many(s->p, plain, PLAIN);
+    pair_read_many(s->p, stats, 64);
     for (unsigned i = 0; i < 64 && !s->p->failed; i++)
         pair_config(s->p, 4 * i);
+}
+
+/* Our reset by CTRL.RST has to give what power-on gives QEMU's model. */
+static void reset_compare(struct script *s)
+{
+    struct pair *p = s->p;
+    uint16_t regs[64];
+
+    pair_write(p, E_CTRL, CTRL_RST | CTRL_PHY_RST);
+    pair_say(p, "power-on for QEMU");
+    qemu_reset(&p->q);
+    memset(p->more, 0, sizeof(p->more));
+    pair_config_write(p, 0x10, BAR);
+    pair_config_write(p, 0x04, 7);
+    for (uint32_t at = 0; at < 0x6000; at += 4 * 64) {
+        for (unsigned i = 0; i < 64; i++)
+            regs[i] = (uint16_t)(at + 4 * i);
+        pair_read_many(p, regs, 64);
+    }
+    for (uint32_t reg = 0; reg < 32; reg++) {
+        pair_write(p, E_MDIC, MDIC_READ | 1u << 21 | reg << 16);
+        pair_read(p, E_MDIC);
+    }
 }
 
 bool script_run(struct pair *p, uint64_t seed)
 {
     static void (*const ops[])(struct script *) = {
         op_register, op_interrupts, op_statistics, op_microwire, op_eerd,    op_mdic,
-        op_config,   op_line,       op_receive,    op_receive,   op_receive, op_transmit,
-        op_transmit, op_transmit,   op_refill,     op_control,   op_tctl,
+        op_config,   op_line,       op_phy_reset,  op_receive,   op_receive, op_receive,
+        op_transmit, op_transmit,   op_transmit,   op_refill,    op_control, op_tctl,
     };
     struct script s = {.p = p, .state = seed * 0x9E3779B97F4A7C15ull + 1};
     uint32_t steps;
@@ -297,6 +359,8 @@ bool script_run(struct pair *p, uint64_t seed)
         ops[chance(&s, sizeof(ops) / sizeof(ops[0]))](&s);
     if (!p->failed)
         compare_all(&s);
+    if (!p->failed && chance(&s, 4) == 0)
+        reset_compare(&s);
     return !p->failed;
 }
 
