@@ -39,6 +39,7 @@ $(B)/clang/%.o: %.c | $(DEPS_TEST)
 # ---- unit tests ------------------------------------------------------------------------------
 
 UNIT := $(patsubst tests/unit/%.c,$(B)/unit/%,$(sort $(wildcard tests/unit/test_*.c)))
+UNIT += $(if $(wildcard $(LWIP_STAMP)),$(NET_TEST))
 # Those that start threads, themselves or in what they link, run under ThreadSanitizer too.
 TSAN := $(patsubst tests/unit/%.c,$(B)/unit-tsan/%,$(sort $(shell \
 	grep -ls -e pthread_create -e 'TSAN:' $(wildcard tests/unit/test_*.c))))
@@ -86,7 +87,7 @@ $(B)/fuzz/%: $$(call objects,clang,tests/fuzz/$$*.c)
 	@mkdir -p $(@D)
 	$(Q)clang -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all -o $@ $^ -linih -lsodium -lpthread
 
-## make fuzz            each fuzz target for FUZZ_SECONDS (60); findings go to build/fuzz/
+## make fuzz            each fuzz target for FUZZ_SECONDS (60), FUZZ_SEED (1; 0: new inputs); findings go to build/fuzz/
 .PHONY: fuzz
 fuzz: $(FUZZ:%=$(B)/fuzz/%)
 	@FUZZ_SECONDS=$(FUZZ_SECONDS) TEST_TIMEOUT=$$(($(FUZZ_SECONDS) + 120)) \

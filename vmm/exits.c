@@ -15,6 +15,7 @@
 #include <sys/mman.h>
 
 #include "bridge.h"
+#include "nic.h"
 #include "node.h"
 #include "record.h"
 #include "sched.h"
@@ -46,8 +47,10 @@ static void on_drain(void *arg)
         uint64_t value = 0;
 
         memcpy(&value, m->data, m->len <= 8 ? m->len : 8);
-        vdtu_posted(pe->dtu, m->phys_addr - DTU_BASE, value, m->len);
-        pe->posted++;
+        if (!pe->nic || !nic_posted(pe->nic, m->phys_addr, value, m->len)) {
+            vdtu_posted(pe->dtu, m->phys_addr - DTU_BASE, value, m->len);
+            pe->posted++;
+        }
         first = (first + 1) % max;
     }
     __atomic_store_n(&ring->first, first, __ATOMIC_RELEASE);
@@ -140,6 +143,8 @@ static bool wait_over(struct pe *pe)
     unsigned cause = vdtu_poll(pe->dtu) | bridge_causes(pe);
     uint64_t now = sched->now(pe->node);
 
+    if (pe->nic && nic_line(pe->nic))
+        cause |= VREG_CAUSE_NIC;
     if (!cause && pe->deadline != VREG_WAIT_FOREVER && now >= pe->deadline)
         cause = VREG_CAUSE_TIMEOUT;
     if (!cause && !(sched->spurious && sched->spurious(pe)))
@@ -197,6 +202,10 @@ static enum pe_why handle_mmio(struct pe *pe)
     struct kvm_run *run = pe->run;
     uint64_t value = 0;
 
+    if (pe->nic && nic_mmio(pe->nic, run)) {
+        pe->exits[PX_NIC]++;
+        return PE_KICKED;
+    }
     if (!run->mmio.is_write) {
         /* Nothing is there, or a fetch past the registers: zeros (dtu-spec 5.3, 12.3). */
         memset(run->mmio.data, 0, sizeof(run->mmio.data));
@@ -228,6 +237,25 @@ static enum pe_why handle_other(struct pe *pe, unsigned reason)
     return PE_OVER;
 }
 
+/* An `in` or `out`: of a stub (trap.c), or of a program that has a device. */
+static enum pe_why handle_io(struct pe *pe)
+{
+    struct kvm_run *run = pe->run;
+    char text[96];
+
+    if (run->io.port >= SHIM_PORT && run->io.port < SHIM_PORT + SHIM_VECTORS &&
+        run->io.direction == KVM_EXIT_IO_OUT && (!pe->nic || nic_is_stub(pe->nic)))
+        return trap_handle(pe, run->io.port - SHIM_PORT);
+    if (!pe->nic)
+        return handle_other(pe, run->exit_reason);
+    pe->exits[PX_NIC]++;
+    if (nic_port(pe->nic, run))
+        return PE_KICKED;
+    snprintf(text, sizeof(text), "#GP protection: port %#x is not this PE's", run->io.port);
+    pe_fault(pe, text);
+    return PE_OVER;
+}
+
 static enum pe_why handle_exit(struct pe *pe)
 {
     struct kvm_run *run = pe->run;
@@ -237,10 +265,7 @@ static enum pe_why handle_exit(struct pe *pe)
     case KVM_EXIT_MMIO:
         return handle_mmio(pe);
     case KVM_EXIT_IO:
-        if (run->io.port >= SHIM_PORT && run->io.port < SHIM_PORT + SHIM_VECTORS &&
-            run->io.direction == KVM_EXIT_IO_OUT)
-            return trap_handle(pe, run->io.port - SHIM_PORT);
-        return handle_other(pe, run->exit_reason);
+        return handle_io(pe);
     default:
         return handle_other(pe, run->exit_reason);
     }
@@ -314,10 +339,11 @@ int pe_reset(struct pe *pe)
 
     if (r < 0)
         return r;
-    shim_regs(&regs, atomic_load(&pe->reset_to));
     if (ioctl(pe->vcpu_fd, KVM_GET_SREGS, &sregs) < 0)
         return -errno;
-    shim_sregs(&sregs);
+    pe_start_regs(pe, &sregs, &regs, atomic_load(&pe->reset_to));
+    if (pe->nic)
+        nic_pe_reset(pe->nic);
     if (ioctl(pe->vcpu_fd, KVM_SET_SREGS, &sregs) < 0 ||
         ioctl(pe->vcpu_fd, KVM_SET_REGS, &regs) < 0 || ioctl(pe->vcpu_fd, KVM_SET_FPU, &fpu) < 0 ||
         ioctl(pe->vcpu_fd, KVM_SET_VCPU_EVENTS, &events) < 0)
@@ -333,6 +359,21 @@ int pe_reset(struct pe *pe)
     return 0;
 }
 
+/* Into the guest and out again.  What it posted to the NIC takes effect before its exit does. */
+static int enter(struct pe *pe)
+{
+    int r, e;
+
+    if (!pe->nic)
+        return ioctl(pe->vcpu_fd, KVM_RUN, 0);
+    nic_enter(pe->nic);
+    r = ioctl(pe->vcpu_fd, KVM_RUN, 0);
+    e = errno;
+    nic_leave(pe->nic);
+    errno = e;
+    return r;
+}
+
 enum pe_why pe_run(struct pe *pe)
 {
     enum pe_why why = PE_KICKED;
@@ -344,7 +385,7 @@ enum pe_why pe_run(struct pe *pe)
             return PE_OVER;
         if (pe->waiting != PE_NOT_WAITING && !wait_over(pe))
             return PE_WAITS;
-        why = ioctl(pe->vcpu_fd, KVM_RUN, 0) < 0 ? run_failed(pe, errno) : handle_exit(pe);
+        why = enter(pe) < 0 ? run_failed(pe, errno) : handle_exit(pe);
         if (why == PE_OVER) {
             bridge_pe_over(pe);
             break;

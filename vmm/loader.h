@@ -30,7 +30,7 @@ struct loader_result {
     unsigned nboot;  /* the first nboot are boot modules */
     uint64_t *entry; /* as the memories; [0] is 0 */
     unsigned pes;    /* core PEs of this node */
-    uint64_t kenv; /* NoC address; 0: no kernel */
+    uint64_t kenv;   /* NoC address; 0: no kernel */
 };
 
 /*

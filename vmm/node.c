@@ -24,6 +24,7 @@
 #include "bridge.h"
 #include "doctor.h"
 #include "exits.h"
+#include "nic.h"
 #include "sched.h"
 
 #define PAGES_PER_PE 4u /* DTU registers, our registers, exception stack, bounce page */
@@ -218,6 +219,43 @@ static int load(struct node *n, struct diag *diag, char *err, size_t errsize)
     return r;
 }
 
+static int add_nic(struct node *n)
+{
+    const struct machine *m = n->desc;
+    struct pe *pe = node_pe(n, machine_nic_pe(m));
+    int r;
+
+    if (!pe)
+        return 0;
+    r = nic_new(pe, m->nnodes ? m->node[m->self].mac : m->nic.mac);
+    if (r == 0)
+        vreg_reset(pe); /* now with a NIC */
+    return r;
+}
+
+struct pe *node_nic(const struct node *n)
+{
+    struct pe *pe = node_pe(n, machine_nic_pe(n->desc));
+
+    return pe && pe->nic ? pe : NULL;
+}
+
+void node_stop_nic(struct node *n)
+{
+    struct pe *pe = node_nic(n);
+
+    if (pe)
+        nic_stop(pe->nic);
+}
+
+static int start_nic(struct node *n, char *err, size_t errsize)
+{
+    struct pe *pe = node_nic(n);
+
+    n->external = pe && !n->desc->seed.on;
+    return pe ? nic_start(pe->nic, n->desc, err, errsize) : 0;
+}
+
 /* The TSC's rate as KVM knows it; 0: it does not say. */
 static uint64_t tsc_hz(int vm_fd)
 {
@@ -249,6 +287,8 @@ int node_open(struct node *n, const struct machine *desc, struct diag *diag, cha
     if (r == 0)
         r = add_pes(n);
     if (r == 0)
+        r = add_nic(n);
+    if (r == 0)
         r = bridge_attach(n);
     if (r < 0) {
         snprintf(err, errsize, "cannot set up %u PEs: %s: use fewer or less memory (--spm, --dram)",
@@ -261,7 +301,8 @@ int node_open(struct node *n, const struct machine *desc, struct diag *diag, cha
     n->tsc_hz = tsc_hz(n->pes[0].vm_fd);
     for (i = 0; i < n->npes; i++)
         *pe_vreg(&n->pes[i], VREG_TSC_HZ) = n->tsc_hz;
-    return load(n, diag, err, errsize);
+    r = load(n, diag, err, errsize);
+    return r == 0 ? start_nic(n, err, errsize) : r;
 }
 
 void node_close(struct node *n)
@@ -270,6 +311,7 @@ void node_close(struct node *n)
 
     for (i = 0; n->pes && i < n->npes; i++) {
         pe_close(&n->pes[i]);
+        nic_free(n->pes[i].nic);
         vdtu_free(n->pes[i].dtu);
     }
     if (n->dram_dtu)

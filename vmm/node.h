@@ -86,6 +86,10 @@ void node_close(struct node *n);
 /* PE `id` of this node, NULL if it is none. */
 struct pe *node_pe(const struct node *n, unsigned id);
 
+/* Its PE with a NIC, or NULL; and the end of that NIC's thread. */
+struct pe *node_nic(const struct node *n);
+void node_stop_nic(struct node *n);
+
 /* Does PE `id` live on another node of this machine? */
 bool node_pe_remote(const struct node *n, unsigned id);
 

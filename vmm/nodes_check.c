@@ -35,9 +35,9 @@ static void defaults(struct machine *m, unsigned k, struct diag *d)
     if (!n->where[NODE_MAC])
         memcpy(n->mac, (uint8_t[6]){0x52, 0x53, 0x56, 0, 0, (uint8_t)k}, 6);
     if (!n->ip4[0])
-        snprintf(n->ip4, sizeof(n->ip4), "10.83.0.%u", k + 1);
+        snprintf(n->ip4, sizeof(n->ip4), "10.83.0.%u", (k + 1) & 0xFF);
     if (!n->where[NODE_ADDRESS])
-        snprintf(n->ip6, sizeof(n->ip6), "fd83::%x", k + 1);
+        snprintf(n->ip6, sizeof(n->ip6), "fd83::%x", (k + 1) & 0xFF);
 }
 
 /* ---- addresses ------------------------------------------------------------------------------- */
@@ -70,7 +70,7 @@ static int address_of(struct machine *m, unsigned k, struct diag *d)
         return -ENOMEM;
     if (!n->at && !(n->at = strdup(n->listen)))
         return -ENOMEM;
-    if (is_vague(n->at))
+    if (is_vague(n->at) && !(m->selected && k == m->self))
         COMPLAIN(m, n, n->where[NODE_AT] ? NODE_AT : NODE_LISTEN,
                  "nobody can send to %s; say with at = host:port where node %u is", n->at, k);
     return 0;

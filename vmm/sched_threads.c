@@ -174,6 +174,9 @@ static void *runner_main(void *arg)
     }
     if (pe->end != PE_RUNNING)
         one_less(n);
+    if (pe->end != PE_RUNNING && pe->nic &&
+        n->external) /* nor does its NIC wake anybody any more */
+        one_less(n);
     return NULL;
 }
 

@@ -8,6 +8,7 @@
 #include "bridge.h"
 #include "console.h"
 #include "doctor.h"
+#include "nic.h"
 #include "sched_seed.h"
 
 static const char *const op_names[8] = {"idle",  "send",  "reply", "read",
@@ -109,6 +110,8 @@ void stats_print(struct node *n, FILE *out)
     }
     if (quiet)
         fprintf(out, "%u further PEs stayed idle\n", quiet);
+    if (node_nic(n))
+        nic_stats(node_nic(n)->nic, out);
     if (console_lost(n->console))
         fprintf(out, "console: %" PRIu64 " bytes lost\n", console_lost(n->console));
 }

@@ -19,6 +19,8 @@ void vreg_reset(struct pe *pe)
     *pe_vreg(pe, VREG_VERS) = VREG_VERSION;
     *pe_vreg(pe, VREG_FEATURES) =
         VREG_F_TIME | VREG_F_WAIT | VREG_F_CONSOLE | VREG_F_EXIT | VREG_F_RESET;
+    if (pe->nic)
+        *pe_vreg(pe, VREG_FEATURES) |= VREG_F_NIC;
     *pe_vreg(pe, VREG_PE) = pe->id;
     *pe_vreg(pe, VREG_NODE) = pe->node->desc->self;
     *pe_vreg(pe, VREG_TSC_HZ) = pe->node->tsc_hz;
