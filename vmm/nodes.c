@@ -289,6 +289,8 @@ int machine_set_peer(struct machine *m, const char *value, struct diag *d)
 
 int machine_set_listen(struct machine *m, const char *value, struct diag *d)
 {
+    struct machine_node *n;
+
     if (!machine_is_address(value)) {
         diag_add(d, NULL, 0, "bad value '%s' of --listen, want host:port", value);
         return -EINVAL;
@@ -298,6 +300,10 @@ int machine_set_listen(struct machine *m, const char *value, struct diag *d)
                  value);
         return -EINVAL;
     }
+    /* Where the others find us does not change by it. */
+    n = &m->node[m->self];
+    if (!n->at && n->listen && !(n->at = strdup(n->listen)))
+        return -ENOMEM;
     return machine_node_set(m, m->self, NODE_LISTEN, value, 0, d);
 }
 

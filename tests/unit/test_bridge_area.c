@@ -346,8 +346,12 @@ END_TEST
 
 START_TEST(bad_areas)
 {
-    static const uint64_t bad[] = {BX_AREA + 1,   BX_AREA + 32,  BX_BRIDGE,
-                                   BX_BRIDGE - 64, 1ull << 63,   ~63ull,
+    static const uint64_t bad[] = {BX_AREA + 1,
+                                   BX_AREA + 32,
+                                   BX_BRIDGE,
+                                   BX_BRIDGE - 64,
+                                   1ull << 63,
+                                   ~63ull,
                                    (BX_BRIDGE - sizeof(struct bridge_area) + 64) & ~63ull};
     struct bridge_pkt p = message(5);
 

@@ -293,7 +293,10 @@ static const struct {
     const char *name;
     void (*body)(struct run *r);
 } cases[] = {
-#define CASE(name) {#name, name}
+#define CASE(name)  \
+    {               \
+#name, name \
+    }
     CASE(send_some),
     CASE(send_unlimited_till_full),
     CASE(send_refused_is_paid),

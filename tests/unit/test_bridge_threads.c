@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* LINK: vdtu vmm/bridge.c */
 /*
- * Many senders on two nodes at once, a thread for each PE and for each bridge: every message arrives
- * once and in the order of its sender, whatever is full, and stopping half-way hurts nobody else.
- * Also run under ThreadSanitizer.
+ * Many senders on two nodes at once, a thread for each PE and for each bridge: every message
+ * arrives once and in the order of its sender, whatever is full, and stopping half-way hurts nobody
+ * else. Also run under ThreadSanitizer.
  */
 #include <check.h>
 #include <pthread.h>
@@ -13,12 +13,12 @@
 
 #include "../../vmm/bridge.h"
 
-#define SENDERS  10u /* on each node: PEs base + 1 .. */
-#define MESSAGES 150u
-#define MEM      0x8000u
-#define AREA     0x1000u
-#define BIG      (AREA + sizeof(struct bridge_area))
-#define RECV(i)  (100 * (i) + 50) /* the PE that all of the other node send to */
+#define SENDERS   10u /* on each node: PEs base + 1 .. */
+#define MESSAGES  150u
+#define MEM       0x8000u
+#define AREA      0x1000u
+#define BIG       (AREA + sizeof(struct bridge_area))
+#define RECV(i)   (100 * (i) + 50) /* the PE that all of the other node send to */
 #define BRIDGE(i) (100 * (i) + 60)
 
 struct item {
@@ -276,6 +276,7 @@ static void set_up(struct half *h, unsigned index)
 {
     struct vdtu *d;
 
+    memset(h, 0, sizeof(*h)); /* without fork() the test before left things here */
     h->index = index;
     h->last = &h->first;
     h->noc = vdtu_noc_new();
@@ -285,8 +286,7 @@ static void set_up(struct half *h, unsigned index)
     for (unsigned i = 0; i < 100; i++)
         pthread_cond_init(&h->park[i], NULL);
     add(h, 60, BIG);
-    h->bridge =
-        bridge_new(h->noc, (uint16_t)BRIDGE(index), h->mem[60], BIG, &ops, h);
+    h->bridge = bridge_new(h->noc, (uint16_t)BRIDGE(index), h->mem[60], BIG, &ops, h);
     vdtu_noc_remote(h->noc, bridge_packet, h->bridge);
     h->area = (struct bridge_area *)(void *)(h->mem[60] + AREA);
     bridge_set_area(h->bridge, AREA);
@@ -308,6 +308,7 @@ static void run(void)
     static struct sender sender[2][SENDERS];
     pthread_t t[2][SENDERS + 2];
 
+    atomic_store(&over, false);
     for (unsigned i = 0; i < 2; i++)
         set_up(&half[i], i);
     for (unsigned i = 0; i < 2; i++) {
