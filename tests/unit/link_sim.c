@@ -178,7 +178,7 @@ static void check_arrival(struct sim *s, unsigned node, unsigned src, uint32_t n
     if (number == pe->number && pe->busy)
         sim_must(s, pe->target_life == ~0u || pe->target_life == n->life);
     else if (from->up) /* its sender may have given us up, but then it has been told so */
-        sim_must(s, pe->number - number < 64 && pe->gone >> (pe->number - number) & 1);
+        sim_must(s, pe->number - number > 63 || pe->gone >> (pe->number - number) & 1);
 }
 
 static struct sim_answer *new_answer(struct sim *s, struct sim_node *n)
@@ -311,7 +311,7 @@ static void owner(struct sim *s, unsigned node)
 {
     struct sim_node *n = &s->node[node];
 
-    if (!n->up)
+    if (!n->up || n->frozen > s->now)
         return;
     for (struct sim_answer **at = &n->answers; *at;) {
         struct sim_answer *a = *at;
@@ -339,6 +339,10 @@ static uint64_t next_event(struct sim *s)
         struct sim_node *n = &s->node[k];
         if (!n->up)
             continue;
+        if (n->frozen > s->now) {
+            at = n->frozen < at ? n->frozen : at;
+            continue;
+        }
         uint64_t d = link_deadline(n->link);
         at = d < at ? d : at;
         for (struct sim_answer *a = n->answers; a; a = a->next)
@@ -442,6 +446,7 @@ void sim_start(struct sim *s, unsigned k)
         n->pe[i].first = n->pe[i].number + 1;
     n->up = true;
     n->life++;
+    n->frozen = 0;
     n->link = link_new(n->mem, mem_size(s), &cfg);
     sim_must(s, n->link);
 }

@@ -67,7 +67,8 @@ struct sim_node {
     struct link *link;
     void *mem;
     bool up;
-    unsigned life; /* counts starts */
+    uint64_t frozen; /* it does not run before; what comes waits in its host */
+    unsigned life;   /* counts starts */
     unsigned state[SIM_NODES];
     unsigned peer_life[SIM_NODES]; /* of the other, when the connection came up */
     unsigned seen_life[SIM_NODES]; /* latest life that packets came from */
