@@ -92,6 +92,8 @@ static struct sim_job job_of(const struct sim *s, unsigned pe, uint32_t number)
     j.len = len_of(s, j.op, mix(h));
     /* So that the far side knows which packet it is. */
     j.offset = (uint64_t)number << 32 | (uint32_t)h;
+    if (s->cfg.job)
+        s->cfg.job(&j, pe, number);
     return j;
 }
 
