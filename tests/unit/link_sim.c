@@ -329,6 +329,8 @@ static void owner(struct sim *s, unsigned node)
         if (!n->pe[i].busy && n->pe[i].next <= s->now)
             begin(s, node, i);
     link_tick(n->link);
+    /* Whatever it could do at once it has done. */
+    sim_must(s, link_deadline(n->link) > s->now);
 }
 
 /* ---- running ---- */
