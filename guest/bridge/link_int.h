@@ -125,8 +125,8 @@ struct link {
     uint16_t free_req;
     struct link_stats st;
     uint8_t node_of[DTU_PES]; /* 0xFF: none */
-    struct link_req req[LINK_REQS];
     struct link_peer *peer;
+    struct link_req req[LINK_REQS]; /* last: link_new() clears what is before */
 };
 
 static inline uint64_t link_now(const struct link *l)

@@ -102,6 +102,23 @@ static void puppet_state(void *arg, unsigned node, unsigned state)
     p->state = state;
 }
 
+/* The memory of the last one again, if the size is right: a fuzzer makes many. */
+static void *puppet_last;
+static size_t puppet_last_size;
+
+static inline void *puppet_mem(size_t size)
+{
+    if (puppet_last_size != size) {
+        free(puppet_last);
+        puppet_last = malloc(size);
+        puppet_last_size = size;
+    }
+    void *mem = puppet_last;
+    puppet_last = NULL;
+    puppet_last_size = 0;
+    return mem;
+}
+
 static inline struct puppet *puppet_new(unsigned slots)
 {
     static const struct link_ops ops = {puppet_now,      puppet_send,   puppet_deliver,
@@ -114,7 +131,7 @@ static inline struct puppet *puppet_new(unsigned slots)
     if (!p)
         abort();
     p->size = link_need(2, slots);
-    p->mem = aligned_alloc(16, (p->size + 15) / 16 * 16);
+    p->mem = puppet_mem(p->size);
     p->now = 1000000;
     cfg.arg = p;
     p->link = p->mem ? link_new(p->mem, p->size, &cfg) : NULL;
@@ -125,7 +142,9 @@ static inline struct puppet *puppet_new(unsigned slots)
 
 static inline void puppet_free(struct puppet *p)
 {
-    free(p->mem);
+    free(puppet_last);
+    puppet_last = p->mem;
+    puppet_last_size = p->size;
     free(p);
 }
 
