@@ -31,17 +31,22 @@ static int parse_pe(const char *s, unsigned least, unsigned *out, const char **e
 static int parse_range(const char *s, unsigned *first, unsigned *last)
 {
     const char *end;
+    unsigned a, b;
 
-    if (parse_pe(s, 1, first, &end) < 0)
+    if (parse_pe(s, 1, &a, &end) < 0)
         return -EINVAL;
-    *last = *first;
+    b = a;
     end += strspn(end, " \t");
     if (*end == '-') {
         end++;
-        if (parse_pe(end + strspn(end, " \t"), 1, last, &end) < 0)
+        if (parse_pe(end + strspn(end, " \t"), 1, &b, &end) < 0)
             return -EINVAL;
     }
-    return *end || *last < *first ? -EINVAL : 0;
+    if (*end || b < a)
+        return -EINVAL;
+    *first = a;
+    *last = b;
+    return 0;
 }
 
 static int parse_one(const char *s, unsigned least, unsigned *out)

@@ -87,7 +87,7 @@ static int load_key(const struct machine *m, uint8_t key[SEAL_KEY_BYTES], char *
                  r == -EPERM    ? "others than its owner may read it: chmod 600"
                  : r == -EINVAL ? "want 32 bytes or 64 hexadecimal digits"
                                 : strerror(-r));
-    return r;
+    return r < 0 ? -EINVAL : 0;
 }
 
 static int open_udp(struct wire *w, char *err, size_t errsize)
