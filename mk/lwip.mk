@@ -77,3 +77,20 @@ $(B)/asan/lwip/%.o: $(LWIP)/src/%.c $(LWIP_STAMP)
 $(NET_TEST): $(NET_OBJ)
 	@mkdir -p $(@D)
 	$(Q)gcc $(ASAN_FLAGS) -o $@ $^ $(TEST_LIBS)
+
+# ---- tests of links ----------------------------------------------------------------------------
+
+LOSSY := $(B)/static/lossy
+
+# Static, like all that the machine under QEMU runs.
+$(LOSSY): tests/net/lossy.c
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CSTD) $(WARN) -O2 -D_GNU_SOURCE -static -o $@ $<
+
+test test-system test-asan test-tsan: $(LOSSY)
+
+## make test-link-long  tests/system/link.sh with 100,000 messages through each bad network, 100 kills
+.PHONY: test-link-long
+test-link-long: $(SEMPERVM_NEEDS) $(LOSSY)
+	@LINK_MESSAGES=12500 LINK_KILLS=100 NODES_LIMIT=3000 TEST_TIMEOUT=20000 \
+		sh tests/run script:tests/system/link.sh
