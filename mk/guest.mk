@@ -16,7 +16,8 @@ GUEST_PROGS := \
     capserver:44:guest/apps/capserver \
     capclient:48:guest/apps/capclient \
     nictest:52:guest/apps/nictest \
-    linktest:60:guest/apps/linktest
+    linktest:60:guest/apps/linktest \
+    hosttest:64:guest/apps/hosttest
 
 GUEST_B   := $(B)/guest
 GUEST_INC := -Iinclude -Iguest/lib
@@ -78,6 +79,16 @@ N ?= 64
 .PHONY: run-kernel services multi-2 multi-4 run-N
 run-kernel services multi-2 multi-4: %: $(SEMPERVM_NEEDS) demos/%.ini
 	@$(SEMPERVM) run demos/$@.ini
+
+# Each node is a sempervm of its own; where there is no KVM all of them run in one machine under QEMU.
+HOSTS := $(if $(filter yes,$(KVM)),sh demos/hosts.sh,sh tests/stock/run.sh sh demos/hosts.sh)
+
+## make dual-host       two nodes over the network: every kind of packet and every error, both ways
+##                      (PEER=address, NODE=0 or 1: our node only, the other one is on that machine)
+## make triple-host     three nodes, all pairs (PEER="1=address 2=address", NODE=0)
+.PHONY: dual-host triple-host
+dual-host triple-host: %: $(SEMPERVM_NEEDS) bridge demos/%.ini
+	@$(HOSTS) demos/$@.ini
 
 ## make run-N N=64      the same with 2 to 64 PEs
 run-N: $(SEMPERVM_NEEDS)

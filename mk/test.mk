@@ -13,7 +13,7 @@ TEST_CC    = $(CSTD) $(WARN) -D_GNU_SOURCE -pthread -g -O1 -fno-omit-frame-point
 	-iquote include -iquote guest/lib
 
 ASAN_FLAGS := -fsanitize=address,undefined -fno-sanitize-recover=all
-TSAN_FLAGS := -fsanitize=thread
+TSAN_FLAGS := -fsanitize=thread -Wno-tsan
 FUZZ_FLAGS := -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all
 
 # $(call links,FILE): the sources that FILE declares.

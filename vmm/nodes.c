@@ -31,17 +31,22 @@ static int parse_pe(const char *s, unsigned least, unsigned *out, const char **e
 static int parse_range(const char *s, unsigned *first, unsigned *last)
 {
     const char *end;
+    unsigned a, b;
 
-    if (parse_pe(s, 1, first, &end) < 0)
+    if (parse_pe(s, 1, &a, &end) < 0)
         return -EINVAL;
-    *last = *first;
+    b = a;
     end += strspn(end, " \t");
     if (*end == '-') {
         end++;
-        if (parse_pe(end + strspn(end, " \t"), 1, last, &end) < 0)
+        if (parse_pe(end + strspn(end, " \t"), 1, &b, &end) < 0)
             return -EINVAL;
     }
-    return *end || *last < *first ? -EINVAL : 0;
+    if (*end || b < a)
+        return -EINVAL;
+    *first = a;
+    *last = b;
+    return 0;
 }
 
 static int parse_one(const char *s, unsigned least, unsigned *out)
@@ -289,6 +294,8 @@ int machine_set_peer(struct machine *m, const char *value, struct diag *d)
 
 int machine_set_listen(struct machine *m, const char *value, struct diag *d)
 {
+    struct machine_node *n;
+
     if (!machine_is_address(value)) {
         diag_add(d, NULL, 0, "bad value '%s' of --listen, want host:port", value);
         return -EINVAL;
@@ -298,6 +305,10 @@ int machine_set_listen(struct machine *m, const char *value, struct diag *d)
                  value);
         return -EINVAL;
     }
+    /* Where the others find us does not change by it. */
+    n = &m->node[m->self];
+    if (!n->at && n->listen && !(n->at = strdup(n->listen)))
+        return -ENOMEM;
     return machine_node_set(m, m->self, NODE_LISTEN, value, 0, d);
 }
 

@@ -70,7 +70,7 @@ static int address_of(struct machine *m, unsigned k, struct diag *d)
         return -ENOMEM;
     if (!n->at && !(n->at = strdup(n->listen)))
         return -ENOMEM;
-    if (is_vague(n->at))
+    if (is_vague(n->at) && !(m->selected && k == m->self))
         COMPLAIN(m, n, n->where[NODE_AT] ? NODE_AT : NODE_LISTEN,
                  "nobody can send to %s; say with at = host:port where node %u is", n->at, k);
     return 0;

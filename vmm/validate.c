@@ -99,15 +99,16 @@ static void check_pes(struct machine *m, const struct boot_needs *needs, struct 
 
 /* ---- programs -------------------------------------------------------------------------------- */
 
+/* key: what named the program. */
 static void check_program(const struct machine *m, const char *folder, const char *name,
-                          struct diag *d)
+                          enum machine_key key, struct diag *d)
 {
     char *path = NULL;
     struct stat st;
     const char *file;
     int line;
 
-    file = place(m, KEY_BOOT, &line);
+    file = place(m, key, &line);
     if (asprintf(&path, "%s/%s", folder, name) < 0)
         return;
     if (stat(path, &st) < 0)
@@ -154,12 +155,12 @@ static int check_programs(struct machine *m, struct diag *d)
     }
     for (int i = 0; i < n; i++) {
         first |= m->argc && strcmp(name[i], m->argv[0]) == 0;
-        check_program(m, folder, name[i], d);
+        check_program(m, folder, name[i], KEY_BOOT, d);
     }
     if (!first && m->argc)
-        check_program(m, folder, m->argv[0], d);
+        check_program(m, folder, m->argv[0], KEY_BOOT, d);
     if (m->nnodes)
-        check_program(m, folder, m->link_program, d);
+        check_program(m, folder, m->link_program, KEY_LINK_PROGRAM, d);
     free(m->images);
     m->images = folder;
     return 0;
