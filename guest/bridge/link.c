@@ -72,7 +72,7 @@ struct link *link_new(void *mem, size_t size, const struct link_config *cfg)
         slots--;
     if (!slots)
         return NULL;
-    memset(l, 0, sizeof(*l));
+    memset(l, 0, offsetof(struct link, req));
     if (!take_config(l, cfg))
         return NULL;
     l->slots = slots;
@@ -87,7 +87,7 @@ struct link *link_new(void *mem, size_t size, const struct link_config *cfg)
     struct link_slot *slot = (struct link_slot *)(l->peer + l->n_peers);
     for (unsigned i = 0; i < l->n_peers; i++) {
         struct link_peer *p = &l->peer[i];
-        memset(p, 0, sizeof(*p));
+        memset(p, 0, offsetof(struct link_peer, frame));
         p->node = (uint16_t)(i < cfg->node ? i : i + 1);
         p->reqs = p->answers = (struct link_queue){NONE, NONE};
         p->slot = slot + (size_t)i * slots;

@@ -92,6 +92,8 @@ static struct sim_job job_of(const struct sim *s, unsigned pe, uint32_t number)
     j.len = len_of(s, j.op, mix(h));
     /* So that the far side knows which packet it is. */
     j.offset = (uint64_t)number << 32 | (uint32_t)h;
+    if (s->cfg.job)
+        s->cfg.job(&j, pe, number);
     return j;
 }
 
@@ -178,7 +180,7 @@ static void check_arrival(struct sim *s, unsigned node, unsigned src, uint32_t n
     if (number == pe->number && pe->busy)
         sim_must(s, pe->target_life == ~0u || pe->target_life == n->life);
     else if (from->up) /* its sender may have given us up, but then it has been told so */
-        sim_must(s, pe->number - number < 64 && pe->gone >> (pe->number - number) & 1);
+        sim_must(s, pe->number - number > 63 || pe->gone >> (pe->number - number) & 1);
 }
 
 static struct sim_answer *new_answer(struct sim *s, struct sim_node *n)
@@ -311,7 +313,7 @@ static void owner(struct sim *s, unsigned node)
 {
     struct sim_node *n = &s->node[node];
 
-    if (!n->up)
+    if (!n->up || n->frozen > s->now)
         return;
     for (struct sim_answer **at = &n->answers; *at;) {
         struct sim_answer *a = *at;
@@ -327,6 +329,8 @@ static void owner(struct sim *s, unsigned node)
         if (!n->pe[i].busy && n->pe[i].next <= s->now)
             begin(s, node, i);
     link_tick(n->link);
+    /* Whatever it could do at once it has done. */
+    sim_must(s, link_deadline(n->link) > s->now);
 }
 
 /* ---- running ---- */
@@ -339,6 +343,10 @@ static uint64_t next_event(struct sim *s)
         struct sim_node *n = &s->node[k];
         if (!n->up)
             continue;
+        if (n->frozen > s->now) {
+            at = n->frozen < at ? n->frozen : at;
+            continue;
+        }
         uint64_t d = link_deadline(n->link);
         at = d < at ? d : at;
         for (struct sim_answer *a = n->answers; a; a = a->next)
@@ -442,6 +450,7 @@ void sim_start(struct sim *s, unsigned k)
         n->pe[i].first = n->pe[i].number + 1;
     n->up = true;
     n->life++;
+    n->frozen = 0;
     n->link = link_new(n->mem, mem_size(s), &cfg);
     sim_must(s, n->link);
 }

@@ -29,25 +29,29 @@ struct sim_wire {
     unsigned full;   /* of 1000: send() says no */
 };
 
+struct sim;
+
+/* A packet of a PE, a function of seed, PE and number. */
+struct sim_job {
+    uint8_t op;
+    uint16_t dst, vpe, len;
+    uint64_t offset; /* whose upper half is the number */
+};
+
 struct sim_config {
     uint64_t seed;
     unsigned nodes, pes; /* pes: initiators per node */
     unsigned max;        /* largest payload, 0: all kinds */
     bool one_way;        /* node 0 alone initiates */
     bool msg_only;
+    /* Not NULL: changes the packets that PEs send. */
+    void (*job)(struct sim_job *j, unsigned pe, uint32_t number);
     bool async;         /* answers come later, not within deliver() */
     uint64_t think;     /* ns that a PE waits between two packets, at most */
     uint64_t epoch_low; /* not 0: low half of all epochs */
     struct link_config link;
     struct sim_wire wire;
     size_t mem; /* of each link; 0: enough for LINK_SLOTS */
-};
-
-/* A packet of a PE, a function of seed, PE and number. */
-struct sim_job {
-    uint8_t op;
-    uint16_t dst, vpe, len;
-    uint64_t offset;
 };
 
 struct sim_pe {
@@ -67,7 +71,8 @@ struct sim_node {
     struct link *link;
     void *mem;
     bool up;
-    unsigned life; /* counts starts */
+    uint64_t frozen; /* it does not run before; what comes waits in its host */
+    unsigned life;   /* counts starts */
     unsigned state[SIM_NODES];
     unsigned peer_life[SIM_NODES]; /* of the other, when the connection came up */
     unsigned seen_life[SIM_NODES]; /* latest life that packets came from */

@@ -132,6 +132,11 @@ void sim_wire_arrivals(struct sim *s)
     release_held(s, SIM_NODES, SIM_NODES);
     while (s->heap_n && s->heap[0]->at <= s->now) {
         struct sim_packet *p = heap_pop(s);
+        if (s->node[p->to].up && s->node[p->to].frozen > s->now) {
+            p->at = s->node[p->to].frozen;
+            heap_push(s, p);
+            continue;
+        }
         if (s->node[p->to].up)
             link_input(s->node[p->to].link, p->from, p->buf, p->len);
         free(p);
