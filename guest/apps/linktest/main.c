@@ -24,7 +24,7 @@
 #define SILENT_NS (30 * NS_PER_S) /* a message without answer: the other one has started anew */
 #define LINGER_NS NS_PER_S        /* for the other node's last acknowledgements */
 #define MEM_EVERY 16u
-#define REPORT    5000u
+#define REPORT    1000u
 #define FAILS_MAX 20u
 
 unsigned passed, failed;
@@ -158,6 +158,7 @@ static void answered(const struct dtu_header *h)
     if (!p->up) {
         p->up = true;
         p->next = p->answered = 0;
+        print("PE %u: PE %u answers in session %u\n", self, p->pe, p->sessions);
         return;
     }
     len = h->label < sizeof(want) ? h->label : 0; /* as we said with the message */
@@ -342,6 +343,7 @@ static bool parse(int argc, char **argv)
     if (argc < 3 || !fmt_parse(argv[1], &n))
         return false;
     count = n;
+    npairs = nothers = 0; /* a copy has the original's */
     for (int i = 2; i < argc; i++) {
         const char *s = argv[i];
 
