@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: BSD-2-Clause
 # What the shell of demos/files.ini runs; see guest/apps/shell.c.
 echo a line of text
 cat /data/poem.txt
