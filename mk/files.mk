@@ -13,6 +13,11 @@ $(B)/fs/%.o: %.c | $(DEPS_BASE)
 $(B)/semperfs: $(FS_OBJ)
 	$(Q)$(HOSTCC) -o $@ $(FS_OBJ)
 
+# For machines without our libraries.
+$(B)/static/semperfs: $(FS_OBJ)
+	@mkdir -p $(@D)
+	$(Q)$(HOSTCC) -static -o $@ $(FS_OBJ)
+
 -include $(FS_OBJ:.o=.d)
 
 # ---- the demo's image ------------------------------------------------------------------------
