@@ -154,7 +154,7 @@ static bool wait_children(void)
         if (stages[i].started && child_wait(&stages[i].child, &stages[i].status) != SE_OK)
             stages[i].started = false;
         ok &= stages[i].started && stages[i].status == 0;
-        if (stages[i].pipe.sel)
+        if (stages[i].pipe.sel && stages[i].status == PANIC_STATUS)
             child_pipe_end(&stages[i].pipe);
     }
     return ok;

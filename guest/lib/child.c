@@ -14,25 +14,27 @@
 _Static_assert(sizeof(((struct child *)0)->sess) == MOUNT_MAX * sizeof(unsigned), "mounts");
 
 /* A session for the child with a mount's service; where that has no name, ours. */
-static unsigned give_mount(struct child *c, const struct mount *m, unsigned *at)
+static unsigned give_mount(struct child *c, const struct mount *m, unsigned i)
 {
-    struct session_args none = {0};
-    unsigned sel = c->sels, err;
+    unsigned sess = m->sess.sel, gate = m->gate.sel, err = SE_OK;
+    struct session s;
 
-    if (m->service[0] == 0) {
-        err = vpe_delegate(&c->vpe, m->sess.sel, sel, 1);
-        if (!err)
-            err = vpe_delegate(&c->vpe, m->gate.sel, sel + 1, 1);
-    } else {
-        err = sysc_createsess(c->vpe.sel, sel, m->service, NULL, 0);
-        if (!err)
-            err = sysc_obtain(c->vpe.sel, sel, cap_range(sel + 1, 1), &none);
+    if (m->service[0]) {
+        err = session_open(&s, m->service, NULL, 0);
+        if (err)
+            return err;
+        sess = s.sel;
+        c->own[i] = sess;
+        gate = c->own_gate[i] = sel_alloc(1);
+        err = session_obtain(&s, gate, 1, NULL);
     }
-    if (err)
-        return err;
-    *at = sel;
+    c->sess[i] = c->sels;
     c->sels += 2;
-    return SE_OK;
+    if (!err)
+        err = vpe_delegate(&c->vpe, sess, c->sess[i], 1);
+    if (!err)
+        err = vpe_delegate(&c->vpe, gate, c->sess[i] + 1, 1);
+    return err;
 }
 
 unsigned child_create(struct child *c, const char *name)
@@ -47,35 +49,30 @@ unsigned child_create(struct child *c, const char *name)
     c->sels = SEL_GIVEN;
     c->eps = VPE_EP_FREE;
     for (unsigned i = 0; i < MOUNT_MAX && mounts[i].used && !err; i++)
-        err = give_mount(c, &mounts[i], &c->sess[i]);
+        err = give_mount(c, &mounts[i], i);
     if (err)
         child_destroy(c);
     return err;
 }
 
-/* The file is opened in the child's name: through its gate, which we borrow. */
+/* The file is opened in the child's name, through the gate of its session. */
 unsigned child_file(struct child *c, unsigned fd, const char *path, unsigned flags)
 {
     const char *rest;
-    struct mount *m = mount_resolve(path, &rest), borrowed;
+    struct mount *m = mount_resolve(path, &rest), theirs;
+    uint32_t no = 0;
     unsigned err, i;
-    uint32_t theirs = 0;
 
     if (!m || fd >= CHILD_FILES)
         return SE_NO_SUCH_FILE;
     i = (unsigned)(m - mounts);
-    borrowed = *m;
-    borrowed.gate = (struct gate){.sel = sel_alloc(1)};
-    err = vpe_obtain(&c->vpe, borrowed.gate.sel, c->sess[i] + 1, 1);
-    if (!err) {
-        err = mount_open(&borrowed, rest, flags, &theirs);
-        gate_deactivate(&borrowed.gate);
-        sysc_revoke(cap_range(borrowed.gate.sel, 1), true);
-    }
-    sel_free(borrowed.gate.sel, 1);
+    theirs = *m;
+    if (c->own_gate[i])
+        theirs.gate = (struct gate){.sel = c->own_gate[i]};
+    err = mount_open(&theirs, rest, flags, &no);
+    gate_deactivate(&theirs.gate);
     if (!err)
-        c->file[fd] =
-            (struct child_file){.type = FILE_REG, .flags = flags, .fd = theirs, .mount = i};
+        c->file[fd] = (struct child_file){.type = FILE_REG, .flags = flags, .fd = no, .mount = i};
     return err;
 }
 
@@ -145,4 +142,12 @@ unsigned child_wait(struct child *c, int *status)
 void child_destroy(struct child *c)
 {
     vpe_destroy(&c->vpe);
+    for (unsigned i = 0; i < MOUNT_MAX; i++) {
+        if (c->own_gate[i]) {
+            sysc_revoke(cap_range(c->own_gate[i], 1), true);
+            sel_free(c->own_gate[i], 1);
+        }
+        if (c->own[i])
+            session_close(&(struct session){.sel = c->own[i]});
+    }
 }

@@ -3,10 +3,9 @@
  * VPEs that run a program from the file system or, as vpe_run() does, a function of this one, and
  * begin with our mounts and with files of our choice.
  *
- * A child gets sessions of its own with the file systems, in its own table, so that all it opened
- * is closed when it ends, however that comes.  What is handed over is laid down as the original
- * does it (mounts, file table, selectors and endpoints in use), so that its programs can be
- * children, too.
+ * A child gets sessions of its own with the file systems, so that all it opened is closed when it
+ * is destroyed, however it ended.  What is handed over is laid down as the original does it
+ * (mounts, file table, selectors and endpoints in use), so that its programs can be children, too.
  */
 #ifndef GUEST_CHILD_H
 #define GUEST_CHILD_H
@@ -27,9 +26,10 @@ struct child_file {
 
 struct child {
     struct vpe vpe;
-    unsigned sels;    /* its first selector that is free */
-    unsigned eps;     /* its first endpoint that is free */
-    unsigned sess[4]; /* its selectors for our mounts, gate behind session; 0: none */
+    unsigned sels;                /* its first selector that is free */
+    unsigned eps;                 /* its first endpoint that is free */
+    unsigned sess[4];             /* its selectors for our mounts, gate behind session */
+    unsigned own[4], own_gate[4]; /* ours of the same, 0: none */
     struct child_file file[CHILD_FILES];
 };
 
@@ -46,8 +46,8 @@ struct child_pipe {
 unsigned child_pipe(struct child_pipe *p, struct child *wr, unsigned wfd, struct child *rd,
                     unsigned rfd);
 /*
- * When the writer has ended, before the reader is waited for: one that ended without closing it
- * does not keep the reader waiting.
+ * Says to the reader that it is the end, for a writer that ended by panic() and so did not.  (Not
+ * for others: when the reader has ended, too, the original's kernel never answers ACTIVATE.)
  */
 void child_pipe_end(struct child_pipe *p);
 /* When both have ended. */
@@ -60,7 +60,7 @@ unsigned child_run(struct child *c, int (*fn)(void *), void *arg);
 
 /* Until it has ended. */
 unsigned child_wait(struct child *c, int *status);
-/* Frees its PE, ended or not. */
+/* Frees its PE, ended or not, and closes its sessions. */
 void child_destroy(struct child *c);
 
 #endif
