@@ -152,8 +152,8 @@ unsigned fs_file_stat(struct fs_files *t, unsigned no, struct fs_inode *out)
 }
 
 /* The end of the last extent is where the file ends, unless it is being written. */
-static unsigned fill_in(struct fs_files *t, unsigned no, struct fs_inode *in, uint32_t i,
-                        bool writing, struct fs_where *out)
+static unsigned fill_in(struct fs_files *t, struct fs_inode *in, uint32_t i, bool writing,
+                        struct fs_where *out)
 {
     uint32_t bs = t->fs->sb.blocksize, over = in->size % bs;
     struct fs_extent e;
@@ -167,7 +167,6 @@ static unsigned fill_in(struct fs_files *t, unsigned no, struct fs_inode *in, ui
         if (writing) {
             if (in->size > UINT32_MAX - bs)
                 return SE_NO_SPACE;
-            grows(t, no, in->size);
             in->size += bs - over;
             err = fs_iput(t->fs, in);
         } else {
@@ -200,20 +199,22 @@ unsigned fs_file_where(struct fs_files *t, unsigned no, uint64_t at, bool by_byt
         at = pos.extent;
         out->first = pos.extoff;
     }
+    /* Who may write may write behind the end, where another one had blocks added. */
+    if (!err && blocks > 0)
+        grows(t, no, in.size);
     for (uint64_t i = 0; i < count && !err; i++) {
         if (at + i > in.extents || at + i < at)
             break;
         if (at + i == in.extents) {
             if (blocks == 0 || out->count > 0)
                 break;
-            grows(t, no, in.size);
             err = fs_grow(t->fs, &in, blocks < FS_GROW_MAX ? (uint32_t)blocks : FS_GROW_MAX, false,
                           &added);
             if (err)
                 break;
             out->extended = true;
         }
-        err = fill_in(t, no, &in, (uint32_t)(at + i), blocks > 0, out);
+        err = fill_in(t, &in, (uint32_t)(at + i), blocks > 0, out);
     }
     return err;
 }
