@@ -17,7 +17,6 @@ GUEST_PROGS := \
     capclient:48:guest/apps/capclient \
     nictest:52:guest/apps/nictest \
     linktest:60:guest/apps/linktest \
-    m3fs:64:guest/apps/m3fs \
     hosttest:64:guest/apps/hosttest \
     m3fs:52:guest/apps/m3fs \
     shell:56:guest/apps/shell \
