@@ -36,7 +36,7 @@ enum rule {
     RULE_IC,        /* legacy checksum */
     RULE_TSO_EMPTY, /* empty segment behind the last one */
     RULE_TSO_IPV6,  /* IPv6 payload length */
-    RULE_FILTER,    /* UPE and multicast, MTA and unicast, MPE and broadcast */
+    RULE_FILTER,    /* unicast by the hash table */
     RULES
 };
 
