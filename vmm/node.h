@@ -29,6 +29,7 @@ enum node_end {
     NODE_HOST,    /* the host refused something while the machine ran */
 };
 
+struct bridge;
 struct sched;
 
 struct node {
@@ -41,15 +42,22 @@ struct node {
     bool shim_readonly; /* once */
     struct vdtu_noc *noc;
 
-    uint8_t *dram; /* the memory PE's, sparse */
+    uint8_t *dram; /* the memory PE's, sparse; NULL: the node has none */
     uint8_t *mem;  /* all local memories, sparse, in the order of the PEs */
     uint64_t mem_size;
     uint8_t *pages; /* PAGES_PER_PE pages a PE, the memory PE's first */
     struct vdtu *dram_dtu;
 
     unsigned npes;
-    struct pe *pes; /* pes[i] is PE i + 1 */
+    struct pe *pes; /* by place; of a machine of one node pes[i] is PE i + 1 */
     struct loader_result boot;
+
+    /* Other nodes of the machine: bridge_attach() sets these up from the description. */
+    struct bridge *bridge;             /* NULL: there are none */
+    uint16_t bridge_pe;                /* 0: none */
+    uint64_t remote[DTU_PES / 64 + 1]; /* a bit per PE: lives on another node */
+    unsigned life;                     /* seeded: how often the node was started before */
+    bool external; /* something outside of the node can wake PEs: it is never at rest */
 
     int wake_fd; /* eventfd: the run is over, see `end` */
     atomic_bool ending;
@@ -74,6 +82,16 @@ struct node {
 int node_open(struct node *n, const struct machine *desc, struct diag *diag, char *err,
               size_t errsize);
 void node_close(struct node *n);
+
+/* PE `id` of this node, NULL if it is none. */
+struct pe *node_pe(const struct node *n, unsigned id);
+
+/* Its PE with a NIC, or NULL; and the end of that NIC's thread. */
+struct pe *node_nic(const struct node *n);
+void node_stop_nic(struct node *n);
+
+/* Does PE `id` live on another node of this machine? */
+bool node_pe_remote(const struct node *n, unsigned id);
 
 /* Ends the run, once; any thread.  Returns whether this was the first call. */
 bool node_finish(struct node *n, enum node_end why, uint32_t status);

@@ -21,6 +21,7 @@
 
 #include "console.h"
 #include "deadlock.h"
+#include "nic.h"
 #include "node.h"
 #include "record.h"
 #include "sched.h"
@@ -123,7 +124,10 @@ static void stop(struct node *n, int signal_fd)
 
     w.done_fd = eventfd(0, EFD_CLOEXEC);
     w.started = w.done_fd >= 0 && pthread_create(&thread, NULL, watch_end, &w) == 0;
+    node_stop_nic(n); /* its thread wakes PEs */
     n->sched->stop(n);
+    if (node_nic(n))
+        nic_finish(node_nic(n)->nic);
     console_flush(n->console);
     if (w.started) {
         uint64_t one = 1;
@@ -226,6 +230,16 @@ static void report(struct node *n, int status)
         stats_print(n, stderr);
 }
 
+static unsigned highest_pe(const struct node *n)
+{
+    unsigned i, most = 0;
+
+    for (i = 0; i < n->npes; i++)
+        if (n->pes[i].id > most)
+            most = n->pes[i].id;
+    return most;
+}
+
 static bool when(enum machine_when w)
 {
     return w == WHEN_ALWAYS || (w == WHEN_AUTO && isatty(STDOUT_FILENO));
@@ -236,7 +250,8 @@ static int run_node(struct node *n, int signal_fd)
     char err[512];
     int r, status, signo = 0;
 
-    n->console = console_new(STDOUT_FILENO, n->npes, when(n->desc->prefix), when(n->desc->color));
+    n->console =
+        console_new(STDOUT_FILENO, highest_pe(n), when(n->desc->prefix), when(n->desc->color));
     if (!n->console) {
         fprintf(stderr, "sempervm: out of memory: use fewer PEs (--pes)\n");
         return EXIT_HOST;

@@ -128,14 +128,15 @@ static void seed_step(struct pe *pe)
 {
     struct seed *s = seed_of(pe->node);
 
-    step(s, &s->cos[pe->id - 1]);
+    step(s, &s->cos[pe->place]);
 }
 
 /* A packet is about to travel. */
 static unsigned seed_transit(void *arg, const struct vdtu_pkt *pkt)
 {
     struct seed *s = seed_of(arg);
-    struct co *c = &s->cos[pkt->src_pe - 1], *t;
+    struct pe *src = node_pe(s->node, pkt->src_pe), *dst = node_pe(s->node, pkt->dst_pe);
+    struct co *c = &s->cos[src->place], *t;
     bool refuse = pkt->type == VDTU_PKT_MSG && drawn(s, c, s->opts->faults.refuse, TI_REFUSE);
 
     if (drawn(s, c, s->opts->faults.delay, TI_DELAY)) {
@@ -144,7 +145,7 @@ static unsigned seed_transit(void *arg, const struct vdtu_pkt *pkt)
             s->steps + 1 + seed_mix(s->opts->seed, TI_DELAY, c->pe->id, ~c->ops) % DELAY_STEPS;
     }
     step(s, c);
-    t = pkt->dst_pe >= 1 && pkt->dst_pe <= s->node->npes ? &s->cos[pkt->dst_pe - 1] : NULL;
+    t = dst ? &s->cos[dst->place] : NULL;
     if (t && t->state == CO_SPINNING)
         seed_ready(s, t); /* it will find what arrives now when it is picked */
     if (!refuse)
@@ -157,8 +158,45 @@ static void seed_wake(struct pe *pe)
 {
     struct seed *s = seed_of(pe->node);
 
-    if (s)
-        seed_ready(s, &s->cos[pe->id - 1]);
+    if (s && s->cos[pe->place].state != CO_PARKED)
+        seed_ready(s, &s->cos[pe->place]);
+}
+
+/* What its command waits for has come, perhaps before it began to wait. */
+static void seed_unpark(struct pe *pe)
+{
+    struct seed *s = seed_of(pe->node);
+    struct co *c = s ? &s->cos[pe->place] : NULL;
+
+    if (!c)
+        return;
+    c->unparked = true;
+    if (c->state == CO_PARKED)
+        seed_ready(s, c);
+}
+
+/* A wait, and a step of its own when it goes on. */
+static void seed_park(struct pe *pe)
+{
+    struct seed *s = seed_of(pe->node);
+    struct co *c = &s->cos[pe->place];
+
+    if (!c->unparked) {
+        c->ops++;
+        seed_unready(s, c, CO_PARKED);
+        leave(s, c);
+        while (atomic_load(&s->node->end) != NODE_RUNS)
+            leave(s, c); /* for good */
+    }
+    c->unparked = false;
+}
+
+static void seed_touched(struct pe *pe)
+{
+    struct seed *s = seed_of(pe->node);
+
+    if (s && s->cos[pe->place].state == CO_SPINNING)
+        seed_ready(s, &s->cos[pe->place]);
 }
 
 /* The runner is the only thread that runs PEs, so a kick is a note to itself. */
@@ -166,11 +204,12 @@ static void seed_kick(struct pe *pe)
 {
     pe_kick(pe);
     seed_wake(pe);
+    seed_unpark(pe);
 }
 
 static bool seed_spurious(struct pe *pe)
 {
-    struct co *c = &seed_of(pe->node)->cos[pe->id - 1];
+    struct co *c = &seed_of(pe->node)->cos[pe->place];
     bool yes = c->spurious;
 
     c->spurious = false;
@@ -181,7 +220,7 @@ static bool seed_spurious(struct pe *pe)
 static void seed_interrupted(struct pe *pe)
 {
     struct seed *s = seed_of(pe->node);
-    struct co *c = &s->cos[pe->id - 1];
+    struct co *c = &s->cos[pe->place];
 
     if (!atomic_exchange(&s->stuck, false) || atomic_load(&s->node->end) != NODE_RUNS)
         return;
@@ -431,6 +470,9 @@ const struct sched sched_seed = {
     .stop = seed_stop,
     .wake = seed_wake,
     .kick = seed_kick,
+    .park = seed_park,
+    .unpark = seed_unpark,
+    .touched = seed_touched,
     .now = seed_now,
     .step = seed_step,
     .spurious = seed_spurious,

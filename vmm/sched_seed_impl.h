@@ -15,7 +15,7 @@
 #define SEED_STEP_NS 1000u
 #define SEED_NOBODY  0xFFFFu /* as a PE in a trace */
 
-enum co_state { CO_READY, CO_WAITING, CO_SPINNING, CO_OVER };
+enum co_state { CO_READY, CO_WAITING, CO_SPINNING, CO_PARKED, CO_OVER };
 
 struct co {
     ucontext_t ctx;
@@ -25,6 +25,7 @@ struct co {
     uint64_t not_before; /* step before which it is not picked (a delayed packet) */
     uint64_t priority;   /* SEED_PCT */
     uint64_t ops;        /* its own steps: what injected faults are drawn from */
+    bool unparked;       /* its command may go on */
     bool spurious;       /* its wait is to end for no reason */
     size_t list_at;      /* SEED_SWITCHES: its own place in the list */
 };

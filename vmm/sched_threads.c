@@ -30,6 +30,8 @@ struct runner {
     bool started;     /* the thread exists; only the main thread looks */
     atomic_bool live; /* `thread` may be signalled */
     bool token;       /* woken since it last looked; under lock */
+    bool unparked;    /* the same for park(); under lock */
+    bool parked;      /* is in park(); under lock */
     bool resting;     /* waits without a limit, not in `awake`; under lock */
 };
 
@@ -42,7 +44,7 @@ struct threads {
 
 static struct runner *runner_of(struct pe *pe)
 {
-    return &((struct threads *)pe->node->sched_state)->runners[pe->id - 1];
+    return &((struct threads *)pe->node->sched_state)->runners[pe->place];
 }
 
 static void kick_handler(int sig)
@@ -55,19 +57,30 @@ static uint64_t threads_now(struct node *n)
     return host_now() - n->start_ns;
 }
 
-static void threads_wake(struct pe *pe)
+static void notify(struct pe *pe, bool token, bool unpark)
 {
     struct runner *r = runner_of(pe);
     struct threads *t = pe->node->sched_state;
 
     pthread_mutex_lock(&r->lock);
-    r->token = true;
-    if (r->resting) {
+    r->token |= token;
+    r->unparked |= unpark;
+    if (r->resting && (r->parked ? unpark : token)) {
         r->resting = false;
         atomic_fetch_add(&t->awake, 1);
     }
     pthread_cond_signal(&r->cond);
     pthread_mutex_unlock(&r->lock);
+}
+
+static void threads_wake(struct pe *pe)
+{
+    notify(pe, true, false);
+}
+
+static void threads_unpark(struct pe *pe)
+{
+    notify(pe, false, true);
 }
 
 static void threads_kick(struct pe *pe)
@@ -77,7 +90,7 @@ static void threads_kick(struct pe *pe)
     pe_kick(pe);
     if (atomic_load(&r->live))
         pthread_kill(r->thread, SIGUSR1);
-    threads_wake(pe);
+    notify(pe, true, true);
 }
 
 static void one_less(struct node *n)
@@ -116,6 +129,28 @@ static void block(struct runner *r)
     pe->wait_ns += host_now() - since;
 }
 
+/* A PE that waits for an answer rests like one that waits for a message. */
+static void threads_park(struct pe *pe)
+{
+    struct runner *r = runner_of(pe);
+    struct node *n = pe->node;
+    uint64_t since = host_now();
+
+    pthread_mutex_lock(&r->lock);
+    r->parked = true;
+    while (!r->unparked && atomic_load(&n->end) == NODE_RUNS) {
+        if (!r->resting) {
+            r->resting = true;
+            one_less(n);
+            continue;
+        }
+        pthread_cond_wait(&r->cond, &r->lock);
+    }
+    r->parked = r->unparked = false;
+    pthread_mutex_unlock(&r->lock);
+    pe->wait_ns += host_now() - since;
+}
+
 static void *runner_main(void *arg)
 {
     struct runner *r = arg;
@@ -138,6 +173,9 @@ static void *runner_main(void *arg)
             break;
     }
     if (pe->end != PE_RUNNING)
+        one_less(n);
+    if (pe->end != PE_RUNNING && pe->nic &&
+        n->external) /* nor does its NIC wake anybody any more */
         one_less(n);
     return NULL;
 }
@@ -197,7 +235,7 @@ static int make_runners(struct node *n, struct threads *t)
         pthread_cond_init(&t->runners[i].cond, &attr);
     }
     pthread_condattr_destroy(&attr);
-    atomic_store(&t->awake, n->npes);
+    atomic_store(&t->awake, n->npes + n->external);
     return 0;
 }
 
@@ -220,7 +258,7 @@ static int threads_start(struct node *n, char *err, size_t errsize)
         if (r < 0) {
             snprintf(err, errsize,
                      "cannot start a thread for PE %u: %s: use fewer PEs or raise `ulimit -u`",
-                     i + 1, strerror(-r));
+                     n->pes[i].id, strerror(-r));
             node_finish(n, NODE_HOST, 0);
             return r;
         }
@@ -257,5 +295,7 @@ const struct sched sched_threads = {
     .stop = threads_stop,
     .wake = threads_wake,
     .kick = threads_kick,
+    .park = threads_park,
+    .unpark = threads_unpark,
     .now = threads_now,
 };

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What the loader tells a bridge: which node it is and which nodes there are.
+ *
+ *     bridge self=K node=K,first,last,memory,bridge,mac,ip4[,ip6] ... [mtu=N] [stats]
+ *
+ * first..last are the node's core PEs, memory its memory PE (65535: none), bridge its bridge PE.
+ * All nodes of a machine get the same node= arguments.
+ */
+#ifndef BRIDGE_ARGS_H
+#define BRIDGE_ARGS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "../../include/link.h"
+#include "net.h"
+
+#define ARGS_NO_PE 0xFFFFu
+
+struct args_node {
+    bool there;
+    uint16_t first, last, memory, bridge;
+    uint8_t mac[6];
+    struct net_addr ip4, ip6;
+};
+
+struct args {
+    unsigned self;
+    unsigned nodes; /* the highest number and 1 */
+    unsigned count; /* of them that are there */
+    struct args_node node[LINK_NODES];
+    uint16_t mtu;     /* UDP payload; 0: as the link protocol likes */
+    uint64_t machine; /* a hash of the node= arguments */
+    bool stats;
+};
+
+/* False: *wrong is the argument that cannot be understood, or what is missing. */
+bool args_parse(int argc, char *const *argv, struct args *out, const char **wrong);
+
+#endif
