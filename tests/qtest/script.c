@@ -193,9 +193,10 @@ static uint32_t random_rctl(struct script *s)
 
     if (chance(s, 2))
         v |= RCTL_SECRC;
-    /* Each of them alone differs (RULE_FILTER). */
     if (chance(s, 2))
-        v |= RCTL_UPE | RCTL_MPE | RCTL_BAM;
+        v |= RCTL_UPE;
+    if (chance(s, 3) == 0)
+        v |= RCTL_MPE;
     if (chance(s, 2))
         v |= chance(s, 4) << RCTL_BSIZE_SHIFT;
     if (v >> RCTL_BSIZE_SHIFT & 3 && chance(s, 3) == 0)
