@@ -18,6 +18,7 @@ include mk/deps.mk
 include mk/host.mk
 include mk/guest.mk
 include mk/test.mk
+include mk/net.mk
 include mk/bench.mk
 include mk/explore.mk
 

@@ -66,12 +66,12 @@ NO_ASLR = $(shell setarch -R true 2>/dev/null && echo setarch -R)
 
 ## make test-tsan       the concurrent unit tests, and a whole machine, under ThreadSanitizer
 .PHONY: test-tsan
-test-tsan: $(TSAN) $(B)/thread/sempervm $(B)/thread/guest all
+test-tsan: $(TSAN) $(FRAMEPEER) $(B)/thread/sempervm $(B)/thread/guest all
 	@CK_FORK=no TSAN_OPTIONS=halt_on_error=1 SEMPERVM=$(B)/thread/sempervm $(NO_ASLR) \
 		sh tests/run $(TSAN:%=unit:%) $(MACHINES:%=script:tests/system/%.sh)
 
 # The scripts that run healthy machines; under a sanitizer they are about the VMM's own threads.
-MACHINES := run-kernel multi
+MACHINES := run-kernel multi nic hosts
 
 # ---- fuzzing ---------------------------------------------------------------------------------
 
@@ -107,12 +107,12 @@ SYSTEM_ITEMS := $(if $(filter yes,$(KVM)),$(SYSTEM:%=script:%),script:tests/stoc
 
 ## make test-system     whole machines on /dev/kvm
 .PHONY: test-system
-test-system: $(SEMPERVM_NEEDS)
+test-system: $(SEMPERVM_NEEDS) $(FRAMEPEER)
 	@sh tests/run $(SYSTEM_ITEMS)
 
 ## make test-asan       whole machines with a sempervm under ASan and UBSan
 .PHONY: test-asan
-test-asan: all $(B)/address/sempervm $(B)/address/guest
+test-asan: all $(FRAMEPEER) $(B)/address/sempervm $(B)/address/guest
 	@SEMPERVM=$(B)/address/sempervm SEEDS=1 sh tests/run $(SYSTEM_SANITIZED:%=script:%)
 # The README's commands name the program as built for users.
 SYSTEM_SANITIZED = $(filter-out tests/system/readme.sh,$(SYSTEM))
@@ -122,10 +122,17 @@ $(B)/thread/guest $(B)/address/guest:
 	@mkdir -p $(@D)
 	@ln -sfn ../guest $@
 
+# The other end of a NIC in tests/system.
+FRAMEPEER := $(B)/framepeer
+
+$(B)/framepeer $(B)/static/framepeer: tests/net/framepeer.c
+	@mkdir -p $(@D)
+	$(Q)gcc $(CSTD) $(WARN) -D_GNU_SOURCE -O2 -static -o $@ $<
+
 STOCK       := $(B)/stock
 STOCK_IMAGE := $(STOCK)/image.cpio
 STOCK_FILES = $(wildcard Makefile README.md mk demos tests/system tests/lib.sh tests/run) \
-	$(B)/static/sempervm $(B)/static/probe $(GUEST_BINS) $(B)/seed-hashes
+	$(B)/static/sempervm $(B)/static/probe $(B)/static/framepeer $(GUEST_BINS) $(B)/seed-hashes
 
 $(B)/static/probe: tests/stock/probe.c
 	@mkdir -p $(@D)
@@ -136,7 +143,7 @@ $(STOCK)/vmlinuz: tests/stock/kernel.sh | $(DEPS_STOCK)
 	@touch $@
 
 $(STOCK_IMAGE): tests/stock/image.sh tests/stock/init $(STOCK)/vmlinuz $(B)/static/sempervm \
-		$(B)/static/probe $(GUEST_BINS) $(B)/seed-hashes $(SYSTEM) tests/lib.sh tests/run README.md \
+		$(B)/static/probe $(B)/static/framepeer $(GUEST_BINS) $(B)/seed-hashes $(SYSTEM) tests/lib.sh tests/run README.md \
 		$(wildcard mk/*.mk demos/*) | $(DEPS_STOCK)
 	@sh tests/stock/image.sh $@ $(STOCK) $(STOCK_FILES)
 
@@ -166,7 +173,7 @@ TEST_ITEMS = $(UNIT:%=unit:%) $(REPLAY:%=replay:%) script:tests/format.sh $(SYST
 
 ## make test            unit tests, stored fuzz inputs, system tests, format
 .PHONY: test
-test: $(UNIT) $(REPLAY) $(SEMPERVM_NEEDS)
+test: $(UNIT) $(REPLAY) $(SEMPERVM_NEEDS) $(FRAMEPEER)
 	@sh tests/run $(TEST_ITEMS)
 
 -include $(wildcard $(B)/asan/*/*.d $(B)/asan/*/*/*.d $(B)/tsan/*/*.d $(B)/tsan/*/*/*.d \

@@ -248,12 +248,15 @@ void node_stop_nic(struct node *n)
         nic_stop(pe->nic);
 }
 
-static int start_nic(struct node *n, char *err, size_t errsize)
+static int start_nic(struct node *n, struct diag *diag, char *err, size_t errsize)
 {
     struct pe *pe = node_nic(n);
+    int r = pe ? nic_start(pe->nic, n->desc, err, errsize) : 0;
 
     n->external = pe && !n->desc->seed.on;
-    return pe ? nic_start(pe->nic, n->desc, err, errsize) : 0;
+    if (r == -EINVAL)
+        diag_add(diag, NULL, 0, "%s", err);
+    return r;
 }
 
 /* The TSC's rate as KVM knows it; 0: it does not say. */
@@ -302,7 +305,7 @@ int node_open(struct node *n, const struct machine *desc, struct diag *diag, cha
     for (i = 0; i < n->npes; i++)
         *pe_vreg(&n->pes[i], VREG_TSC_HZ) = n->tsc_hz;
     r = load(n, diag, err, errsize);
-    return r == 0 ? start_nic(n, err, errsize) : r;
+    return r == 0 ? start_nic(n, diag, err, errsize) : r;
 }
 
 void node_close(struct node *n)

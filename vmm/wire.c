@@ -87,7 +87,7 @@ static int load_key(const struct machine *m, uint8_t key[SEAL_KEY_BYTES], char *
                  r == -EPERM    ? "others than its owner may read it: chmod 600"
                  : r == -EINVAL ? "want 32 bytes or 64 hexadecimal digits"
                                 : strerror(-r));
-    return r;
+    return r < 0 ? -EINVAL : 0;
 }
 
 static int open_udp(struct wire *w, char *err, size_t errsize)
@@ -235,6 +235,11 @@ int wire_open(const struct machine *m, struct wire **out, char *err, size_t errs
     else
         *out = w;
     return r;
+}
+
+bool wire_is_udp(const struct wire *w)
+{
+    return !w->stream;
 }
 
 void wire_close(struct wire *w)
