@@ -161,7 +161,7 @@ test-stock: stock-image
 ## make test-semperos   the original SemperOS; SEMPEROS=folder of a built checkout
 .PHONY: test-semperos
 test-semperos: all
-	@sh tests/run script:tests/semperos.sh
+	@sh tests/run script:tests/semperos.sh script:tests/semperos-files.sh
 
 # ---- all together ----------------------------------------------------------------------------
 
@@ -171,7 +171,7 @@ format-check: $(DEPS_TEST)
 	@sh tests/run script:tests/format.sh
 
 TEST_ITEMS = $(UNIT:%=unit:%) $(REPLAY:%=replay:%) script:tests/format.sh $(SYSTEM_ITEMS) \
-	script:tests/semperos.sh
+	script:tests/semperos.sh script:tests/semperos-files.sh
 
 ## make test            unit tests, stored fuzz inputs, system tests, format
 .PHONY: test
