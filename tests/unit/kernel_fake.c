@@ -16,7 +16,11 @@
 #define LOW_SIZE  0x24000u /* idle, Env, arguments, stack */
 #define PROG_SIZE 0x10000u /* from PE_PROGRAM_ADDR */
 
-struct kernel kern;
+static struct kernel kernels[FAKE_KERNELS];
+struct kernel *kern_now = &kernels[0];
+static unsigned nkernels, npes; /* npes: PEs of the machine */
+bool fake_auto;
+unsigned long fake_sys_count[SYSC_COUNT][2], fake_kc_count[KC_COUNT][2];
 size_t fake_heap_left = ~(size_t)0;
 unsigned long fake_hw_ops;
 bool fake_can_reset;
@@ -33,6 +37,9 @@ struct fake_pe {
     bool idle, broken;
     bool resetting; /* VREG_RESET was written and its program still runs */
     struct fake_reply reply;
+    unsigned kernel;
+    bool is_kernel;
+    unsigned slots[DTU_EPS]; /* of a kernel: messages of kernels that have not arrived */
     uint8_t slot[SYSC_MSG_MAX] __attribute__((aligned(8))); /* in the kernel */
     bool slot_used;
     struct fake_request request;
@@ -160,10 +167,16 @@ void fake_reset_ends(unsigned pe)
 
 void fake_settle(void)
 {
+    struct kernel *now = kern_now;
+
     for (unsigned pe = 0; pe < FAKE_PES; pe++)
         fake_reset_ends(pe);
-    if (pe_poll() != 0)
-        die("a PE that was reset is still waited for");
+    for (unsigned k = 0; k < nkernels; k++) {
+        kern_now = &kernels[k];
+        if (pe_poll() != 0)
+            die("a PE that was reset is still waited for");
+    }
+    kern_now = now;
 }
 
 bool fake_in_idle(unsigned pe)
@@ -320,6 +333,55 @@ bool hw_can_reset(void)
     return fake_can_reset;
 }
 
+/* ---- the wire between kernels ---- */
+
+static struct wire {
+    struct wire *next;
+    unsigned from, to, ep;
+    uint8_t data[1u << KC_ORDER] __attribute__((aligned(8)));
+} *wire_head, **wire_tail = &wire_head;
+static struct fake_kmsg last[FAKE_KERNELS][FAKE_KERNELS];
+
+static void wire_add(unsigned to, unsigned ep, const struct dtu_header *h, const void *data)
+{
+    struct wire *w = calloc(1, sizeof(*w));
+
+    if (!w)
+        die("out of memory");
+    w->from = kern_now - kernels;
+    w->to = to;
+    w->ep = ep;
+    memcpy(w->data, h, sizeof(*h));
+    memcpy(w->data + sizeof(*h), data, h->length);
+    *wire_tail = w;
+    wire_tail = &w->next;
+    fake[fake_kernel_pe(to)].slots[ep]++;
+}
+
+static int wire_send(const struct hw_target *to, const void *data, size_t n, unsigned reply_ep,
+                     uint64_t reply_label)
+{
+    struct fake_pe *f = &fake[to->pe];
+    struct dtu_header h = {.sender_pe = kern.own_pe,
+                           .sender_vpe = (uint16_t)kern.id,
+                           .reply_ep = (uint8_t)reply_ep,
+                           .length = (uint16_t)n,
+                           .label = to->label,
+                           .reply_label = reply_label};
+    struct fake_kmsg *l = &last[kern_now - kernels][f->kernel];
+
+    if (to->ep < KC_EP || to->ep > KC_SETUP_EP || n > KC_MSG_MAX)
+        die("strange message to a kernel");
+    if (f->slots[to->ep] == DTU_MAX_SLOTS)
+        return SE_NO_RING_SPACE;
+    l->count++;
+    l->len = n;
+    memset(l->word, 0, sizeof(l->word));
+    memcpy(l->word, data, n);
+    wire_add(f->kernel, to->ep, &h, data);
+    return SE_OK;
+}
+
 int hw_send(const struct hw_target *to, const void *data, size_t n, unsigned reply_ep,
             uint64_t reply_label)
 {
@@ -329,6 +391,8 @@ int hw_send(const struct hw_target *to, const void *data, size_t n, unsigned rep
     fake_send_error = 0;
     if (err != SE_OK)
         return err;
+    if (fake[to->pe].is_kernel)
+        return wire_send(to, data, n, reply_ep, reply_label);
     if (fake_ep_type(to->pe, to->ep) != DTU_EP_RECV)
         return SE_RECV_GONE;
     if (reply_ep != KERN_EP_SRV || n > sizeof(r->word))
@@ -368,7 +432,7 @@ void hw_ack(unsigned ep, const struct dtu_header *msg)
 {
     struct fake_pe *f = slot_owner(msg);
 
-    if (ep == KERN_EP_SRV)
+    if (ep == KERN_EP_SRV || (ep >= KC_EP && ep < KC_EP + KC_EPS))
         return;
     if (ep >= KERN_SYSC_EPS)
         die("ack on a strange endpoint");
@@ -380,11 +444,69 @@ void hw_ack(unsigned ep, const struct dtu_header *msg)
 
 /* ---- what tests use ---- */
 
-void fake_boot(unsigned pes)
+void fake_use(unsigned kernel)
 {
+    kern_now = &kernels[kernel];
+}
+
+unsigned fake_kernels(void)
+{
+    return nkernels;
+}
+
+static unsigned pes_each;
+
+unsigned fake_kernel_pe(unsigned kernel)
+{
+    return KERNEL_PE + kernel * (pes_each + 1);
+}
+
+unsigned fake_kernel_of(unsigned pe)
+{
+    return fake[pe].kernel;
+}
+
+static void boot_kernel(unsigned k)
+{
+    unsigned own = fake_kernel_pe(k);
+
+    fake_use(k);
     memset(&kern, 0, sizeof(kern));
-    memset(fake, 0, sizeof(fake));
+    memset(fake[own].slots, 0, sizeof(fake[own].slots));
+    kern.id = k;
+    kern.own_pe = (uint16_t)own;
+    kern.mem_pe = MEM_PE;
+    kern.fs_end = MEM_MODULES;
+    kern.mem_fresh = MEM_FREE;
+    kern.peers.started = true;
+    for (unsigned i = 0; i < BOOT_PES; i++)
+        kern.peers.owner[i] = KC_NO_KERNEL;
+    if (memmap_init(&kern.mem, MEM_FREE, FAKE_MEMORY) != 0)
+        die("boot");
+    for (unsigned id = own; id <= own + pes_each; id++) {
+        uint64_t desc = pe_desc(id, FAKE_PE_MEM, PE_TYPE_SPM);
+
+        connect_member(k, desc, MEMBER_NONE);
+        pe_add(desc);
+        fake[id].reg[DTU_VPE_ID / 8] = id == own ? k : DTU_VPE_INVALID;
+        fake[id].idle = true;
+        fake[id].kernel = k;
+        fake[id].is_kernel = id == own;
+        fake[id].broken = false;
+    }
+    kern.pe_news = false;
+}
+
+void fake_boot_apart(unsigned many, unsigned pes, bool configured)
+{
+    nkernels = many;
+    pes_each = pes;
+    npes = 1 + many * (pes + 1);
+    if (many > FAKE_KERNELS || npes > FAKE_PES)
+        die("boot");
+    memset(fake, 0, npes * sizeof(fake[0]));
     memset(module, 0, sizeof(module));
+    memset(last, 0, sizeof(last));
     console_len = 0;
     console[0] = 0;
     fake_send_error = 0;
@@ -392,29 +514,211 @@ void fake_boot(unsigned pes)
     heap_bytes = 0;
     wiped_bytes = 0;
     fake_can_reset = true;
-    kern.own_pe = KERNEL_PE;
-    kern.mem_pe = MEM_PE;
-    if (memmap_init(&kern.mem, MEM_FREE, FAKE_MEMORY) != 0 || pes + 2 > FAKE_PES)
-        die("boot");
-    for (unsigned id = 2; id < pes + 2; id++) {
-        kern.pes[id].desc = pe_desc(id, FAKE_PE_MEM, PE_TYPE_SPM);
-        kern.pes[id].state = PE_FREE;
-        kern.pe_order[kern.pe_count++] = (uint16_t)id;
-        fake[id].reg[DTU_VPE_ID / 8] = DTU_VPE_INVALID;
-        fake[id].idle = true;
-    }
+    fake_auto = false;
+    for (unsigned k = 0; k < many; k++)
+        boot_kernel(k);
     heap_at_boot = heap_bytes;
+    for (unsigned k = 0; configured && k < many; k++) {
+        fake_use(k);
+        kern.peers.independent = true;
+        kern.peers.incarnation = 100 + k;
+        for (unsigned i = 0; i < many; i++)
+            if (i != k)
+                peer_add(i, fake_kernel_pe(i))->configured = true;
+    }
+    fake_use(0);
 }
 
-void fake_end(void)
+void fake_boot_many(unsigned many, unsigned pes)
 {
-    struct mem_area *rest;
+    fake_boot_apart(many, pes, false);
+    for (unsigned k = 1; k < many; k++) {
+        fake_use(k);
+        for (unsigned i = 0; i < k; i++) {
+            struct peer *p = peer_add(i, fake_kernel_pe(i));
 
-    fake_heap_left = ~(size_t)0;
-    for (unsigned id = 2; id < FAKE_PES; id++)
+            p->created = true;
+            connect_send(p);
+        }
+    }
+    fake_deliver();
+    for (unsigned k = 0; k < many; k++) {
+        fake_use(k);
+        for (unsigned i = 0; i < many; i++)
+            if (i != k && !peer_find(i))
+                die("kernels did not connect");
+    }
+    heap_at_boot = heap_bytes;
+    fake_auto = true;
+    fake_use(0);
+}
+
+void fake_boot(unsigned pes)
+{
+    fake_boot_many(1, pes);
+}
+
+static void deliver(unsigned to, unsigned ep, const struct dtu_header *h)
+{
+    struct kernel *now = kern_now;
+    uint64_t bad;
+    uint32_t op = ~0u;
+
+    fake_use(to);
+    bad = kern.stats.bad_kcalls;
+    if (h->length >= sizeof(op))
+        memcpy(&op, h + 1, sizeof(op));
+    kcall_handle(ep, h);
+    if (op < KC_COUNT)
+        fake_kc_count[op][kern.stats.bad_kcalls > bad]++;
+    kern_now = now;
+}
+
+bool fake_deliver_one(void)
+{
+    struct wire *w = wire_head;
+
+    if (!w)
+        return false;
+    wire_head = w->next;
+    if (!wire_head)
+        wire_tail = &wire_head;
+    if (!fake[fake_kernel_pe(w->to)].broken) {
+        fake[fake_kernel_pe(w->to)].slots[w->ep]--;
+        deliver(w->to, w->ep, (const struct dtu_header *)w->data);
+    }
+    free(w);
+    return true;
+}
+
+unsigned fake_deliver(void)
+{
+    unsigned n = 0;
+
+    while (fake_deliver_one())
+        if (++n > 1000000)
+            die("kernels talk without end");
+    return n;
+}
+
+unsigned fake_wire(void)
+{
+    unsigned n = 0;
+
+    for (const struct wire *w = wire_head; w; w = w->next)
+        n++;
+    return n;
+}
+
+static void wire_drop(unsigned kernel)
+{
+    struct wire **link = &wire_head;
+
+    while (*link) {
+        struct wire *w = *link;
+
+        if (w->to != kernel && w->from != kernel) {
+            link = &w->next;
+            continue;
+        }
+        *link = w->next;
+        fake[fake_kernel_pe(w->to)].slots[w->ep]--;
+        free(w);
+    }
+    wire_tail = link;
+}
+
+void fake_kcall_header(unsigned to, unsigned ep, struct dtu_header header, const void *payload)
+{
+    static uint8_t slot[1u << KC_ORDER];
+
+    memcpy(slot, &header, sizeof(header));
+    memcpy(slot + sizeof(header), payload, header.length);
+    deliver(to, ep, (const struct dtu_header *)slot);
+}
+
+void fake_kcall(unsigned from, unsigned to, const void *payload, size_t len)
+{
+    struct dtu_header h = {.sender_pe = (uint16_t)fake_kernel_pe(from),
+                           .sender_vpe = (uint16_t)from,
+                           .length = (uint16_t)len,
+                           .label = from};
+
+    fake_kcall_header(to, KC_SETUP_EP, h, payload);
+    if (fake_auto)
+        fake_deliver();
+}
+
+const struct fake_kmsg *fake_last(unsigned from, unsigned to)
+{
+    return &last[from][to];
+}
+
+/* All that a kernel has on the heap, as if its PE were reset. */
+static void forget_kernel(unsigned k)
+{
+    struct kernel *now = kern_now;
+    struct mem_area *a;
+
+    fake_use(k);
+    peer_close_all();
+    mht_free_all();
+    for (unsigned id = 0; id < BOOT_PES; id++)
         if (kern.pes[id].vpe)
             vpe_exit(kern.pes[id].vpe, 0);
     vpe_reap();
+    while ((a = kern.mem.free)) {
+        kern.mem.free = a->next;
+        heap_free(a);
+    }
+    kern_now = now;
+}
+
+void fake_kill(unsigned kernel)
+{
+    fake[fake_kernel_pe(kernel)].broken = true;
+    wire_drop(kernel);
+}
+
+void fake_restart(unsigned kernel, bool configured)
+{
+    uint64_t incarnation = kernels[kernel].peers.incarnation;
+    struct kernel *now = kern_now;
+
+    fake_kill(kernel);
+    forget_kernel(kernel);
+    wire_drop(kernel);
+    boot_kernel(kernel);
+    kern.peers.independent = true;
+    kern.peers.incarnation = incarnation + 1;
+    for (unsigned i = 0; configured && i < nkernels; i++)
+        if (i != kernel)
+            peer_add(i, fake_kernel_pe(i))->configured = true;
+    kern_now = now;
+}
+
+void fake_time(uint64_t ns)
+{
+    struct kernel *now = kern_now;
+
+    for (unsigned k = 0; k < nkernels; k++) {
+        fake_use(k);
+        if (fake[fake_kernel_pe(k)].broken)
+            continue;
+        srv_tick(ns);
+        peer_tick(ns);
+        vpe_reap();
+    }
+    kern_now = now;
+    if (fake_auto)
+        fake_deliver();
+}
+
+static void end_kernel(unsigned k)
+{
+    struct mem_area *rest;
+
+    fake_use(k);
     if (kern.vpes || kern.nvpes || kern.ndaemons || kern.reap)
         die("a VPE is left");
     for (unsigned i = 0; i < KERN_SYSC_EPS; i++)
@@ -423,15 +727,65 @@ void fake_end(void)
     rest = kern.mem.free;
     if (memmap_available(&kern.mem) != FAKE_MEMORY || !rest || rest->next)
         die("memory is missing");
-    for (unsigned i = 0; i < FAKE_PES; i++)
-        if (fake[i].slot_used)
-            die("a message was neither answered nor dropped");
     if (kern.services)
         die("a service is left");
+    if (kern.revocations)
+        die("a revocation waits for ever");
+    if (kern.peers.exchanges || kern.peers.late)
+        die("an exchange is left");
+    for (unsigned id = 0; id < BOOT_PES; id++)
+        if (kern.pes[id].held)
+            die("a PE is held for ever");
+}
+
+static void note_counts(void)
+{
+    const char *name = getenv("KERNEL_CALLS_FILE");
+    FILE *f = name ? fopen(name, "a") : NULL;
+
+    if (!f)
+        return;
+    for (unsigned i = 0; i < SYSC_COUNT; i++)
+        fprintf(f, "sys %u %lu %lu\n", i, fake_sys_count[i][0], fake_sys_count[i][1]);
+    for (unsigned i = 0; i < KC_COUNT; i++)
+        fprintf(f, "krnl %u %lu %lu\n", i, fake_kc_count[i][0], fake_kc_count[i][1]);
+    fclose(f);
+    memset(fake_sys_count, 0, sizeof(fake_sys_count));
+    memset(fake_kc_count, 0, sizeof(fake_kc_count));
+}
+
+void fake_end(void)
+{
+    fake_heap_left = ~(size_t)0;
+    for (unsigned id = 2; id < npes; id++) {
+        fake_use(fake[id].kernel);
+        if (kern.pes[id].vpe)
+            vpe_exit(kern.pes[id].vpe, 0);
+        fake_deliver();
+    }
+    for (unsigned k = 0; k < nkernels; k++) {
+        fake_use(k);
+        vpe_reap();
+    }
+    fake_deliver();
+    for (unsigned k = 0; k < nkernels; k++)
+        end_kernel(k);
+    for (unsigned i = 0; i < npes; i++)
+        if (fake[i].slot_used)
+            die("a message was neither answered nor dropped");
+    for (unsigned k = 0; k < nkernels; k++) {
+        fake_use(k);
+        peer_close_all();
+        mht_free_all();
+    }
     if (heap_bytes != heap_at_boot)
         die("the heap leaks");
-    heap_free(rest);
-    kern.mem.free = NULL;
+    for (unsigned k = 0; k < nkernels; k++) {
+        heap_free(kernels[k].mem.free);
+        kernels[k].mem.free = NULL;
+    }
+    note_counts();
+    fake_use(0);
 }
 
 static uint8_t idle_file[256];
@@ -468,6 +822,16 @@ const struct fake_reply *fake_reply(unsigned pe)
     return &fake[pe].reply;
 }
 
+static void count_call(const void *payload, size_t len, int result)
+{
+    uint32_t op = ~0u;
+
+    if (len >= sizeof(op))
+        memcpy(&op, payload, sizeof(op));
+    if (op < SYSC_COUNT)
+        fake_sys_count[op][result != SE_OK]++;
+}
+
 int fake_call_bytes(unsigned pe, const void *payload, size_t len)
 {
     struct fake_pe *f = &fake[pe];
@@ -491,7 +855,11 @@ int fake_call_bytes(unsigned pe, const void *payload, size_t len)
     memcpy(f->slot, &h, sizeof(h));
     memcpy(f->slot + sizeof(h), payload, len);
     f->slot_used = true;
+    fake_use(f->kernel);
     sys_handle(ep, (const struct dtu_header *)f->slot);
+    if (fake_auto)
+        fake_deliver();
+    count_call(payload, len, f->reply.count == before ? SE_OK : (int)f->reply.word[0]);
     return f->reply.count == before ? FAKE_LATER : (int)f->reply.word[0];
 }
 
@@ -525,7 +893,10 @@ void fake_answer(unsigned pe, unsigned n, const uint64_t *words)
     if (!r->there)
         die("an answer without a request");
     r->there = false;
+    fake_use(fake[pe].kernel);
     fake_srv_message(h, words);
+    if (fake_auto)
+        fake_deliver();
 }
 
 void fake_message(unsigned ep, struct dtu_header header, const void *payload)
@@ -539,7 +910,7 @@ void fake_message(unsigned ep, struct dtu_header header, const void *payload)
 
 static void check_cap(const struct vpe *v, const struct cap *c)
 {
-    if (c->holder != v || cap_get(&v->caps, c->sel) != c)
+    if (c->holder != v || cap_at(&v->caps, c->sel) != c)
         die("a capability is not where it thinks");
     if (c->parent && cap_get(&c->parent->holder->caps, c->parent->sel) != c->parent)
         die("a capability outlived its parent");
@@ -551,11 +922,15 @@ static void check_cap(const struct vpe *v, const struct cap *c)
     for (unsigned ep = 0; ep < DTU_EPS; ep++)
         if ((c->eps >> ep & 1) != (v->ep[ep].use == EP_GATE && v->ep[ep].cap == c))
             die("an endpoint and its capability disagree");
-    if (c->type == CAP_MSG && !kern.pes[c->msg.vpe].vpe)
+    for (const struct rkid *k = c->rkids; k; k = k->next)
+        if (k->cap != c || k->queued || k->sent)
+            die("a child elsewhere is being revoked, its parent is not");
+    if (c->type == CAP_MSG && peer_is_ours(c->msg.pe) && !kern.pes[c->msg.pe].vpe && !c->rparent &&
+        !c->parent)
         die("a gate to nobody");
 }
 
-void fake_check(void)
+static void check_kernel(void)
 {
     for (const struct vpe *v = kern.vpes; v; v = v->next) {
         unsigned count = 0;
@@ -579,4 +954,16 @@ void fake_check(void)
                 die("an endpoint that is not in the books");
         }
     }
+}
+
+void fake_check(void)
+{
+    struct kernel *now = kern_now;
+
+    for (unsigned k = 0; k < nkernels; k++) {
+        fake_use(k);
+        if (!fake[fake_kernel_pe(k)].broken)
+            check_kernel();
+    }
+    kern_now = now;
 }
