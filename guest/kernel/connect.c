@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * How kernels get to know each other: CONNECT, membership, announced services (semperos-platform 7).
+ * How kernels get to know each other: CONNECT, membership, announced services (semperos-platform
+ * 7).
  *
  * A CONNECT is a message to endpoint 13 of a kernel that need not know its sender; the answer says
  * where further messages go.  Behind the original's arguments we send a number of this run.  When a
@@ -45,8 +46,7 @@ static unsigned put_pes(struct msg_writer *w, unsigned *at)
 
 void connect_send(struct peer *p)
 {
-    const struct hw_target to = {
-        .pe = p->pe, .vpe = p->id, .ep = KC_SETUP_EP, .label = kern.id};
+    const struct hw_target to = {.pe = p->pe, .vpe = p->id, .ep = KC_SETUP_EP, .label = kern.id};
     uint8_t buf[KC_MSG_MAX];
     struct msg_writer w;
     unsigned at = 0;
@@ -113,14 +113,24 @@ void connect_announce(struct peer *p)
     }
 }
 
+/* Behind the original's arguments: our number, and the PEs that we have. */
 static void answer(unsigned id, unsigned pe, unsigned remote_ep, unsigned ep)
 {
-    const uint64_t msg[6] = {KC_CONNECT,  KC_REPLY_STAGE, kern.id, kern.own_pe,
-                             (uint32_t)ep, kern.peers.incarnation};
     const struct hw_target to = {
         .pe = (uint16_t)pe, .vpe = (uint16_t)id, .ep = (uint8_t)remote_ep, .label = kern.id};
+    uint8_t buf[KC_MSG_MAX];
+    struct msg_writer w;
+    unsigned at = 0;
 
-    hw_send(&to, msg, sizeof(msg), ep == REFUSED ? KC_SETUP_EP : ep, id);
+    msg_writer_init(&w, buf, sizeof(buf));
+    msg_put(&w, KC_CONNECT);
+    msg_put(&w, KC_REPLY_STAGE);
+    msg_put(&w, kern.id);
+    msg_put(&w, kern.own_pe);
+    msg_put(&w, (uint32_t)ep);
+    msg_put(&w, kern.peers.incarnation);
+    put_pes(&w, &at);
+    hw_send(&to, buf, w.len, ep == REFUSED ? KC_SETUP_EP : ep, id);
 }
 
 static void up(struct peer *p, unsigned ep, uint64_t incarnation)
@@ -145,22 +155,19 @@ static struct peer *known(unsigned id)
 }
 
 /* It may not say that it owns what others own. */
-static bool take_pes(unsigned id, struct msg_reader *in, uint64_t *incarnation)
+static bool take_pes(unsigned id, struct msg_reader *in, unsigned flags)
 {
-    unsigned flags = msg_get_u8(in);
     uint32_t n = msg_get_u32(in);
 
-    if (in->error || n > BOOT_PES || n * sizeof(uint64_t) > msg_remaining(in))
+    if (in->error || n > CONNECT_PES || n * sizeof(uint64_t) > msg_remaining(in))
         return false;
     for (uint32_t i = 0; i < n; i++) {
         uint64_t desc = msg_get_u64(in);
         uint16_t owner = peer_owner(pe_desc_id(desc));
 
-        if (desc == 0 || (owner != KC_NO_KERNEL && owner != id))
-            continue;
-        connect_member(id, desc, flags);
+        if (desc != 0 && (owner == KC_NO_KERNEL || owner == id))
+            connect_member(id, desc, flags);
     }
-    *incarnation = msg_remaining(in) >= sizeof(uint64_t) ? msg_get_u64(in) : 0;
     return true;
 }
 
@@ -168,12 +175,13 @@ static bool request(unsigned id, unsigned pe, unsigned ep, struct msg_reader *in
 {
     struct msg_reader look = *in;
     struct peer *p = known(id);
+    unsigned flags = msg_get_u8(in);
     uint64_t incarnation;
     uint32_t n;
 
     msg_get_u8(&look);
     n = msg_get_u32(&look);
-    if (look.error || n > CONNECT_PES * 2 || n * sizeof(uint64_t) > msg_remaining(&look))
+    if (look.error || n > CONNECT_PES || n * sizeof(uint64_t) > msg_remaining(&look))
         return false;
     look.pos += n * sizeof(uint64_t);
     incarnation = msg_remaining(&look) >= sizeof(uint64_t) ? msg_get_u64(&look) : 0;
@@ -192,8 +200,7 @@ static bool request(unsigned id, unsigned pe, unsigned ep, struct msg_reader *in
         answer(id, pe, ep, REFUSED);
         return true;
     }
-    if (!take_pes(id, in, &incarnation))
-        return false;
+    take_pes(id, in, flags);
     p->created |= !kern.peers.independent;
     answer(id, pe, ep, peer_ep(p));
     up(p, ep, incarnation);
@@ -217,8 +224,11 @@ static bool reply(unsigned id, unsigned pe, uint32_t ep, struct msg_reader *in)
     }
     if (p->state == PEER_UP && p->incarnation != incarnation)
         return false; /* it will call, and then we know for sure */
-    if (p->state == PEER_CONNECTING)
+    if (p->state == PEER_CONNECTING) {
+        if (msg_remaining(in) > 0)
+            take_pes(id, in, MEMBER_NONE);
         up(p, ep, incarnation);
+    }
     return true;
 }
 
@@ -235,9 +245,9 @@ void connect_handle(const struct dtu_header *msg, struct msg_reader *in)
     if (ok && ((ep < KC_EP || ep > KC_SETUP_EP) && !(stage == KC_REPLY_STAGE && ep == REFUSED)))
         ok = false;
     if (ok)
-        ok = stage == KC_REQUEST_STAGE  ? request(id, pe, ep, in)
+        ok = stage == KC_REQUEST_STAGE ? request(id, pe, ep, in)
              : stage == KC_REPLY_STAGE ? reply(id, pe, ep, in)
-                                        : false;
+                                       : false;
     if (!ok)
         kern.stats.bad_kcalls++;
 }

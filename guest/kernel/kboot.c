@@ -2,9 +2,9 @@
 /*
  * Starting a further kernel, as the original does it (semperos-platform 7): PEs from the back, the
  * first of them for the kernel itself; memory from the end of ours; program, arguments and Env into
- * that PE; KEnv, membership and the (empty) partitions of the hash table to the front of its memory.
- * It calls when it is alive, gets told what kernels there are, and calls again when it has called
- * those.  Then the next one.
+ * that PE; KEnv, membership and the (empty) partitions of the hash table to the front of its
+ * memory. It calls when it is alive, gets told what kernels there are, and calls again when it has
+ * called those.  Then the next one.
  *
  * KEnv and membership together are written from one buffer.  What is in that memory behind them is
  * cleared when the new kernel gives it to somebody: from where we had given nothing away, it need
@@ -77,8 +77,7 @@ static void fill_kenv(struct boot_kenv *k, const struct peer *p, const struct me
     k->mem_mods[0] = (struct boot_mem_mod){kern.mem_pe, 0, MEM_FREE};
     k->mem_mods[1] = (struct boot_mem_mod){kern.mem_pe, mem->addr, mem->size};
     k->mem_offset = align8(sizeof(*k));
-    k->member_table =
-        dtu_noc_addr(kern.mem_pe, mem->addr + align8(sizeof(struct boot_kenv)));
+    k->member_table = dtu_noc_addr(kern.mem_pe, mem->addr + align8(sizeof(struct boot_kenv)));
     k->ddl_partitions = k->member_table + align8(BOOT_PES * sizeof(struct member_entry));
     k->ddl_partitions_size = kern.boot.npes * 2 * sizeof(uint64_t);
 }
@@ -221,8 +220,7 @@ void kboot_alive(struct peer *p, int error)
     }
     for (unsigned i = 0; i < kern.boot.npes; i++)
         kern.peers.flags[kern.boot.pes[i]] = MEMBER_NONE;
-    print("kernel %u: started kernel %u on PE %u, %u PEs\n", kern.id, p->id, p->pe,
-          kern.boot.npes);
+    print("kernel %u: started kernel %u on PE %u, %u PEs\n", kern.id, p->id, p->pe, kern.boot.npes);
     connect_announce(p);
     kern.boot.peer = NULL;
     kern.boot.state = BOOT_LINE;

@@ -3,8 +3,8 @@
  * Kernel calls about kernels: who there is, whose PEs are whose, beginning and ending together
  * (semperos-platform 7).
  *
- * Kernels that one of them has started begin and end together: programs that wait for services start
- * when all kernels have said (STARTAPPS) that they could; the machine ends when all have said
+ * Kernels that one of them has started begin and end together: programs that wait for services
+ * start when all kernels have said (STARTAPPS) that they could; the machine ends when all have said
  * (SHUTDOWNREQUEST) that only daemons are left, and then each ends its own (SHUTDOWN).
  */
 #include "hw.h"

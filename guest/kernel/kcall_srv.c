@@ -154,7 +154,6 @@ static int opened(struct kcall *c, struct vpe *v, uint64_t ident, uint64_t srv)
         peer_of_key(srv) != c->p || !(n = session_remote(srv, ident))) {
         tell_fail(c->p, session_key(v->wait.holder, v->wait.serial, v->wait.range.start),
                   ddl_typed(srv, DDL_SERVICE));
-        kcall_done(v);
         return SE_RECV_GONE;
     }
     cap->type = CAP_SESS;
@@ -194,10 +193,10 @@ void kc_createsessresp(struct kcall *c)
     p = err != SE_OK && v->wait.all ? next_peer(c->p) : NULL;
     if (p && send_open(v, p) == SE_OK)
         return;
-    if (err != SE_OK)
-        kcall_failed(v, err);
-    else
-        sys_answer(v, opened(c, v, ident, srv), NULL);
+    if (err == SE_OK)
+        err = opened(c, v, ident, srv);
+    kcall_done(v);
+    sys_answer(v, err, NULL);
 }
 
 /* ---- the service's side ---- */

@@ -76,16 +76,16 @@ struct rkid {
 
 /* A revocation that began at this capability and waits for others (revoke.c). */
 struct revocation {
-    struct cap *next;    /* kern.revocations */
-    unsigned waits;      /* answers and other revocations outstanding */
-    bool walking;        /* the tree is still being taken apart */
-    struct cap *parent;  /* the root's parent, as long as that is alive */
-    struct cap *up;      /* revocation that waits for this one */
-    struct vpe *waiter;  /* system call that waits for it */
-    struct peer *peer;   /* kernel that asked for it, */
-    uint64_t peer_key;   /* in the name of this capability */
-    struct pe *pe;       /* PE that is not used again before it is done */
-    bool with_reply;     /* what the peer gets is also the answer to its request */
+    struct cap *next;   /* kern.revocations */
+    unsigned waits;     /* answers and other revocations outstanding */
+    bool walking;       /* the tree is still being taken apart */
+    struct cap *parent; /* the root's parent, as long as that is alive */
+    struct cap *up;     /* revocation that waits for this one */
+    struct vpe *waiter; /* system call that waits for it */
+    struct peer *peer;  /* kernel that asked for it, */
+    uint64_t peer_key;  /* in the name of this capability */
+    struct pe *pe;      /* PE that is not used again before it is done */
+    bool with_reply;    /* what the peer gets is also the answer to its request */
 };
 
 struct cap {
@@ -157,10 +157,10 @@ struct vpe_ep {
 /* A system call that is answered later. */
 enum wait_kind {
     WAIT_NONE,
-    WAIT_EXIT, /* VPECTRL WAIT: until `target` ends */
-    WAIT_RECV, /* ACTIVATE: until endpoint `target_ep` of `target` receives */
-    WAIT_PE,   /* CREATEVPE: until a PE that is being reset is free */
-    WAIT_SRV,  /* CREATESESS, OBTAIN, DELEGATE: until the service has answered */
+    WAIT_EXIT,   /* VPECTRL WAIT: until `target` ends */
+    WAIT_RECV,   /* ACTIVATE: until endpoint `target_ep` of `target` receives */
+    WAIT_PE,     /* CREATEVPE: until a PE that is being reset is free */
+    WAIT_SRV,    /* CREATESESS, OBTAIN, DELEGATE: until the service has answered */
     WAIT_REVOKE, /* REVOKE: until `count` revocations are done */
     WAIT_KERNEL, /* any of these: until another kernel has answered */
 };

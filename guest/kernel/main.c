@@ -14,11 +14,11 @@
 #include "start.h"
 #include "str.h"
 
-#define STACK_SIZE  32768u
-#define STACK_WORDS 8u /* at the far end, with a pattern in them */
+#define STACK_SIZE     32768u
+#define STACK_WORDS    8u   /* at the far end, with a pattern in them */
 #define LOOPS_PER_LOOK 256u /* at the clock */
 #define GOODBYE_TURNS  64u
-#define CANARY      0x6B65726E656C2121ull
+#define CANARY         0x6B65726E656C2121ull
 
 static struct kernel the_kernel;
 struct kernel *kern_now = &the_kernel;
@@ -322,7 +322,8 @@ static void summary(size_t heap)
           (unsigned long)kern.stats.strays, heap_used(), heap);
 }
 
-/* Tells this run of an independent kernel from the one before; others live as long as the machine. */
+/* Tells this run of an independent kernel from the one before; others live as long as the machine.
+ */
 static uint64_t incarnation(void)
 {
     uint64_t n;

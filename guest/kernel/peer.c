@@ -106,8 +106,7 @@ struct peer *peer_add(unsigned id, unsigned pe)
 /* False: not now. */
 static bool send_now(struct peer *p, const void *data, size_t n)
 {
-    const struct hw_target to = {
-        .pe = p->pe, .vpe = p->id, .ep = p->remote_ep, .label = kern.id};
+    const struct hw_target to = {.pe = p->pe, .vpe = p->id, .ep = p->remote_ep, .label = kern.id};
 
     if (hw_send(&to, data, n, peer_ep(p), p->id) != SE_OK) {
         p->failing += p->failing == 0 ? 1 : 0;

@@ -68,17 +68,17 @@ struct peer {
     unsigned inflight;
     struct kreq req[KC_INFLIGHT]; /* oldest first */
     struct kmsg_queue requests, replies;
-    struct rkid *revokes, **revokes_tail; /* REVOKE for each */
+    struct rkid *revokes, **revokes_tail;  /* REVOKE for each */
     struct cap *finished, **finished_tail; /* REVOKEFINISH for each, key: the initiator's */
     struct cap *removed, **removed_tail;   /* REMOVECHILDCAPPTR for each */
     unsigned acks;                         /* REPLYKRNLC owed */
     uint64_t gone[KC_WAITS];               /* REVOKEFINISH for what was not there */
     unsigned ngone;
     struct kwait waits[KC_WAITS];
-    uint64_t failing; /* ns for which it could not be reached */
-    uint64_t quiet;   /* ns since it was last seen to live */
-    uint64_t retry;   /* ns until the next CONNECT */
-    bool start_sign;  /* STARTAPPS came from it */
+    uint64_t failing;                  /* ns for which it could not be reached */
+    uint64_t quiet;                    /* ns since it was last seen to live */
+    uint64_t retry;                    /* ns until the next CONNECT */
+    bool start_sign;                   /* STARTAPPS came from it */
     bool asked_end, may_end, told_end; /* SHUTDOWNREQUEST, its answer, SHUTDOWN */
     uint64_t end_waited;
     unsigned starting; /* KCREATEVPEs that it has not answered */
@@ -246,8 +246,8 @@ void kcall_bad(struct kcall *c);
 kcall_fn kc_sigvital, kc_createvpe, kc_exit, kc_memberupdate, kc_announcekrnls, kc_reply;
 kcall_fn kc_startapps, kc_shutdownrequest, kc_shutdown, kc_recvbufisattached, kc_recvbufattached;
 kcall_fn kc_removechild, kc_revoke, kc_revokefinish, kc_announcesrv;
-kcall_fn kc_createsessfwd, kc_createsessresp, kc_createsessfail;                /* kcall_srv.c */
-kcall_fn kc_exchange, kc_exchangereply, kc_exchangeack;                         /* kcall_exch.c */
+kcall_fn kc_createsessfwd, kc_createsessresp, kc_createsessfail; /* kcall_srv.c */
+kcall_fn kc_exchange, kc_exchangereply, kc_exchangeack;          /* kcall_exch.c */
 kcall_fn kc_mhtget, kc_mhtgettry, kc_mhtgetlocking, kc_mhtput, kc_mhtputunlocking; /* mht.c */
 kcall_fn kc_mhtlock, kc_mhtunlock, kc_mhtremove, kc_mhtreserve, kc_mhtrelease, kc_partitionmig;
 

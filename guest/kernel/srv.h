@@ -40,17 +40,17 @@ struct service {
     uint64_t label;
     unsigned users; /* sessions and copies of the capability, which all point here */
     struct session *sessions;
-    bool hidden;    /* other kernels are not told of it */
-    bool shutdown;  /* is to be told, or was */
+    bool hidden;   /* other kernels are not told of it */
+    bool shutdown; /* is to be told, or was */
     bool told;
     bool in_next; /* srv_next() is at work on it */
     /* In flight: */
     bool busy;
-    uint8_t op;              /* enum srv_op */
-    uint32_t seq;            /* tells its answer from an older one */
+    uint8_t op;                /* enum srv_op */
+    uint32_t seq;              /* tells its answer from an older one */
     struct srv_client *client; /* NULL: has ended, or nobody waits */
-    struct session *session; /* OPEN, OBTAIN, DELEGATE: pinned; CLOSE: that one */
-    uint64_t waited;         /* ns for which nothing came */
+    struct session *session;   /* OPEN, OBTAIN, DELEGATE: pinned; CLOSE: that one */
+    uint64_t waited;           /* ns for which nothing came */
     /* Waiting: */
     struct srv_client *head, **tail;
     struct session *closing, **closing_tail;

@@ -124,7 +124,7 @@ static const char *missing(const struct vpe *v)
 {
     for (unsigned i = 0; i < v->nrequires; i++)
         if (!srv_exists(v->requires[i]) && !rservice_exists(v->requires[i]))
-            return v->requires[i];
+    return v->requires[i];
     return NULL;
 }
 

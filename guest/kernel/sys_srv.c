@@ -66,8 +66,7 @@ int sys_createsess(struct sys_call *c)
     n = session_create(s);
     if (!n)
         return SE_OUT_OF_MEM;
-    return wait_for(c, n, SRV_OPEN,
-                    &(struct wait){.sel = (uint16_t)tsel, .sel2 = (uint16_t)sel});
+    return wait_for(c, n, SRV_OPEN, &(struct wait){.sel = (uint16_t)tsel, .sel2 = (uint16_t)sel});
 }
 
 /* The session of a service gets a capability, derived from the service's. */

@@ -1,50 +1,29 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* See kernel_fake.h. */
-#include "kernel_fake.h"
-#include "kernel_fake_elf.h"
+#include "kernel_fake_impl.h"
 
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "kernel_fake_elf.h"
+
 #include "../../guest/kernel/hw.h"
 #include "heap.h"
 #include "print.h"
 #include "vreg.h"
 
-#define LOW_SIZE  0x24000u /* idle, Env, arguments, stack */
-#define PROG_SIZE 0x10000u /* from PE_PROGRAM_ADDR */
-
-static struct kernel kernels[FAKE_KERNELS];
-struct kernel *kern_now = &kernels[0];
-static unsigned nkernels, npes; /* npes: PEs of the machine */
-bool fake_auto;
-unsigned long fake_sys_count[SYSC_COUNT][2], fake_kc_count[KC_COUNT][2];
 size_t fake_heap_left = ~(size_t)0;
 unsigned long fake_hw_ops;
 bool fake_can_reset;
 int fake_send_error;
 
-static size_t heap_bytes, heap_at_boot;
+size_t heap_bytes;
+struct fake_pe fake[FAKE_PES];
 static uint64_t wiped_bytes;
 static char console[16384];
 static size_t console_len;
-
-struct fake_pe {
-    uint64_t reg[DTU_WINDOW / 8];
-    uint8_t low[LOW_SIZE], prog[PROG_SIZE];
-    bool idle, broken;
-    bool resetting; /* VREG_RESET was written and its program still runs */
-    struct fake_reply reply;
-    unsigned kernel;
-    bool is_kernel;
-    unsigned slots[DTU_EPS]; /* of a kernel: messages of kernels that have not arrived */
-    uint8_t slot[SYSC_MSG_MAX] __attribute__((aligned(8))); /* in the kernel */
-    bool slot_used;
-    struct fake_request request;
-};
-static struct fake_pe fake[FAKE_PES];
 
 static struct {
     const uint8_t *data;
@@ -52,7 +31,7 @@ static struct {
 } module[8];
 #define MODULE_ADDR(i) (MEM_MODULES + ((uint64_t)(i) << 20))
 
-static _Noreturn void die(const char *what)
+_Noreturn void fake_die(const char *what)
 {
     fprintf(stderr, "kernel_fake: %s\n", what);
     abort();
@@ -70,7 +49,7 @@ void *heap_alloc(size_t size)
         fake_heap_left--;
     p = malloc(size + 16);
     if (!p)
-        die("out of memory");
+        fake_die("out of memory");
     p[0] = size;
     heap_bytes += size;
     return p + 2;
@@ -148,7 +127,7 @@ static void run_idle(unsigned pe)
     if (!fake[pe].idle)
         return;
     if (get(pe, PE_IDLE_ADDR) == 0)
-        die("a PE is woken where idle should be and is not");
+        fake_die("a PE is woken where idle should be and is not");
     if (get(pe, ENTRY) == 0)
         return;
     set(pe, PE_ENV_ADDR + __builtin_offsetof(struct boot_env, exitaddr), PE_IDLE_ADDR);
@@ -171,10 +150,10 @@ void fake_settle(void)
 
     for (unsigned pe = 0; pe < FAKE_PES; pe++)
         fake_reset_ends(pe);
-    for (unsigned k = 0; k < nkernels; k++) {
-        kern_now = &kernels[k];
+    for (unsigned k = 0; k < fake_kernels(); k++) {
+        fake_use(k);
         if (pe_poll() != 0)
-            die("a PE that was reset is still waited for");
+            fake_die("a PE that was reset is still waited for");
     }
     kern_now = now;
 }
@@ -205,7 +184,7 @@ static int access_ok(unsigned pe, unsigned vpe)
 {
     fake_hw_ops++;
     if (pe >= FAKE_PES)
-        die("access to a PE that is not there");
+        fake_die("access to a PE that is not there");
     if (fake[pe].broken)
         return SE_INV_ARGS;
     return fake_reg(pe, DTU_VPE_ID) == vpe ? SE_OK : SE_VPE_GONE;
@@ -217,7 +196,7 @@ static int read_memory_pe(uint64_t addr, void *buf, size_t n)
     uint64_t off = addr & 0xFFFFF;
 
     if (addr < MEM_MODULES || i >= 8 || off > module[i].size || n > module[i].size - off)
-        die("read outside the modules");
+        fake_die("read outside the modules");
     memcpy(buf, module[i].data + off, n);
     return SE_OK;
 }
@@ -226,9 +205,9 @@ static int read_memory_pe(uint64_t addr, void *buf, size_t n)
 static void check_reset(unsigned pe, uint64_t addr, size_t n)
 {
     if (!fake_can_reset || addr != VREG_BASE + VREG_RESET || n != 8)
-        die("strange access to our own registers");
+        fake_die("strange access to our own registers");
     if (fake_reg(pe, DTU_VPE_ID) != DTU_VPE_INVALID)
-        die("the reset of a PE that has a VPE");
+        fake_die("the reset of a PE that has a VPE");
 }
 
 int hw_read(unsigned pe, unsigned vpe, uint64_t addr, void *buf, size_t n)
@@ -259,17 +238,17 @@ static void write_reset(unsigned pe, const void *buf)
 
     memcpy(&start, buf, sizeof(start));
     if (start != PE_IDLE_ADDR || fake[pe].resetting)
-        die("a strange reset, or a second one");
+        fake_die("a strange reset, or a second one");
     fake[pe].resetting = true;
 }
 
 static void write_regs(unsigned pe, uint64_t off, const void *buf, size_t n)
 {
     if (off % 8 || n % 8 || off > DTU_WINDOW || n > DTU_WINDOW - off)
-        die("strange write to registers");
+        fake_die("strange write to registers");
     memcpy(&fake[pe].reg[off / 8], buf, n);
     if (fake_reg(pe, DTU_VPE_ID) != DTU_VPE_INVALID && fake[pe].resetting)
-        die("a VPE on a PE where its predecessor still runs");
+        fake_die("a VPE on a PE where its predecessor still runs");
     if (off == DTU_EXT_CMD && fake[pe].reg[off / 8] == DTU_EXT_WAKEUP)
         run_idle(pe);
 }
@@ -301,7 +280,7 @@ int hw_write(unsigned pe, unsigned vpe, uint64_t addr, const void *buf, size_t n
         return SE_OK;
     }
     if (addr > FAKE_PE_MEM || n > FAKE_PE_MEM - addr || pe == MEM_PE)
-        die("write outside the memory");
+        fake_die("write outside the memory");
     store(fake[pe].low, 0, LOW_SIZE, addr, buf, n);
     store(fake[pe].prog, PE_PROGRAM_ADDR, PROG_SIZE, addr, buf, n);
     return SE_OK;
@@ -312,7 +291,7 @@ int hw_wipe(unsigned pe, unsigned vpe, uint64_t addr, uint64_t end)
     int err = access_ok(pe, vpe);
 
     if (pe != MEM_PE)
-        die("other memory than the memory PE's is cleared");
+        fake_die("other memory than the memory PE's is cleared");
     if (err == SE_OK && addr < end)
         wiped_bytes += end - addr;
     return err;
@@ -333,55 +312,6 @@ bool hw_can_reset(void)
     return fake_can_reset;
 }
 
-/* ---- the wire between kernels ---- */
-
-static struct wire {
-    struct wire *next;
-    unsigned from, to, ep;
-    uint8_t data[1u << KC_ORDER] __attribute__((aligned(8)));
-} *wire_head, **wire_tail = &wire_head;
-static struct fake_kmsg last[FAKE_KERNELS][FAKE_KERNELS];
-
-static void wire_add(unsigned to, unsigned ep, const struct dtu_header *h, const void *data)
-{
-    struct wire *w = calloc(1, sizeof(*w));
-
-    if (!w)
-        die("out of memory");
-    w->from = kern_now - kernels;
-    w->to = to;
-    w->ep = ep;
-    memcpy(w->data, h, sizeof(*h));
-    memcpy(w->data + sizeof(*h), data, h->length);
-    *wire_tail = w;
-    wire_tail = &w->next;
-    fake[fake_kernel_pe(to)].slots[ep]++;
-}
-
-static int wire_send(const struct hw_target *to, const void *data, size_t n, unsigned reply_ep,
-                     uint64_t reply_label)
-{
-    struct fake_pe *f = &fake[to->pe];
-    struct dtu_header h = {.sender_pe = kern.own_pe,
-                           .sender_vpe = (uint16_t)kern.id,
-                           .reply_ep = (uint8_t)reply_ep,
-                           .length = (uint16_t)n,
-                           .label = to->label,
-                           .reply_label = reply_label};
-    struct fake_kmsg *l = &last[kern_now - kernels][f->kernel];
-
-    if (to->ep < KC_EP || to->ep > KC_SETUP_EP || n > KC_MSG_MAX)
-        die("strange message to a kernel");
-    if (f->slots[to->ep] == DTU_MAX_SLOTS)
-        return SE_NO_RING_SPACE;
-    l->count++;
-    l->len = n;
-    memset(l->word, 0, sizeof(l->word));
-    memcpy(l->word, data, n);
-    wire_add(f->kernel, to->ep, &h, data);
-    return SE_OK;
-}
-
 int hw_send(const struct hw_target *to, const void *data, size_t n, unsigned reply_ep,
             uint64_t reply_label)
 {
@@ -392,11 +322,11 @@ int hw_send(const struct hw_target *to, const void *data, size_t n, unsigned rep
     if (err != SE_OK)
         return err;
     if (fake[to->pe].is_kernel)
-        return wire_send(to, data, n, reply_ep, reply_label);
+        return fake_wire_send(to, data, n, reply_ep, reply_label);
     if (fake_ep_type(to->pe, to->ep) != DTU_EP_RECV)
         return SE_RECV_GONE;
     if (reply_ep != KERN_EP_SRV || n > sizeof(r->word))
-        die("strange message to a service");
+        fake_die("strange message to a service");
     *r = (struct fake_request){
         .there = true, .ep = to->ep, .label = to->label, .reply_label = reply_label, .len = n};
     memcpy(r->word, data, n);
@@ -416,7 +346,7 @@ int hw_reply(unsigned ep, const struct dtu_header *msg, const void *data, size_t
     struct fake_pe *f = slot_owner(msg);
 
     if (ep >= KERN_SYSC_EPS || !f || !f->slot_used || n > sizeof(f->reply.word))
-        die("reply to what is no message");
+        fake_die("reply to what is no message");
     f->slot_used = false;
     memset(f->reply.word, 0, sizeof(f->reply.word));
     memcpy(f->reply.word, data, n);
@@ -435,358 +365,14 @@ void hw_ack(unsigned ep, const struct dtu_header *msg)
     if (ep == KERN_EP_SRV || (ep >= KC_EP && ep < KC_EP + KC_EPS))
         return;
     if (ep >= KERN_SYSC_EPS)
-        die("ack on a strange endpoint");
+        fake_die("ack on a strange endpoint");
     if (f && !f->slot_used)
-        die("ack of what is no message");
+        fake_die("ack of what is no message");
     if (f)
         f->slot_used = false;
 }
 
 /* ---- what tests use ---- */
-
-void fake_use(unsigned kernel)
-{
-    kern_now = &kernels[kernel];
-}
-
-unsigned fake_kernels(void)
-{
-    return nkernels;
-}
-
-static unsigned pes_each;
-
-unsigned fake_kernel_pe(unsigned kernel)
-{
-    return KERNEL_PE + kernel * (pes_each + 1);
-}
-
-unsigned fake_kernel_of(unsigned pe)
-{
-    return fake[pe].kernel;
-}
-
-static void boot_kernel(unsigned k)
-{
-    unsigned own = fake_kernel_pe(k);
-
-    fake_use(k);
-    memset(&kern, 0, sizeof(kern));
-    memset(fake[own].slots, 0, sizeof(fake[own].slots));
-    kern.id = k;
-    kern.own_pe = (uint16_t)own;
-    kern.mem_pe = MEM_PE;
-    kern.fs_end = MEM_MODULES;
-    kern.mem_fresh = MEM_FREE;
-    kern.peers.started = true;
-    for (unsigned i = 0; i < BOOT_PES; i++)
-        kern.peers.owner[i] = KC_NO_KERNEL;
-    if (memmap_init(&kern.mem, MEM_FREE, FAKE_MEMORY) != 0)
-        die("boot");
-    for (unsigned id = own; id <= own + pes_each; id++) {
-        uint64_t desc = pe_desc(id, FAKE_PE_MEM, PE_TYPE_SPM);
-
-        connect_member(k, desc, MEMBER_NONE);
-        pe_add(desc);
-        fake[id].reg[DTU_VPE_ID / 8] = id == own ? k : DTU_VPE_INVALID;
-        fake[id].idle = true;
-        fake[id].kernel = k;
-        fake[id].is_kernel = id == own;
-        fake[id].broken = false;
-    }
-    kern.pe_news = false;
-}
-
-void fake_boot_apart(unsigned many, unsigned pes, bool configured)
-{
-    nkernels = many;
-    pes_each = pes;
-    npes = 1 + many * (pes + 1);
-    if (many > FAKE_KERNELS || npes > FAKE_PES)
-        die("boot");
-    memset(fake, 0, npes * sizeof(fake[0]));
-    memset(module, 0, sizeof(module));
-    memset(last, 0, sizeof(last));
-    console_len = 0;
-    console[0] = 0;
-    fake_send_error = 0;
-    fake_heap_left = ~(size_t)0;
-    heap_bytes = 0;
-    wiped_bytes = 0;
-    fake_can_reset = true;
-    fake_auto = false;
-    for (unsigned k = 0; k < many; k++)
-        boot_kernel(k);
-    heap_at_boot = heap_bytes;
-    for (unsigned k = 0; configured && k < many; k++) {
-        fake_use(k);
-        kern.peers.independent = true;
-        kern.peers.incarnation = 100 + k;
-        for (unsigned i = 0; i < many; i++)
-            if (i != k)
-                peer_add(i, fake_kernel_pe(i))->configured = true;
-    }
-    fake_use(0);
-}
-
-void fake_boot_many(unsigned many, unsigned pes)
-{
-    fake_boot_apart(many, pes, false);
-    for (unsigned k = 1; k < many; k++) {
-        fake_use(k);
-        for (unsigned i = 0; i < k; i++) {
-            struct peer *p = peer_add(i, fake_kernel_pe(i));
-
-            p->created = true;
-            connect_send(p);
-        }
-    }
-    fake_deliver();
-    for (unsigned k = 0; k < many; k++) {
-        fake_use(k);
-        for (unsigned i = 0; i < many; i++)
-            if (i != k && !peer_find(i))
-                die("kernels did not connect");
-    }
-    heap_at_boot = heap_bytes;
-    fake_auto = true;
-    fake_use(0);
-}
-
-void fake_boot(unsigned pes)
-{
-    fake_boot_many(1, pes);
-}
-
-static void deliver(unsigned to, unsigned ep, const struct dtu_header *h)
-{
-    struct kernel *now = kern_now;
-    uint64_t bad;
-    uint32_t op = ~0u;
-
-    fake_use(to);
-    bad = kern.stats.bad_kcalls;
-    if (h->length >= sizeof(op))
-        memcpy(&op, h + 1, sizeof(op));
-    kcall_handle(ep, h);
-    if (op < KC_COUNT)
-        fake_kc_count[op][kern.stats.bad_kcalls > bad]++;
-    kern_now = now;
-}
-
-bool fake_deliver_one(void)
-{
-    struct wire *w = wire_head;
-
-    if (!w)
-        return false;
-    wire_head = w->next;
-    if (!wire_head)
-        wire_tail = &wire_head;
-    if (!fake[fake_kernel_pe(w->to)].broken) {
-        fake[fake_kernel_pe(w->to)].slots[w->ep]--;
-        deliver(w->to, w->ep, (const struct dtu_header *)w->data);
-    }
-    free(w);
-    return true;
-}
-
-unsigned fake_deliver(void)
-{
-    unsigned n = 0;
-
-    while (fake_deliver_one())
-        if (++n > 1000000)
-            die("kernels talk without end");
-    return n;
-}
-
-unsigned fake_wire(void)
-{
-    unsigned n = 0;
-
-    for (const struct wire *w = wire_head; w; w = w->next)
-        n++;
-    return n;
-}
-
-static void wire_drop(unsigned kernel)
-{
-    struct wire **link = &wire_head;
-
-    while (*link) {
-        struct wire *w = *link;
-
-        if (w->to != kernel && w->from != kernel) {
-            link = &w->next;
-            continue;
-        }
-        *link = w->next;
-        fake[fake_kernel_pe(w->to)].slots[w->ep]--;
-        free(w);
-    }
-    wire_tail = link;
-}
-
-void fake_kcall_header(unsigned to, unsigned ep, struct dtu_header header, const void *payload)
-{
-    static uint8_t slot[1u << KC_ORDER];
-
-    memcpy(slot, &header, sizeof(header));
-    memcpy(slot + sizeof(header), payload, header.length);
-    deliver(to, ep, (const struct dtu_header *)slot);
-}
-
-void fake_kcall(unsigned from, unsigned to, const void *payload, size_t len)
-{
-    struct dtu_header h = {.sender_pe = (uint16_t)fake_kernel_pe(from),
-                           .sender_vpe = (uint16_t)from,
-                           .length = (uint16_t)len,
-                           .label = from};
-
-    fake_kcall_header(to, KC_SETUP_EP, h, payload);
-    if (fake_auto)
-        fake_deliver();
-}
-
-const struct fake_kmsg *fake_last(unsigned from, unsigned to)
-{
-    return &last[from][to];
-}
-
-/* All that a kernel has on the heap, as if its PE were reset. */
-static void forget_kernel(unsigned k)
-{
-    struct kernel *now = kern_now;
-    struct mem_area *a;
-
-    fake_use(k);
-    peer_close_all();
-    mht_free_all();
-    for (unsigned id = 0; id < BOOT_PES; id++)
-        if (kern.pes[id].vpe)
-            vpe_exit(kern.pes[id].vpe, 0);
-    vpe_reap();
-    while ((a = kern.mem.free)) {
-        kern.mem.free = a->next;
-        heap_free(a);
-    }
-    kern_now = now;
-}
-
-void fake_kill(unsigned kernel)
-{
-    fake[fake_kernel_pe(kernel)].broken = true;
-    wire_drop(kernel);
-}
-
-void fake_restart(unsigned kernel, bool configured)
-{
-    uint64_t incarnation = kernels[kernel].peers.incarnation;
-    struct kernel *now = kern_now;
-
-    fake_kill(kernel);
-    forget_kernel(kernel);
-    wire_drop(kernel);
-    boot_kernel(kernel);
-    kern.peers.independent = true;
-    kern.peers.incarnation = incarnation + 1;
-    for (unsigned i = 0; configured && i < nkernels; i++)
-        if (i != kernel)
-            peer_add(i, fake_kernel_pe(i))->configured = true;
-    kern_now = now;
-}
-
-void fake_time(uint64_t ns)
-{
-    struct kernel *now = kern_now;
-
-    for (unsigned k = 0; k < nkernels; k++) {
-        fake_use(k);
-        if (fake[fake_kernel_pe(k)].broken)
-            continue;
-        srv_tick(ns);
-        peer_tick(ns);
-        vpe_reap();
-    }
-    kern_now = now;
-    if (fake_auto)
-        fake_deliver();
-}
-
-static void end_kernel(unsigned k)
-{
-    struct mem_area *rest;
-
-    fake_use(k);
-    if (kern.vpes || kern.nvpes || kern.ndaemons || kern.reap)
-        die("a VPE is left");
-    for (unsigned i = 0; i < KERN_SYSC_EPS; i++)
-        if (kern.sysc_used[i])
-            die("a place for system calls is lost");
-    rest = kern.mem.free;
-    if (memmap_available(&kern.mem) != FAKE_MEMORY || !rest || rest->next)
-        die("memory is missing");
-    if (kern.services)
-        die("a service is left");
-    if (kern.revocations)
-        die("a revocation waits for ever");
-    if (kern.peers.exchanges || kern.peers.late)
-        die("an exchange is left");
-    for (unsigned id = 0; id < BOOT_PES; id++)
-        if (kern.pes[id].held)
-            die("a PE is held for ever");
-}
-
-static void note_counts(void)
-{
-    const char *name = getenv("KERNEL_CALLS_FILE");
-    FILE *f = name ? fopen(name, "a") : NULL;
-
-    if (!f)
-        return;
-    for (unsigned i = 0; i < SYSC_COUNT; i++)
-        fprintf(f, "sys %u %lu %lu\n", i, fake_sys_count[i][0], fake_sys_count[i][1]);
-    for (unsigned i = 0; i < KC_COUNT; i++)
-        fprintf(f, "krnl %u %lu %lu\n", i, fake_kc_count[i][0], fake_kc_count[i][1]);
-    fclose(f);
-    memset(fake_sys_count, 0, sizeof(fake_sys_count));
-    memset(fake_kc_count, 0, sizeof(fake_kc_count));
-}
-
-void fake_end(void)
-{
-    fake_heap_left = ~(size_t)0;
-    for (unsigned id = 2; id < npes; id++) {
-        fake_use(fake[id].kernel);
-        if (kern.pes[id].vpe)
-            vpe_exit(kern.pes[id].vpe, 0);
-        fake_deliver();
-    }
-    for (unsigned k = 0; k < nkernels; k++) {
-        fake_use(k);
-        vpe_reap();
-    }
-    fake_deliver();
-    for (unsigned k = 0; k < nkernels; k++)
-        end_kernel(k);
-    for (unsigned i = 0; i < npes; i++)
-        if (fake[i].slot_used)
-            die("a message was neither answered nor dropped");
-    for (unsigned k = 0; k < nkernels; k++) {
-        fake_use(k);
-        peer_close_all();
-        mht_free_all();
-    }
-    if (heap_bytes != heap_at_boot)
-        die("the heap leaks");
-    for (unsigned k = 0; k < nkernels; k++) {
-        heap_free(kernels[k].mem.free);
-        kernels[k].mem.free = NULL;
-    }
-    note_counts();
-    fake_use(0);
-}
 
 static uint8_t idle_file[256];
 
@@ -810,10 +396,10 @@ struct vpe *fake_vpe(void)
     if (!load_find("idle"))
         fake_module("idle", idle_file, fake_elf(idle_file, PE_IDLE_ADDR, 5, 16));
     if (!pe || vpe_create("test", pe, VPE_F_BOOT, &v) != SE_OK)
-        die("no VPE");
+        fake_die("no VPE");
     set(v->pe, ENTRY, PE_PROGRAM_ADDR);
     if (vpe_start(v) != SE_OK || fake[v->pe].idle)
-        die("the VPE does not start");
+        fake_die("the VPE does not start");
     return v;
 }
 
@@ -847,9 +433,9 @@ int fake_call_bytes(unsigned pe, const void *payload, size_t len)
     };
 
     if (dtu_ep_type(r[0]) != DTU_EP_SEND || (r[1] & 0xFFFF) < SYSC_MSG_MAX || f->slot_used)
-        die("a second call, or one without a gate");
+        fake_die("a second call, or one without a gate");
     if (len + sizeof(h) > SYSC_MSG_MAX)
-        die("too long for the endpoint");
+        fake_die("too long for the endpoint");
     r[1] -= SYSC_MSG_MAX;
     memset(f->slot, 0xA5, sizeof(f->slot)); /* what an earlier message left */
     memcpy(f->slot, &h, sizeof(h));
@@ -891,7 +477,7 @@ void fake_answer(unsigned pe, unsigned n, const uint64_t *words)
                            .label = r->reply_label};
 
     if (!r->there)
-        die("an answer without a request");
+        fake_die("an answer without a request");
     r->there = false;
     fake_use(fake[pe].kernel);
     fake_srv_message(h, words);
@@ -908,62 +494,14 @@ void fake_message(unsigned ep, struct dtu_header header, const void *payload)
     sys_handle(ep, (const struct dtu_header *)slot);
 }
 
-static void check_cap(const struct vpe *v, const struct cap *c)
+void fake_reset_all(void)
 {
-    if (c->holder != v || cap_at(&v->caps, c->sel) != c)
-        die("a capability is not where it thinks");
-    if (c->parent && cap_get(&c->parent->holder->caps, c->parent->sel) != c->parent)
-        die("a capability outlived its parent");
-    if (c->prev ? c->prev->next != c : c->parent ? c->parent->child != c : c->next != NULL)
-        die("siblings");
-    for (const struct cap *k = c->child; k; k = k->next)
-        if (k->parent != c || (k->next && k->next->prev != k))
-            die("a child has another parent");
-    for (unsigned ep = 0; ep < DTU_EPS; ep++)
-        if ((c->eps >> ep & 1) != (v->ep[ep].use == EP_GATE && v->ep[ep].cap == c))
-            die("an endpoint and its capability disagree");
-    for (const struct rkid *k = c->rkids; k; k = k->next)
-        if (k->cap != c || k->queued || k->sent)
-            die("a child elsewhere is being revoked, its parent is not");
-    if (c->type == CAP_MSG && peer_is_ours(c->msg.pe) && !kern.pes[c->msg.pe].vpe && !c->rparent &&
-        !c->parent)
-        die("a gate to nobody");
-}
-
-static void check_kernel(void)
-{
-    for (const struct vpe *v = kern.vpes; v; v = v->next) {
-        unsigned count = 0;
-
-        for (uint32_t sel = 0; cap_next(&v->caps, sel); sel++, count++) {
-            struct cap *c = cap_next(&v->caps, sel);
-
-            check_cap(v, c);
-            sel = c->sel;
-        }
-        if (count != v->caps.count)
-            die("a table has another count");
-        for (unsigned ep = 0; v->state != VPE_ZOMBIE && ep < DTU_EPS; ep++) {
-            unsigned type = fake_ep_type(v->pe, ep);
-
-            if (ep != VPE_EP_SYSC && !fake[v->pe].broken &&
-                (type == DTU_EP_RECV) != (v->ep[ep].use == EP_RECV))
-                die("a receive endpoint that is not in the books");
-            if (ep != VPE_EP_SYSC && !fake[v->pe].broken &&
-                (type == DTU_EP_SEND || type == DTU_EP_MEM) != (v->ep[ep].use == EP_GATE))
-                die("an endpoint that is not in the books");
-        }
-    }
-}
-
-void fake_check(void)
-{
-    struct kernel *now = kern_now;
-
-    for (unsigned k = 0; k < nkernels; k++) {
-        fake_use(k);
-        if (!fake[fake_kernel_pe(k)].broken)
-            check_kernel();
-    }
-    kern_now = now;
+    memset(module, 0, sizeof(module));
+    console_len = 0;
+    console[0] = 0;
+    fake_send_error = 0;
+    fake_heap_left = ~(size_t)0;
+    heap_bytes = 0;
+    wiped_bytes = 0;
+    fake_can_reset = true;
 }

@@ -16,9 +16,9 @@
 
 #define FAKE_PES     26u /* ids 0 (memory), 1 (kernel), 2.. */
 #define FAKE_KERNELS 8u
-#define FAKE_PE_MEM (4ull << 20)
-#define FAKE_MEMORY (1ull << 20) /* free memory of the memory PE */
-#define FAKE_LATER  (-1)         /* the call was not answered (yet) */
+#define FAKE_PE_MEM  (4ull << 20)
+#define FAKE_MEMORY  (1ull << 20) /* free memory of the memory PE */
+#define FAKE_LATER   (-1)         /* the call was not answered (yet) */
 
 struct fake_reply {
     unsigned count; /* replies so far */
@@ -54,7 +54,7 @@ unsigned fake_wire(void);
 /* One that another kernel might have sent, as it stands. */
 void fake_kcall(unsigned from, unsigned to, const void *payload, size_t len);
 void fake_kcall_header(unsigned to, unsigned ep, struct dtu_header header, const void *payload);
-#define KCALL(from, to, ...)                                                                       \
+#define KCALL(from, to, ...) \
     fake_kcall(from, to, (uint64_t[]){__VA_ARGS__}, sizeof((uint64_t[]){__VA_ARGS__}))
 /* What the kernel sent last to that one, whether it has arrived or not. */
 struct fake_kmsg {
