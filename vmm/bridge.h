@@ -114,6 +114,9 @@ void bridge_pe_stats(struct bridge *b, unsigned pe, uint64_t *packets, uint64_t 
 int bridge_attach(struct node *n);
 void bridge_detach(struct node *n);
 
+/* The node's `life` has changed, and with it its epoch. */
+void bridge_new_life(struct node *n);
+
 /* These do nothing for a PE that is not its node's bridge. */
 unsigned bridge_causes(struct pe *pe); /* VREG_CAUSE_BRIDGE, or 0 */
 void bridge_pe_reset(struct pe *pe);

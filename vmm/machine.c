@@ -41,6 +41,7 @@ int machine_defaults(struct machine *m)
         .log_level = LOG_WARN,
         .images = default_images(),
         .link_program = strdup("bridge"),
+        .seed = {.faults = {.up = 1000000}},
         .nic = {.mac = {0x52, 0x54, 0x00, 0x12, 0x34, 0x56}},
     };
     return m->images && m->link_program ? 0 : -ENOMEM;
