@@ -80,24 +80,24 @@ $(NET_TEST): $(NET_OBJ)
 
 # ---- tests of links ----------------------------------------------------------------------------
 
-LOSSY := $(B)/static/lossy
+LOSSY     := $(B)/static/lossy
+NEIGHBOUR := $(B)/static/neighbour
 
 # Static, like all that the machine under QEMU runs.
 $(LOSSY): tests/net/lossy.c
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CSTD) $(WARN) -O2 -D_GNU_SOURCE -static -o $@ $<
 
-test test-system test-asan test-tsan: $(LOSSY)
+test test-system test-asan test-tsan: $(LOSSY) $(NEIGHBOUR)
 
 ## make test-link-long  tests/system/link.sh with 100,000 messages through each bad network, 100 kills
 .PHONY: test-link-long
-test-link-long: $(SEMPERVM_NEEDS) $(LOSSY)
+test-link-long: $(SEMPERVM_NEEDS) $(LOSSY) $(NEIGHBOUR)
 	@LINK_MESSAGES=12500 LINK_KILLS=100 NODES_LIMIT=3000 TEST_TIMEOUT=20000 \
 		sh tests/run script:tests/system/link.sh
 
 # ---- the driver on QEMU's e1000 ----------------------------------------------------------------
 
-NEIGHBOUR := $(B)/static/neighbour
 BARE      := $(B)/bare/bridge
 BARE_OBJ  := $(B)/bare/bare-start.o $(B)/bare/bare.o $(addprefix $(GUEST_B)/obj/,bridge/e1000drv.o \
 	bridge/e1000ring.o bridge/net.o lib/string.o lib/fmt.o $(LWIP_NAMES:%=lwip/%.o))

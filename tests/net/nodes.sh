@@ -4,7 +4,8 @@
 # For scripts that run several nodes on loopback (tests/system/link*.sh); behind tests/lib.sh.
 #
 #   machine LINE...      writes $T/machine.ini: a node per LINE, all with direct addresses, or with
-#                        LOSSY_ARGS set through a bad network (tests/net/lossy.c)
+#                        LOSSY_ARGS set through a bad network (tests/net/lossy.c); who is silent
+#                        for DEAD_MS is dead
 #   node_start K         starts node K; output in $T/node$K; node_kill K ends it with -9
 #   nodes_run            starts all of them, waits for their ends, at most NODES_LIMIT seconds each
 #   wait_for N RE FILE   until N lines of FILE match, at most WAIT_LIMIT seconds; else a failure
@@ -15,6 +16,7 @@ LOSSY=${LOSSY:-build/static/lossy}
 NODES_LIMIT=${NODES_LIMIT:-300}
 WAIT_LIMIT=${WAIT_LIMIT:-60}
 LOSSY_ARGS=
+DEAD_MS=20000 # a loaded host stops a process for seconds
 nodes=0
 lossy_pid=
 port=$((20000 + $$ % 4000 * 10))
@@ -51,6 +53,7 @@ machine()
     {
         printf '[machine]\nspm = 8M\n[boot]\nimages = %s\n[run]\ntimeout = %s\n' \
             "$PWD/build/guest" "$NODES_LIMIT"
+        printf '[link]\noptions = dead=%s\n' "$DEAD_MS"
         k=0
         for line; do
             at=$((port + k))

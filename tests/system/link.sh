@@ -89,6 +89,8 @@ bad_network 'a flood of hostile datagrams' 'flood=20000' '[1-9][0-9]{3,} hostile
 # Node 2 is killed again and again, at any time; nodes 0 and 1 see it, lose nothing between
 # themselves, and take it back.
 begin "link: node 2 killed $kills times under load"
+DEAD_MS=8000
+NODES_LIMIT=$((300 + 60 * kills))
 machine 'linktest 0 start=2 1:9 2:17 10:18' 'linktest 0 start=10 1:9 2:17 10:18' \
     'linktest 0 start=18 1:9 2:17 10:18'
 rm -f "$T"/node*
@@ -128,5 +130,21 @@ cat "$T"/node? >"$T/out"
 want_no_out 'FAIL'
 want_no_out 'lost PE (1|9) |node [01] is (dead|back)'
 end
+
+# ---- a stranger's Ethernet ----
+
+# The bridge's program as a mere neighbour, with one of the test's own at the other end of the cable.
+if [ -x "${NEIGHBOUR:=build/static/neighbour}" ]; then
+    begin 'link: the echo on UDP as its Ethernet'
+    sed "s/127.0.0.1:5001/127.0.0.1:$((port + 20))/; s/127.0.0.1:5002/127.0.0.1:$((port + 21))/
+        s,\.\./build,$PWD/build," demos/echo.ini >"$T/machine.ini"
+    "$SEMPERVM" run "$T/machine.ini" >"$T/out" 2>&1 </dev/null &
+    pid0=$!
+    timeout -k 5 "$NODES_LIMIT" "$NEIGHBOUR" $((port + 21)) $((port + 20)) 2000 >"$T/neighbour" 2>&1 ||
+        bad "the neighbour: $(grep -v PASS "$T/neighbour" | head -n 1)"
+    [ "$(grep -c '^PASS' "$T/neighbour")" = 7 ] || bad 'the neighbour: not seven tests'
+    node_kill 0
+    end
+fi
 
 finish
