@@ -246,23 +246,39 @@ unsigned fs_rename(struct fs *fs, const char *from, const char *to)
     const char *name;
     uint32_t old;
     size_t n;
-    unsigned err = fs_lookup(fs, from, &in);
+    bool found, named;
+    unsigned err = fs_lookup(fs, from, &in), err2;
 
     if (err)
         return err;
     if (fs_is_dir(in.mode))
         return SE_IS_DIR;
+    if (in.links == UINT32_MAX)
+        return FS_CORRUPT;
     err = parent(fs, to, &dir, &name, &n);
     if (err)
         return err;
     err = fs_dir_find(fs, &dir, name, n, &old, &pos);
+    if (err && err != SE_NO_SUCH_FILE)
+        return err;
     if (!err && old == in.inode)
         return SE_INV_ARGS; /* the same file, as in the original */
-    if (!err)
+    /* For a moment it has both names. */
+    in.links++;
+    found = !err;
+    err = fs_iput(fs, &in);
+    if (!err && found)
         err = take_over(fs, &in, &pos, old);
-    else if (err == SE_NO_SUCH_FILE)
+    else if (!err)
         err = fs_dir_add(fs, &dir, name, n, in.inode);
+    named = !err;
     if (!err)
         err = parent(fs, from, &dir, &name, &n);
-    return err ? err : fs_dir_remove(fs, &dir, name, n);
+    if (!err)
+        err = fs_dir_remove(fs, &dir, name, n);
+    if (err && named)
+        return err; /* and it keeps both */
+    in.links--;
+    err2 = fs_iput(fs, &in);
+    return err ? err : err2;
 }
