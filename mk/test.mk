@@ -60,6 +60,11 @@ $(B)/unit-tsan/%: $$(call objects,tsan,tests/unit/$$*.c)
 test-unit: $(UNIT)
 	@sh tests/run $(UNIT:%=unit:%)
 
+## make test-calls      which system calls and kernel calls the kernel's unit tests send
+.PHONY: test-calls
+test-calls: $(filter $(B)/unit/test_kernel_%,$(UNIT))
+	@sh tests/run script:tests/calls.sh
+
 # gcc 12's ThreadSanitizer cannot start where the kernel spreads mappings widely, hence setarch;
 # and it does not follow threads over the fork() that Check does by default.
 NO_ASLR = $(shell setarch -R true 2>/dev/null && echo setarch -R)
@@ -170,8 +175,8 @@ test-semperos: all
 format-check: $(DEPS_TEST)
 	@sh tests/run script:tests/format.sh
 
-TEST_ITEMS = $(UNIT:%=unit:%) $(REPLAY:%=replay:%) script:tests/format.sh $(SYSTEM_ITEMS) \
-	script:tests/semperos.sh script:tests/semperos-files.sh
+TEST_ITEMS = $(UNIT:%=unit:%) script:tests/calls.sh $(REPLAY:%=replay:%) script:tests/format.sh \
+	$(SYSTEM_ITEMS) script:tests/semperos.sh script:tests/semperos-files.sh
 
 ## make test            unit tests, stored fuzz inputs, system tests, format
 .PHONY: test

@@ -142,9 +142,11 @@ void start_pending(void)
     kern.srv_news = false;
     for (unsigned i = 0; i < kern.pe_count; i++)
         some |= waits(vpe_at(i)) && missing(vpe_at(i));
-    /* Daemons are what others wait for. */
+    /* What requires nothing may be what the others wait for, in this kernel or another one. */
     for (unsigned i = 0; i < kern.pe_count; i++)
-        if (waits(vpe_at(i)) && (vpe_at(i)->flags & VPE_F_DAEMON) && !missing(vpe_at(i)))
+        if (waits(vpe_at(i)) && !missing(vpe_at(i)) &&
+            ((vpe_at(i)->flags & VPE_F_DAEMON) || vpe_at(i)->nrequires == 0) &&
+            kern.boot.state == BOOT_IDLE)
             run(vpe_at(i));
     if (!group_may_start(some))
         return;
