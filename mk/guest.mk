@@ -18,6 +18,7 @@ GUEST_PROGS := \
     nictest:52:guest/apps/nictest \
     linktest:60:guest/apps/linktest \
     hosttest:64:guest/apps/hosttest \
+    linkhost:64:guest/apps/linkhost \
     m3fs:52:guest/apps/m3fs \
     shell:56:guest/apps/shell \
     cat:60:guest/apps/cat \
