@@ -22,6 +22,7 @@ include mk/test.mk
 include mk/net.mk
 include mk/bench.mk
 include mk/explore.mk
+include mk/ci.mk
 
 all: $(ALL)
 

@@ -23,7 +23,7 @@ $(LWIP_SRC): $(LWIP_STAMP) ;
 
 # Remaking an included file comes first, and make then starts over with the sources there.
 LWIP_TRIED := $(B)/deps-lwip.mk
-ifneq ($(filter test% bench explore% stock-image dual-host triple-host bridge,$(MAKECMDGOALS)),)
+ifneq ($(filter test% ci-build bench explore% stock-image dual-host triple-host bridge,$(MAKECMDGOALS)),)
 -include $(LWIP_TRIED)
 endif
 $(LWIP_TRIED): mk/lwip.sh
