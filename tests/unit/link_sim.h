@@ -70,7 +70,7 @@ struct sim_pe {
 struct sim_node {
     struct link *link;
     void *mem;
-    bool up;
+    bool up, woken;
     uint64_t frozen; /* it does not run before; what comes waits in its host */
     unsigned life;   /* counts starts */
     unsigned state[SIM_NODES];

@@ -336,7 +336,7 @@ START_TEST(configurations)
     WRONG(node, 2);
     WRONG(mtu, LINK_FRAME_MIN - 1);
     WRONG(mtu, LINK_FRAME_MAX + 1);
-    WRONG(dead_ns, 9999999);
+    WRONG(dead_ns, 99999999);
 #define WRONG_RANGE(...)                                       \
     do {                                                       \
         struct link_range was = r[1];                          \
