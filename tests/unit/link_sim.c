@@ -479,6 +479,7 @@ struct sim *sim_new(const struct sim_config *cfg)
         abort();
     s->cfg = *cfg;
     s->rng = cfg->seed;
+    s->now = cfg->start;
     for (unsigned k = 0; k < cfg->nodes; k++) {
         s->node[k].mem = malloc(mem_size(s));
         sim_must(s, s->node[k].mem);
