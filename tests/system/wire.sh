@@ -97,6 +97,15 @@ want_no_out 'node 1 is back'
 want_out 'node 1 is dead'
 end
 
+begin 'wire: nobody carries the packets: who waits for what'
+sed "s/^\[run\]/[link]\nprogram = idle\n&/; s,^images.*,images = ${GUESTS:-$PWD/build/guest}," \
+    demos/dual-host.ini >"$T/idle.ini"
+seeded 1 "$T/idle.ini"
+want_status 5
+want_err '^  PE 1, VPE [0-9]+: waits for packet [0-9]+ to PE 9$'
+want_err '^  PE 9, VPE [0-9]+: waits for packet [0-9]+ to PE 1$'
+end
+
 begin 'wire: three nodes'
 seeded 1 --faults $bad_wire demos/triple-host.ini
 want_status 0
