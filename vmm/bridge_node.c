@@ -152,6 +152,8 @@ unsigned bridge_causes(struct pe *pe)
 
 void bridge_pe_reset(struct pe *pe)
 {
+    if (pe->node->bridge)
+        bridge_forget(pe->node->bridge, pe->id);
     if (port(pe))
         bridge_reset(port(pe));
 }

@@ -325,8 +325,7 @@ static int start(struct run *r, char *err, size_t errsize)
 static int run_nodes(struct run *r)
 {
     const struct machine *m = r->node[0]->desc;
-    struct console *c =
-        console_new(STDOUT_FILENO, highest_pe(r), when(m->prefix), when(m->color));
+    struct console *c = console_new(STDOUT_FILENO, highest_pe(r), when(m->prefix), when(m->color));
     char err[512];
     unsigned k;
     int e, status;

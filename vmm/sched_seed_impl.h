@@ -42,7 +42,7 @@ struct seed_node {
 struct seed {
     struct seed_node nodes[MACHINE_MAX_NODES];
     unsigned nnodes;
-    struct node *node; /* the first one: for what they share */
+    struct node *node;      /* the first one: for what they share */
     struct seed_wire *wire; /* NULL: the only node */
     unsigned ncos;
     uint16_t by_id[DTU_PES]; /* place in `cos` of PE id, and 1 */
@@ -112,7 +112,8 @@ void seed_start_co(struct seed *s, struct co *c, struct pe *pe);
 
 /*
  * Does a fault of this kind strike now?  A named one strikes once, at the first opportunity of its
- * PE or node `who` from its step on; the others are drawn from `count`, of which `draw` is the owner.
+ * PE or node `who` from its step on; the others are drawn from `count`, of which `draw` is the
+ * owner.
  */
 bool seed_drawn(struct seed *s, unsigned who, unsigned draw, uint64_t count, uint32_t rate,
                 enum trace_inject kind);

@@ -18,14 +18,14 @@
 #include "sched_seed_impl.h"
 #include "trace_hash.h"
 
-#define LATENCY_NS  20000u     /* the least */
-#define JITTER_NS   40000u     /* and up to so much more */
-#define REORDER_NS  2500000u   /* held back: about 50 frames' time */
-#define STALL_NS    200000000u /* at most */
-#define RETRY_NS    50000u     /* a frame that finds no buffer is offered again */
-#define HOLD_NS     100000000u /* for so long */
-#define FRAMES_MAX  8192u
-#define ALL_NODES   MACHINE_MAX_NODES
+#define LATENCY_NS 20000u     /* the least */
+#define JITTER_NS  40000u     /* and up to so much more */
+#define REORDER_NS 2500000u   /* held back: about 50 frames' time */
+#define STALL_NS   200000000u /* at most */
+#define RETRY_NS   50000u     /* a frame that finds no buffer is offered again */
+#define HOLD_NS    100000000u /* for so long */
+#define FRAMES_MAX 8192u
+#define ALL_NODES  MACHINE_MAX_NODES
 
 enum draw { DRAW_LATENCY = 100, DRAW_REORDER, DRAW_STALL, DRAW_DUP };
 
@@ -40,9 +40,9 @@ struct frame {
 struct port {
     struct seed *s;
     unsigned k;
-    uint64_t sent;               /* frames it gave to the wire, copies for several counted each */
-    uint64_t stalled;            /* until then nothing of it arrives */
-    uint64_t last[ALL_NODES];    /* when its last frame to that node arrives */
+    uint64_t sent;            /* frames it gave to the wire, copies for several counted each */
+    uint64_t stalled;         /* until then nothing of it arrives */
+    uint64_t last[ALL_NODES]; /* when its last frame to that node arrives */
 };
 
 struct seed_wire {
@@ -79,8 +79,7 @@ static void add(struct seed_wire *w, const struct port *p, unsigned to, uint64_t
         w->too_many++;
         return;
     }
-    *f = (struct frame){
-        .due = due, .since = due, .id = id, .from = p->k, .to = to, .len = len};
+    *f = (struct frame){.due = due, .since = due, .id = id, .from = p->k, .to = to, .len = len};
     memcpy(f->data, data, len);
     insert(w, f);
 }
@@ -171,14 +170,13 @@ static bool arrive(struct seed *s, struct frame *f)
     w->arrived += r == NETDEV_RX_OK;
     to->node->sched->touched(to->bridge);
     node_record(to->node,
-                &(struct trace_record){
-                    .op = TR_WIRE,
-                    .pe = s->by_id[from->bridge->id] ? from->bridge->id : 0,
-                    .peer = to->bridge->id,
-                    .label = f->id,
-                    .len = (uint32_t)f->len,
-                    .result = r,
-                    .hash = trace_hash_bytes(TRACE_HASH_INIT, f->data, f->len)});
+                &(struct trace_record){.op = TR_WIRE,
+                                       .pe = s->by_id[from->bridge->id] ? from->bridge->id : 0,
+                                       .peer = to->bridge->id,
+                                       .label = f->id,
+                                       .len = (uint32_t)f->len,
+                                       .result = r,
+                                       .hash = trace_hash_bytes(TRACE_HASH_INIT, f->data, f->len)});
     return true;
 }
 

@@ -147,10 +147,17 @@ static struct text wake_text(const struct trace_record *r)
 static struct text details(const struct trace_record *r, const struct trace_kernels *k)
 {
     static const char *const exits[] = {"program", "PE", "machine"};
-    static const char *const injected[] = {"?", "refused for no ring space", "delayed",
-                                           "spurious wake-up", "crashed",
-                                           "frame lost", "frame doubled", "frame held back",
-                                           "wire stalls", "node is lost", "node starts again"};
+    static const char *const injected[] = {"?",
+                                           "refused for no ring space",
+                                           "delayed",
+                                           "spurious wake-up",
+                                           "crashed",
+                                           "frame lost",
+                                           "frame doubled",
+                                           "frame held back",
+                                           "wire stalls",
+                                           "node is lost",
+                                           "node starts again"};
     struct text t = {""};
 
     switch (r->op) {
