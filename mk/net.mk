@@ -19,3 +19,16 @@ test-qtest: $(B)/qtest | $(DEPS_STOCK)
 .PHONY: test-mutants
 test-mutants: $(DEPS_TEST)
 	@TEST_TIMEOUT=1800 sh tests/run script:tests/mutants/mutants.sh
+
+$(B)/static/talk: tests/interop/talk.c
+	@mkdir -p $(@D)
+	$(Q)gcc $(CSTD) $(WARN) -O2 -D_GNU_SOURCE -static -o $@ $<
+
+$(B)/pcapcmp: tests/interop/pcapcmp.c
+	@mkdir -p $(@D)
+	$(Q)gcc $(CSTD) $(WARN) -O2 -o $@ $<
+
+## make test-interop    Debian's Linux and iPXE in QEMU, with an e1000, against our bridge
+.PHONY: test-interop
+test-interop: all $(B)/static/talk $(B)/pcapcmp $(STOCK)/vmlinuz | $(DEPS_STOCK)
+	@sh tests/run script:tests/interop/interop.sh

@@ -30,7 +30,6 @@
 #define SPIN_CORES   3u     /* from so many host cores on it pays to look again before sleeping */
 #define SPIN_ROUNDS  400u
 #define HEAP_SPARE   65536u
-#define STALL_NS     250000000ull
 #define LEAST_WAIT   20000u /* ns: something is due now, but could not be done in this round */
 #define NS_PER_S     1000000000ull
 #define NS_PER_MS    1000000ull
@@ -43,7 +42,7 @@ static struct link *link;
 static struct bridge_area area __attribute__((aligned(4096)));
 static uint8_t dma[E1000_DMA_SIZE] __attribute__((aligned(4096)));
 static bool was_live[LINK_NODES];
-static uint64_t now_ns, stalled_ns;
+static uint64_t now_ns;
 static unsigned rounds_since_time;
 
 /* Stores that leave the PE, by what they were for. */
@@ -72,20 +71,12 @@ int atoi(const char *s)
 
 /* ---- time ---- */
 
-/*
- * Time that passed although nothing was waited for is time that this PE did not run: its host had
- * other things to do.  Most of that does not count for the link, so that a node which was stopped
- * for a while does not take all others for dead.
- */
-static void read_time(uint64_t waited)
+static void read_time(void)
 {
     uint64_t t = vreg_get(VREG_TIME);
 
-    if (t > now_ns) {
-        if (t - now_ns > STALL_NS && t - now_ns - STALL_NS > waited)
-            stalled_ns += t - now_ns - STALL_NS - waited;
+    if (t > now_ns)
         now_ns = t;
-    }
     net_time(now_ns);
     rounds_since_time = 0;
 }
@@ -94,7 +85,7 @@ static void latch_time(void)
 {
     exits.times++;
     vreg_set(VREG_TIME, 0);
-    read_time(0);
+    read_time();
 }
 
 static void wait(uint64_t until)
@@ -103,7 +94,7 @@ static void wait(uint64_t until)
 
     exits.waits++;
     vreg_set(VREG_WAIT, ns);
-    read_time(ns);
+    read_time();
 }
 
 /* ---- the NIC's bus ---- */
@@ -170,7 +161,7 @@ static void open_nic(void)
 static uint64_t link_now(void *arg)
 {
     (void)arg;
-    return now_ns - stalled_ns;
+    return now_ns;
 }
 
 static bool link_send(void *arg, unsigned node, const void *buf, size_t len)
@@ -262,7 +253,7 @@ static void noc_store(void *arg)
 {
     (void)arg;
     vreg_set(VREG_BRIDGE_RUN, 0);
-    read_time(0);
+    read_time();
 }
 
 static void noc_delivered(void *arg, uint64_t handle, uint32_t result, const void *data)
@@ -361,8 +352,8 @@ static void idle(void)
     uint64_t until = net_deadline(), at = link ? link_deadline(link) : LINK_FOREVER;
     uint64_t cause;
 
-    if (at < LINK_FOREVER - stalled_ns && at + stalled_ns < until)
-        until = at + stalled_ns;
+    if (at < until)
+        until = at;
     if (frames != nic.stats.rx_frames) {
         frames = nic.stats.rx_frames;
         e1000_irq(&nic);

@@ -25,10 +25,17 @@ qemu-system-x86_64 -machine pc,accel=tcg -m 64 -nodefaults -display none -no-reb
 qemu=$!
 timeout -k 5 "${QEMU_LIMIT:-300}" "$NEIGHBOUR" $((port + 1)) "$port" 2000 >"$T/neighbour" 2>&1
 status=$?
+# It reports once a second.
+tries=0
+while ! grep -Eq '^frames: [0-9]{4,} in' "$T/serial" && [ "$tries" -lt 100 ]; do
+    tries=$((tries + 1))
+    sleep 0.1
+done
 cp "$T/serial" "$T/out" 2>/dev/null
 cat "$T/qemu" >>"$T/out"
 want_out '^82540EM at [0-9a-f]*, 52:54:00:00:00:01, link'
 want_out '^ready'
+want_out '^frames: [0-9]{4,} in, [0-9]{4,} out, [0-9]+ doorbells, 0 bad,'
 want_no_out FAIL
 end
 sed 's/^\(PASS\|FAIL\) /\1 driver on QEMU: /' "$T/neighbour"

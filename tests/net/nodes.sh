@@ -12,7 +12,11 @@
 #
 # Programs are ended by their ids, whatever happens.
 
-LOSSY=${LOSSY:-build/static/lossy}
+# In the machine under QEMU the static programs are one folder up (tests/stock/image.sh).
+static=build/static
+[ -d "$static" ] || static=build
+LOSSY=${LOSSY:-$static/lossy}
+NEIGHBOUR=${NEIGHBOUR:-$static/neighbour}
 NODES_LIMIT=${NODES_LIMIT:-300}
 WAIT_LIMIT=${WAIT_LIMIT:-60}
 LOSSY_ARGS=

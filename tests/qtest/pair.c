@@ -319,6 +319,11 @@ static void looped(struct pair *p, const uint8_t *frame, uint32_t len, uint32_t 
 {
     uint32_t after = (uint32_t)netdev_mmio_read(p->n, E_RDH, 4);
 
+    if (what == NETDEV_RX_NO_BUFFER && rdh == netdev_mmio_read(p->n, E_RDT, 4)) {
+        rule_count_lost(p, len);
+        pair_level_cause(p, ICR_RXO, RULE_LOOP);
+        return;
+    }
     rule_count_rx(p, frame, len, what);
     if (after == qemu_readl(&p->q, BAR + E_RDH) && after != rdh)
         level_landed(p, rdh, after);

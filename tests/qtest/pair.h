@@ -37,6 +37,7 @@ enum rule {
     RULE_TSO_EMPTY, /* empty segment behind the last one */
     RULE_TSO_IPV6,  /* IPv6 payload length */
     RULE_FILTER,    /* unicast by the hash table */
+    RULE_LOOP,      /* loopback into an empty ring */
     RULES
 };
 
@@ -113,6 +114,8 @@ void rule_count_tx(struct pair *p, const struct packet *k, bool psp);
 /* The MTA register by which QEMU's model lets a unicast frame in, or 0. */
 uint32_t rule_hashed_unicast(struct pair *p, const uint8_t *frame);
 void rule_count_rx(struct pair *p, const uint8_t *frame, uint32_t len, enum netdev_rx what);
+/* Loopback into an empty ring. */
+void rule_count_lost(struct pair *p, uint32_t len);
 /* frames.c: compares what was transmitted. */
 void frames_compare(struct pair *p, const struct packet *packets, unsigned count, bool psp);
 

@@ -12,8 +12,12 @@ set -u
 . tests/lib.sh
 . tests/net/nodes.sh
 
-messages=${LINK_MESSAGES:-250}
-kills=${LINK_KILLS:-6}
+if [ "${STOCK:-}" = yes ]; then # emulated
+    messages=40
+    kills=2
+fi
+messages=${LINK_MESSAGES:-${messages:-250}}
+kills=${LINK_KILLS:-${kills:-6}}
 seed=${LINK_SEED:-1}
 
 missing=$(nodes_missing)
@@ -134,7 +138,7 @@ end
 # ---- a stranger's Ethernet ----
 
 # The bridge's program as a mere neighbour, with one of the test's own at the other end of the cable.
-if [ -x "${NEIGHBOUR:=build/static/neighbour}" ]; then
+if [ -x "$NEIGHBOUR" ]; then
     begin 'link: the echo on UDP as its Ethernet'
     sed "s/127.0.0.1:5001/127.0.0.1:$((port + 20))/; s/127.0.0.1:5002/127.0.0.1:$((port + 21))/
         s,\.\./build,$PWD/build," demos/echo.ini >"$T/machine.ini"
