@@ -57,7 +57,7 @@ static bool take_config(struct link *l, const struct link_config *cfg)
     c->ack_ns = c->ack_ns ? c->ack_ns : 2 * MS;
     /* Twenty tries before a node counts as dead, so that losses alone do not make it so. */
     l->rto_max = c->dead_ns / 20 > RTO_MIN ? c->dead_ns / 20 : RTO_MIN;
-    return c->mtu >= LINK_FRAME_MIN && c->mtu <= LINK_FRAME_MAX && c->dead_ns >= 10 * MS &&
+    return c->mtu >= LINK_FRAME_MIN && c->mtu <= LINK_FRAME_MAX && c->dead_ns >= 100 * MS &&
            take_ranges(l, cfg);
 }
 
@@ -182,10 +182,11 @@ static bool pkt_ok(const struct link *l, const struct bridge_pkt *pkt)
     return (pkt->op == BRIDGE_READ || pkt->op == BRIDGE_WRITE) && pkt->len <= BRIDGE_DATA;
 }
 
-bool link_submit(struct link *l, const struct bridge_pkt *pkt, const void *data)
+bool link_submit(struct link *l, const struct bridge_pkt *from, const void *data)
 {
     static const uint8_t op[] = {
         [BRIDGE_MSG] = LINK_MSG, [BRIDGE_READ] = LINK_READ, [BRIDGE_WRITE] = LINK_WRITE};
+    const struct bridge_pkt copy = *(const volatile struct bridge_pkt *)from, *pkt = &copy;
     struct link_peer *p = peer_of(l, link_node_of(l, pkt->dst_pe));
     uint16_t i = l->free_req;
 

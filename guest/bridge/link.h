@@ -84,7 +84,7 @@ struct link_config {
     uint16_t mtu;     /* UDP payload, LINK_FRAME_MIN..LINK_FRAME_MAX; 0: LINK_FRAME_MAX */
     uint64_t machine; /* the same on all nodes of a machine */
     /* Nanoseconds; 0 stands for the default. */
-    uint64_t dead_ns;      /* without acknowledgement: dead; 2 s, at least 10 ms */
+    uint64_t dead_ns;      /* without acknowledgement: dead; 2 s, at least 100 ms */
     uint64_t keepalive_ns; /* idle time after which a sign of life is asked for; dead_ns / 4 */
     uint64_t boot_ns;      /* how long packets wait for the first connection; 30 s */
     uint64_t hello_ns;     /* between two HELLOs; 200 ms */
@@ -151,7 +151,7 @@ size_t link_need(unsigned nodes, unsigned slots);
 void link_input(struct link *l, unsigned node, const void *buf, size_t len);
 
 /*
- * Takes a packet of the `out` ring (BRIDGE_MSG, BRIDGE_READ, BRIDGE_WRITE) and a copy of its data
+ * Takes a copy of a packet of the `out` ring (BRIDGE_MSG, BRIDGE_READ, BRIDGE_WRITE) and its data
  * (pkt->len bytes; not read for BRIDGE_READ).  It ends in ops->complete, perhaps before this
  * returns.  False: all LINK_REQS are in use; try again after the next ops->complete.
  */

@@ -335,40 +335,41 @@ static void owner(struct sim *s, unsigned node)
 
 /* ---- running ---- */
 
-static uint64_t next_event(struct sim *s)
+/* When the owner of a link has something to do, if no datagram comes. */
+static uint64_t node_due(const struct sim *s, unsigned k)
 {
-    uint64_t at = sim_wire_next(s);
+    const struct sim_node *n = &s->node[k];
 
-    for (unsigned k = 0; k < s->cfg.nodes; k++) {
-        struct sim_node *n = &s->node[k];
-        if (!n->up)
-            continue;
-        if (n->frozen > s->now) {
-            at = n->frozen < at ? n->frozen : at;
-            continue;
-        }
-        uint64_t d = link_deadline(n->link);
-        at = d < at ? d : at;
-        for (struct sim_answer *a = n->answers; a; a = a->next)
-            at = a->at < at ? a->at : at;
-        for (unsigned i = 0; s->cfg.think && may_begin(s, k) && i < s->cfg.pes; i++)
-            if (!n->pe[i].busy && n->pe[i].next < at)
-                at = n->pe[i].next;
-    }
+    if (!n->up)
+        return LINK_FOREVER;
+    if (n->frozen > s->now)
+        return n->frozen;
+    uint64_t at = link_deadline(n->link);
+    for (const struct sim_answer *a = n->answers; a; a = a->next)
+        at = a->at < at ? a->at : at;
+    for (unsigned i = 0; may_begin(s, k) && i < s->cfg.pes; i++)
+        if (!n->pe[i].busy && n->pe[i].next < at)
+            at = n->pe[i].next;
     return at;
 }
 
 bool sim_step(struct sim *s)
 {
-    uint64_t at = next_event(s);
+    uint64_t at = sim_wire_next(s), due[SIM_NODES];
 
+    for (unsigned k = 0; k < s->cfg.nodes; k++) {
+        due[k] = node_due(s, k);
+        at = due[k] < at ? due[k] : at;
+        s->node[k].woken = false;
+    }
     if (at == LINK_FOREVER)
         return false;
     /* Time passes with every step, so a library that asks to be called at once for ever shows. */
     s->now = at > s->now ? at : s->now + 100;
     sim_wire_arrivals(s);
     for (unsigned k = 0; k < s->cfg.nodes; k++)
-        owner(s, k);
+        if (s->node[k].woken || due[k] <= s->now)
+            owner(s, k);
     return true;
 }
 
@@ -478,6 +479,7 @@ struct sim *sim_new(const struct sim_config *cfg)
         abort();
     s->cfg = *cfg;
     s->rng = cfg->seed;
+    s->now = cfg->start;
     for (unsigned k = 0; k < cfg->nodes; k++) {
         s->node[k].mem = malloc(mem_size(s));
         sim_must(s, s->node[k].mem);

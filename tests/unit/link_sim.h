@@ -48,6 +48,7 @@ struct sim_config {
     void (*job)(struct sim_job *j, unsigned pe, uint32_t number);
     bool async;         /* answers come later, not within deliver() */
     uint64_t think;     /* ns that a PE waits between two packets, at most */
+    uint64_t start;     /* what the clock says at first, ns */
     uint64_t epoch_low; /* not 0: low half of all epochs */
     struct link_config link;
     struct sim_wire wire;
@@ -70,7 +71,7 @@ struct sim_pe {
 struct sim_node {
     struct link *link;
     void *mem;
-    bool up;
+    bool up, woken;
     uint64_t frozen; /* it does not run before; what comes waits in its host */
     unsigned life;   /* counts starts */
     unsigned state[SIM_NODES];

@@ -137,6 +137,7 @@ void sim_wire_arrivals(struct sim *s)
             heap_push(s, p);
             continue;
         }
+        s->node[p->to].woken = true;
         if (s->node[p->to].up)
             link_input(s->node[p->to].link, p->from, p->buf, p->len);
         free(p);

@@ -12,7 +12,7 @@
 
 #include "link_sim.h"
 
-#define SEEDS     2000u
+#define SEEDS     1000u
 #define PER_BATCH 100u
 
 static struct sim_config random_config(uint64_t seed, uint64_t (*r)(uint64_t))

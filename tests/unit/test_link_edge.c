@@ -52,7 +52,7 @@ END_TEST
 
 /* ---- numbers and windows ---- */
 
-/* Frame numbers wrap, at every place of the window. */
+/* Frame numbers wrap, at every place of the window; so do the stamps, after 2^32 us. */
 START_TEST(wraparound)
 {
     struct sim_config cfg = {
@@ -63,10 +63,13 @@ START_TEST(wraparound)
     for (unsigned i = 0; i < 140; i++) {
         cfg.seed = i;
         cfg.epoch_low = 0xFFFFFFFF - i;
+        cfg.start = ((i % 2 ? 1ull << 31 : 1ull << 32) - i * 500) * SIM_US;
         struct sim *s = sim_new(&cfg);
-        sim_run(s, 1000, 100 * SIM_S);
+        sim_run(s, 1000, cfg.start + 100 * SIM_S);
         sim_must(s, s->completed >= 1000 && s->gone == 0);
+        sim_must(s, s->now > cfg.start + 70 * SIM_MS);
         sim_must(s, link_stats(s->node[0].link)->frames_out > 200);
+        sim_must(s, link_rtt(s->node[0].link, 1) < 100 * SIM_MS);
         sim_free(s);
     }
 }
@@ -336,7 +339,7 @@ START_TEST(configurations)
     WRONG(node, 2);
     WRONG(mtu, LINK_FRAME_MIN - 1);
     WRONG(mtu, LINK_FRAME_MAX + 1);
-    WRONG(dead_ns, 9999999);
+    WRONG(dead_ns, 99999999);
 #define WRONG_RANGE(...)                                       \
     do {                                                       \
         struct link_range was = r[1];                          \
