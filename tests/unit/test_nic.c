@@ -289,6 +289,29 @@ START_TEST(doorbells_in_a_row)
 }
 END_TEST
 
+/* About 4 MiB is what a doorbell is worth; the rest follows in bounded steps. */
+START_TEST(a_doorbell_with_much_behind_it)
+{
+    driver();
+    posted(E_TDLEN, 2048 * 16);
+    posted(E_TDBAL, 0x20000);
+    for (unsigned i = 0; i < 2047; i++) {
+        uint64_t addr = BUF, w = 16000 | 0x0Bull << 24;
+
+        memcpy(mem + 0x20000 + 16 * i, &addr, 8);
+        memcpy(mem + 0x20000 + 16 * i + 8, &w, 8);
+    }
+    posted(E_TDT, 2047);
+    nic_leave(pe.nic);
+    ck_assert_uint_gt(sent, 500);
+    ck_assert_uint_lt(sent, 2047);
+    ck_assert(nic_has_posts(pe.nic));
+    for (unsigned i = 0; i < 10 && nic_has_posts(pe.nic); i++)
+        nic_leave(pe.nic);
+    ck_assert_uint_eq(sent, 2047);
+}
+END_TEST
+
 START_TEST(queue_overflows)
 {
     unsigned i;
@@ -429,6 +452,7 @@ int main(void)
     tcase_add_test(t, memory_window_moves);
     tcase_add_test(t, posted_stores_keep_their_order);
     tcase_add_test(t, doorbells_in_a_row);
+    tcase_add_test(t, a_doorbell_with_much_behind_it);
     tcase_add_test(t, queue_overflows);
     tcase_add_test(t, narrow_and_wide_posts);
     tcase_add_loop_test(t, dma_stays_in_local_memory, 0, sizeof(outside) / sizeof(outside[0]));
