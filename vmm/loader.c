@@ -36,15 +36,15 @@ static const char *boot_place(const struct machine *m, int *line)
 
 /* ---- programs -------------------------------------------------------------------------------- */
 
-static int read_module(const struct machine *m, struct loader_module *mod, const char *name,
-                       struct diag *d)
+static int read_module(const struct machine *m, struct loader_module *mod, const char *folder,
+                       const char *name, struct diag *d)
 {
     char *path = NULL, err[ELF_ERR];
     int r, line;
     const char *file = boot_place(m, &line);
 
     mod->name = strdup(name);
-    if (!mod->name || asprintf(&path, "%s/%s", m->images, name) < 0)
+    if (!mod->name || asprintf(&path, "%s/%s", folder, name) < 0)
         return -ENOMEM;
     r = read_whole(path, MAX_PROGRAM, (char **)&mod->data, &mod->size);
     if (r < 0 && r != -ENOMEM) {
@@ -121,7 +121,9 @@ static int read_modules(const struct machine *m, struct loader_result *out, stru
     for (int i = 0; i < n; i++) {
         struct loader_module *mod = &out->mod[out->nmod++];
         uint64_t size = i < (int)out->nboot ? least : room_for(m, name[i]);
-        int r = read_module(m, mod, name[i], d);
+        bool bridge =
+            i >= (int)out->nboot && machine_bridge(m) && strcmp(name[i], m->link_program) == 0;
+        int r = read_module(m, mod, bridge ? m->link_images : m->images, name[i], d);
 
         if (r == 0)
             r = check_module(m, mod, size, d);

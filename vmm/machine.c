@@ -41,10 +41,11 @@ int machine_defaults(struct machine *m)
         .log_level = LOG_WARN,
         .images = default_images(),
         .link_program = strdup("bridge"),
+        .link_images = default_images(),
         .seed = {.faults = {.up = 1000000}},
         .nic = {.mac = {0x52, 0x54, 0x00, 0x12, 0x34, 0x56}},
     };
-    return m->images && m->link_program ? 0 : -ENOMEM;
+    return m->images && m->link_program && m->link_images ? 0 : -ENOMEM;
 }
 
 void machine_clear_fs(struct machine *m)

@@ -144,6 +144,7 @@ struct machine {
     unsigned self;      /* which of them this process is */
     char *link_key;     /* file with the key of the link; NULL: frames go as they are */
     char *link_program; /* of the bridge PEs */
+    char *link_images;  /* its folder: the programs', or where ours are (machine_validate()) */
     char *link_options; /* one more argument of theirs; NULL: none */
     struct machine_nic nic;
     char *pcap; /* record frames there; NULL: do not */

@@ -66,6 +66,16 @@ static void on_room(void *arg)
         nic_io_wake(n);
 }
 
+/* A doorbell is worth a bounded amount of work; the rest is for serve_rest(). */
+static void on_kick(void *arg)
+{
+    struct nic *n = arg;
+
+    atomic_store(&n->more, true);
+    if (atomic_load(&n->started))
+        nic_io_wake(n);
+}
+
 static uint64_t now(void *arg)
 {
     struct nic *n = arg;
@@ -104,6 +114,7 @@ static const struct netdev_ops nic_ops = {
     .dma_write = dma_write,
     .transmit = transmit,
     .irq = on_line,
+    .kick = on_kick,
     .rx_ready = on_room,
     .windows = on_windows,
     .now = now,
@@ -307,7 +318,7 @@ bool nic_has_posts(const struct nic *n)
 {
     struct kvm_coalesced_mmio_ring *ring = atomic_load(&n->pe->ring);
 
-    return atomic_load(&n->post_waiting) ||
+    return atomic_load(&n->more) || atomic_load(&n->post_waiting) ||
            (ring && __atomic_load_n(&ring->first, __ATOMIC_ACQUIRE) !=
                         __atomic_load_n(&ring->last, __ATOMIC_ACQUIRE));
 }
@@ -325,6 +336,17 @@ static bool take(struct nic *n, struct nic_post *p)
     return any;
 }
 
+#define RESTS 4u
+
+static void serve_rest(struct nic *n)
+{
+    for (unsigned i = 0; i < RESTS && atomic_exchange(&n->more, false); i++)
+        if (netdev_poll(n->dev))
+            atomic_store(&n->more, true);
+    if (atomic_load(&n->more) && atomic_load(&n->started))
+        nic_io_wake(n);
+}
+
 /* Bounded: what the guest adds meanwhile is served the next time. */
 void nic_serve_posts(struct nic *n)
 {
@@ -334,6 +356,7 @@ void nic_serve_posts(struct nic *n)
     vdtu_reg(n->pe->dtu, DTU_STATUS); /* empties KVM's queue into ours */
     for (i = 0; i < NIC_POSTS && take(n, &p); i++)
         netdev_mmio_write(n->dev, p.off, 4, p.value);
+    serve_rest(n);
     if (n->nout)
         nic_io_flush(n);
 }

@@ -44,6 +44,8 @@ struct nic {
     uint64_t posted, post_merged, post_lost;
     atomic_uint post_waiting; /* how many; to look without the lock */
 
+    atomic_bool more; /* the device has not sent all that its last doorbell was about */
+
     /* The host's side (nic_io.c). */
     struct wire *wire;
     struct pcap *pcap;
@@ -72,7 +74,7 @@ struct nic {
 
 /* Carries out posted stores in their order, and sends what came of it; lock held. */
 void nic_serve_posts(struct nic *n);
-/* Are there stores that wait in KVM's queue or in ours?  Any thread. */
+/* Is there anything for nic_serve_posts(): in KVM's queue, in ours, in the device?  Any thread. */
 bool nic_has_posts(const struct nic *n);
 /* KVM's queue for the memory window, where it is now; lock held. */
 void nic_move_zones(struct nic *n);

@@ -182,9 +182,6 @@ static uint64_t look(struct nic *n, struct look *l)
         pthread_mutex_lock(&n->lock);
         n->thread_flushes++;
         nic_serve_posts(n);
-        while (netdev_poll(n->dev)) /* a ring longer than one doorbell is worth */
-            continue;
-        nic_io_flush(n);
         pthread_mutex_unlock(&n->lock);
         l->every = LOOK_MIN_NS;
     } else {
@@ -237,6 +234,11 @@ static void *io_main(void *arg)
         if (t >= work_at) {
             wire_work(n->wire, say, n);
             work_at = t + 100000000u;
+        }
+        if (atomic_load(&n->more)) {
+            pthread_mutex_lock(&n->lock);
+            nic_serve_posts(n);
+            pthread_mutex_unlock(&n->lock);
         }
         if (!n->direct || atomic_load(&n->inside) || atomic_load(&n->holding))
             receive(n);

@@ -122,6 +122,27 @@ static void check_program(const struct machine *m, const char *folder, const cha
     free(path);
 }
 
+/*
+ * The bridge's program is in the image folder like the others, or, when those are somebody else's
+ * (a SemperOS checkout), next to this program.  A name that neither has is missed in the first.
+ */
+static void check_bridge(struct machine *m, const char *folder, struct diag *d)
+{
+    char *ours = NULL, *copy;
+    bool here = false;
+
+    if (asprintf(&ours, "%s/%s", folder, m->link_program) >= 0)
+        here = access(ours, F_OK) == 0;
+    free(ours);
+    ours = here ? NULL : images_find(m->link_images, m->link_program);
+    copy = ours ? ours : strdup(folder);
+    if (!copy)
+        return; /* the loader misses it */
+    free(m->link_images);
+    m->link_images = copy;
+    check_program(m, m->link_images, m->link_program, KEY_LINK_PROGRAM, d);
+}
+
 /* Any of the programs tells which folder it is: one of them may be missing. */
 static char *find_folder(const struct machine *m, const char *const name[], int n)
 {
@@ -160,7 +181,7 @@ static int check_programs(struct machine *m, struct diag *d)
     if (!first && m->argc)
         check_program(m, folder, m->argv[0], KEY_BOOT, d);
     if (m->nnodes)
-        check_program(m, folder, m->link_program, KEY_LINK_PROGRAM, d);
+        check_bridge(m, folder, d);
     free(m->images);
     m->images = folder;
     return 0;

@@ -17,7 +17,7 @@ enum {
     EP_REPLIES = 1,
     EP_MEM = 2,    /* set anew for each use */
     EP_PEER = 3,   /* EP_PEER + i: to pair i's other PE */
-    EP_SMALL = 13, /* 2 slots of 256 bytes, which nobody empties */
+    EP_SMALL = 13, /* 2 slots of 256 bytes, which nobody empties meanwhile */
     EP_SCRATCH = 14,
     EP_INVALID = 15, /* never set */
 };
