@@ -169,11 +169,11 @@ format-check: $(DEPS_TEST)
 	@sh tests/run script:tests/format.sh
 
 TEST_ITEMS = $(UNIT:%=unit:%) $(REPLAY:%=replay:%) script:tests/format.sh $(SYSTEM_ITEMS) \
-	script:tests/semperos.sh
+	script:tests/semperos.sh script:tests/qtest/qtest.sh
 
 ## make test            unit tests, stored fuzz inputs, system tests, format
 .PHONY: test
-test: $(UNIT) $(REPLAY) $(SEMPERVM_NEEDS) $(FRAMEPEER)
+test: $(UNIT) $(REPLAY) $(SEMPERVM_NEEDS) $(FRAMEPEER) $(B)/qtest
 	@sh tests/run $(TEST_ITEMS)
 
 -include $(wildcard $(B)/asan/*/*.d $(B)/asan/*/*/*.d $(B)/tsan/*/*.d $(B)/tsan/*/*/*.d \
