@@ -16,6 +16,7 @@ GUEST_PROGS := \
     capserver:44:guest/apps/capserver \
     capclient:48:guest/apps/capclient \
     nictest:52:guest/apps/nictest \
+    linktest:60:guest/apps/linktest \
     hosttest:64:guest/apps/hosttest
 
 GUEST_B   := $(B)/guest

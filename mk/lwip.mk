@@ -77,3 +77,47 @@ $(B)/asan/lwip/%.o: $(LWIP)/src/%.c $(LWIP_STAMP)
 $(NET_TEST): $(NET_OBJ)
 	@mkdir -p $(@D)
 	$(Q)gcc $(ASAN_FLAGS) -o $@ $^ $(TEST_LIBS)
+
+# ---- tests of links ----------------------------------------------------------------------------
+
+LOSSY     := $(B)/static/lossy
+NEIGHBOUR := $(B)/static/neighbour
+
+# Static, like all that the machine under QEMU runs.
+$(LOSSY): tests/net/lossy.c
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CSTD) $(WARN) -O2 -D_GNU_SOURCE -static -o $@ $<
+
+test test-system test-asan test-tsan: $(LOSSY) $(NEIGHBOUR)
+
+## make test-link-long  tests/system/link.sh with 100,000 messages through each bad network, 100 kills
+.PHONY: test-link-long
+test-link-long: $(SEMPERVM_NEEDS) $(LOSSY) $(NEIGHBOUR)
+	@LINK_MESSAGES=12500 LINK_KILLS=100 NODES_LIMIT=3000 TEST_TIMEOUT=20000 \
+		sh tests/run script:tests/system/link.sh
+
+# ---- the driver on QEMU's e1000 ----------------------------------------------------------------
+
+BARE      := $(B)/bare/bridge
+BARE_OBJ  := $(B)/bare/bare-start.o $(B)/bare/bare.o $(addprefix $(GUEST_B)/obj/,bridge/e1000drv.o \
+	bridge/e1000ring.o bridge/net.o lib/string.o lib/fmt.o $(LWIP_NAMES:%=lwip/%.o))
+
+$(NEIGHBOUR): tests/net/neighbour.c tests/net/frames.h
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CSTD) $(WARN) -O2 -D_GNU_SOURCE -static -o $@ $<
+
+$(B)/bare/bare.o: tests/net/bare.c $(LWIP_STAMP)
+	@mkdir -p $(@D)
+	$(Q)$(GUESTCC) $(BRIDGE_INC) -mno-red-zone -c -o $@ $<
+
+$(B)/bare/bare-start.o: tests/net/bare.S
+	@mkdir -p $(@D)
+	$(Q)$(GUESTCC) -c -o $@ $<
+
+$(BARE): $(BARE_OBJ) tests/net/bare.ld
+	$(Q)$(GUESTLD) -T tests/net/bare.ld -Wl,--no-warn-rwx-segments -o $@ $(BARE_OBJ)
+
+## make test-driver-qemu  the bridge's driver and lwIP on QEMU's own e1000
+.PHONY: test-driver-qemu
+test-driver-qemu: $(NEIGHBOUR) $(if $(wildcard $(LWIP_STAMP)),$(BARE)) | $(DEPS_STOCK)
+	@sh tests/run script:tests/net/driver-qemu.sh

@@ -131,8 +131,8 @@ $(B)/framepeer $(B)/static/framepeer: tests/net/framepeer.c
 
 STOCK       := $(B)/stock
 STOCK_IMAGE := $(STOCK)/image.cpio
-STOCK_FILES = $(wildcard Makefile README.md mk demos tests/system tests/lib.sh tests/run) \
-	$(B)/static/sempervm $(B)/static/probe $(B)/static/framepeer $(GUEST_BINS) $(B)/seed-hashes
+STOCK_FILES = $(wildcard Makefile README.md mk demos tests/system tests/net tests/lib.sh tests/run) \
+	$(B)/static/sempervm $(B)/static/probe $(B)/static/framepeer $(LOSSY) $(NEIGHBOUR) $(GUEST_BINS) $(B)/seed-hashes
 
 $(B)/static/probe: tests/stock/probe.c
 	@mkdir -p $(@D)
@@ -143,8 +143,8 @@ $(STOCK)/vmlinuz: tests/stock/kernel.sh | $(DEPS_STOCK)
 	@touch $@
 
 $(STOCK_IMAGE): tests/stock/image.sh tests/stock/init $(STOCK)/vmlinuz $(B)/static/sempervm \
-		$(B)/static/probe $(B)/static/framepeer $(GUEST_BINS) $(B)/seed-hashes $(SYSTEM) tests/lib.sh tests/run README.md \
-		$(wildcard mk/*.mk demos/*) | $(DEPS_STOCK)
+		$(B)/static/probe $(B)/static/framepeer $(LOSSY) $(NEIGHBOUR) $(GUEST_BINS) $(B)/seed-hashes \
+		$(SYSTEM) tests/lib.sh tests/run README.md $(wildcard mk/*.mk demos/* tests/net/*) | $(DEPS_STOCK)
 	@sh tests/stock/image.sh $@ $(STOCK) $(STOCK_FILES)
 
 ## make stock-image     the machine under QEMU that tests/stock/run.sh boots

@@ -30,6 +30,8 @@ struct row {
     uint32_t id, given_up; /* of the last packet that was abandoned */
     uint32_t seq;
     unsigned result;
+    uint16_t to;
+    bool stuck;           /* it gave up waiting and has done nothing since */
     struct vdtu_pkt *pkt; /* the initiator's, while it waits */
     uint64_t packets, failed;
     TAILQ_ENTRY(row) link; /* while QUEUED */
@@ -174,6 +176,8 @@ static void enqueue(struct bridge *b, struct row *r, struct vdtu_pkt *pkt)
     r->seq = (r->seq + 1) & SEQ_MASK;
     r->id = r->seq << ID_PE_BITS | pkt->src_pe;
     r->pkt = pkt;
+    r->to = pkt->dst_pe;
+    r->stuck = false;
     r->state = QUEUED;
     TAILQ_INSERT_TAIL(&b->queue, r, link);
     pump(b);
@@ -190,6 +194,7 @@ static void give_up(struct bridge *b, struct row *r)
     else
         r->given_up = r->id; /* somebody may still complete it */
     r->result = SE_RECV_GONE;
+    r->stuck = true;
     b->stats.abandoned++;
 }
 
@@ -419,12 +424,20 @@ uint32_t bridge_waits(struct bridge *b, unsigned pe, unsigned *to)
     uint32_t id = 0;
 
     pthread_mutex_lock(&b->lock);
-    if (r->state == QUEUED || r->state == OUT) {
+    if (r->state == QUEUED || r->state == OUT || r->stuck) {
         id = r->id;
-        *to = r->pkt->dst_pe;
+        *to = r->to; /* not from the packet: its PE's stack may be gone */
     }
     pthread_mutex_unlock(&b->lock);
     return id;
+}
+
+void bridge_forget(struct bridge *b, unsigned pe)
+{
+    pthread_mutex_lock(&b->lock);
+    if (pe < DTU_PES)
+        b->row[pe].stuck = false;
+    pthread_mutex_unlock(&b->lock);
 }
 
 void bridge_get_stats(struct bridge *b, struct bridge_stats *out)

@@ -102,8 +102,12 @@ void bridge_over(struct bridge *b);
 
 /* ---- any thread ---- */
 
-/* Does PE `pe` wait for a packet?  Its id, or 0; *to is the packet's target. */
+/*
+ * Does PE `pe` wait for a packet, or was it stopped while it did?  Its id, or 0; *to is the
+ * packet's target.  bridge_forget(): it begins anew.
+ */
 uint32_t bridge_waits(struct bridge *b, unsigned pe, unsigned *to);
+void bridge_forget(struct bridge *b, unsigned pe);
 void bridge_get_stats(struct bridge *b, struct bridge_stats *out);
 /* Packets of PE `pe` for other nodes, and how many of them ended with an error. */
 void bridge_pe_stats(struct bridge *b, unsigned pe, uint64_t *packets, uint64_t *failed);
@@ -114,9 +118,14 @@ void bridge_pe_stats(struct bridge *b, unsigned pe, uint64_t *packets, uint64_t 
 int bridge_attach(struct node *n);
 void bridge_detach(struct node *n);
 
+/* The node's `life` has changed, and with it its epoch. */
+void bridge_new_life(struct node *n);
+
+/* The PE was reset, bridge or not. */
+void bridge_pe_reset(struct pe *pe);
+
 /* These do nothing for a PE that is not its node's bridge. */
 unsigned bridge_causes(struct pe *pe); /* VREG_CAUSE_BRIDGE, or 0 */
-void bridge_pe_reset(struct pe *pe);
 void bridge_pe_over(struct pe *pe);
 /* A store to one of the port's registers; false: this PE has none. */
 bool bridge_store(struct pe *pe, unsigned off, uint64_t value);

@@ -124,6 +124,14 @@ int bridge_attach(struct node *n)
     return 0;
 }
 
+void bridge_new_life(struct node *n)
+{
+    struct pe *pe = n->bridge ? node_pe(n, n->bridge_pe) : NULL;
+
+    if (pe)
+        *pe_vreg(pe, VREG_EPOCH) = make_epoch(n);
+}
+
 void bridge_detach(struct node *n)
 {
     bridge_free(n->bridge);
@@ -144,6 +152,8 @@ unsigned bridge_causes(struct pe *pe)
 
 void bridge_pe_reset(struct pe *pe)
 {
+    if (pe->node->bridge)
+        bridge_forget(pe->node->bridge, pe->id);
     if (port(pe))
         bridge_reset(port(pe));
 }

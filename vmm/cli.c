@@ -246,22 +246,14 @@ static int follow_schedule(struct machine *m, struct trace_record **list, struct
     return 0;
 }
 
-static int run(struct machine *m, const struct cli *c, struct diag *d)
+/* A machine of several nodes without --node: all of them in one process, which needs a seed. */
+static bool is_whole(const struct machine *m)
 {
-    struct trace_record *schedule = NULL;
-    int r = describe(m, c, d);
+    return m->nnodes && !m->selected;
+}
 
-    if (r == 0 && m->nnodes && !m->selected) {
-        diag_add(d, NULL, 0, "%s describes %u nodes; say with --node which of them to run", m->file,
-                 m->nnodes);
-        r = -EINVAL;
-    }
-    if (r == 0)
-        r = machine_validate(m, d);
-    if (r == 0 && m->seed.schedule && !c->recorded)
-        r = follow_schedule(m, &schedule, d);
-    if (r < 0 || diag_count(d))
-        return refuse(d, r);
+static void set_recorded(struct machine *m, const struct cli *c)
+{
     m->seed.args = c->args;
     m->seed.args_len = c->args_len;
     m->seed.until = UINT64_MAX;
@@ -275,7 +267,74 @@ static int run(struct machine *m, const struct cli *c, struct diag *d)
         m->seed.machine = c->recorded->machine;
         m->seed.until = c->recorded->until;
     }
-    r = run_machine(m);
+}
+
+/* Recordings of several NICs cannot go to one file. */
+static int own_pcap(struct machine *m)
+{
+    char *path = m->pcap;
+
+    if (!path)
+        return 0;
+    if (asprintf(&m->pcap, "%s.%u", path, m->self) < 0) {
+        m->pcap = path;
+        return -ENOMEM;
+    }
+    free(path);
+    return 0;
+}
+
+/* The machine as node k sees it. */
+static int describe_node(struct machine *m, unsigned k, const struct machine *whole,
+                         const struct cli *c, struct diag *d)
+{
+    int r = describe(m, c, d);
+
+    m->selected = true;
+    m->self = k;
+    if (r == 0)
+        r = machine_validate(m, d);
+    if (r == 0)
+        r = own_pcap(m);
+    m->seed = whole->seed;
+    return r == 0 && diag_count(d) ? -EINVAL : r;
+}
+
+static int run_whole(const struct machine *whole, const struct cli *c, struct diag *d)
+{
+    struct machine m[MACHINE_MAX_NODES] = {0};
+    unsigned k, n = 0;
+    int r = 0, status;
+
+    for (k = 0; k < whole->nnodes && r == 0; k++)
+        if (whole->node[k].there)
+            r = describe_node(&m[n++], k, whole, c, d);
+    status = r < 0 ? refuse(d, r) : run_machines(m, n);
+    for (k = 0; k < n; k++)
+        machine_free(&m[k]);
+    return status;
+}
+
+static int run(struct machine *m, const struct cli *c, struct diag *d)
+{
+    struct trace_record *schedule = NULL;
+    int r = describe(m, c, d);
+
+    if (r == 0 && is_whole(m) && !m->seed.on && !m->seed.schedule && !c->recorded) {
+        diag_add(d, NULL, 0,
+                 "%s describes %u nodes; say with --node which of them to run, or run all of them "
+                 "in one process with --seed",
+                 m->file, m->nnodes);
+        r = -EINVAL;
+    }
+    if (r == 0)
+        r = machine_validate(m, d);
+    if (r == 0 && m->seed.schedule && !c->recorded)
+        r = follow_schedule(m, &schedule, d);
+    if (r < 0 || diag_count(d))
+        return refuse(d, r);
+    set_recorded(m, c);
+    r = is_whole(m) ? run_whole(m, c, d) : run_machine(m);
     free(schedule);
     return r;
 }

@@ -120,6 +120,7 @@ static const struct key keys[] = {
     {SEC_RUN, "pcap", KEY_PCAP, NULL, false, 0},
     {SEC_LINK, "key", KEY_LINK_KEY, NULL, false, 0},
     {SEC_LINK, "program", KEY_LINK_PROGRAM, NULL, false, 0},
+    {SEC_LINK, "options", KEY_LINK_OPTIONS, NULL, false, 0},
     {SEC_NIC, "pe", KEY_NIC_PE, NULL, false, 0},
     {SEC_NIC, "mac", KEY_NIC_MAC, NULL, false, 0},
     {SEC_NIC, "udp", KEY_NIC_UDP, NULL, false, 0},

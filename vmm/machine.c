@@ -41,6 +41,7 @@ int machine_defaults(struct machine *m)
         .log_level = LOG_WARN,
         .images = default_images(),
         .link_program = strdup("bridge"),
+        .seed = {.faults = {.up = 1000000}},
         .nic = {.mac = {0x52, 0x54, 0x00, 0x12, 0x34, 0x56}},
     };
     return m->images && m->link_program ? 0 : -ENOMEM;
@@ -243,6 +244,8 @@ static int parse_net_key(struct machine *m, enum machine_key key, const char *v,
         return *v ? machine_path(m, v, line, &m->link_key) : -EINVAL;
     case KEY_LINK_PROGRAM:
         return parse_program(m, v);
+    case KEY_LINK_OPTIONS:
+        return *v ? replace(&m->link_options, v) : -EINVAL;
     case KEY_NIC_PE:
         nic->on = true;
         return parse_pes(v, &nic->pe);
@@ -309,6 +312,7 @@ static const char *const wanted[KEY_COUNT] = {
     [KEY_PCAP] = "a file",
     [KEY_LINK_KEY] = "a file",
     [KEY_LINK_PROGRAM] = "the bare name of a program",
+    [KEY_LINK_OPTIONS] = "what guest/bridge/args.h lists, like dead=5000 stats",
     [KEY_NIC_PE] = "a number from 1 to 1022",
     [KEY_NIC_MAC] = "six bytes like 52:54:00:12:34:56, no group address",
     [KEY_NIC_UDP] = "host:port",

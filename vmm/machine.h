@@ -65,6 +65,7 @@ enum machine_key {
     KEY_PCAP,
     KEY_LINK_KEY,
     KEY_LINK_PROGRAM,
+    KEY_LINK_OPTIONS,
     KEY_NIC_PE,
     KEY_NIC_MAC,
     KEY_NIC_UDP,
@@ -143,6 +144,7 @@ struct machine {
     unsigned self;      /* which of them this process is */
     char *link_key;     /* file with the key of the link; NULL: frames go as they are */
     char *link_program; /* of the bridge PEs */
+    char *link_options; /* one more argument of theirs; NULL: none */
     struct machine_nic nic;
     char *pcap; /* record frames there; NULL: do not */
 

@@ -135,7 +135,8 @@ int nic_new(struct pe *pe, const uint8_t mac[6])
     if (!n)
         return -ENOMEM;
     n->pe = pe;
-    n->wake_fd = -1;
+    n->wake_fd = n->poke_fd = -1;
+    pthread_mutex_init(&n->rx_lock, NULL);
     pthread_mutex_init(&n->lock, NULL);
     pthread_mutex_init(&n->post_lock, NULL);
     n->tss = mmap(NULL, SHIM_TSS_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -168,6 +169,7 @@ void nic_free(struct nic *n)
     netdev_free(n->dev);
     pthread_mutex_destroy(&n->lock);
     pthread_mutex_destroy(&n->post_lock);
+    pthread_mutex_destroy(&n->rx_lock);
     free(n);
 }
 

@@ -9,9 +9,9 @@
  * effect in order, before anything else that the PE's next exit asks for, or when the I/O thread
  * looks (nic_io.c).
  *
- * Locks, in this order: the NIC's; a DTU's (guest memory is read and written through it); the one
- * of the queue of posted stores.  The wire's lock is taken under the NIC's, a scheduler's under
- * any.
+ * Locks, in this order: that of reception; the NIC's; a DTU's (guest memory is read and written
+ * through it); the one of the queue of posted stores.  The wire's lock is taken under the NIC's, a
+ * scheduler's under any.
  *
  * In a seeded run nobody but the PE's own runner touches the NIC: nic_set_wire() and nic_input()
  * are its wire, and there is no I/O thread.
@@ -71,7 +71,19 @@ bool nic_mmio(struct nic *n, struct kvm_run *run);
 /* Would a shim's stub have raised this `out`?  False: the program did it itself. */
 bool nic_is_stub(struct nic *n);
 
+/*
+ * Sleeping where frames arrive.  True: the PE's own thread waits for them, so that none needs a
+ * thread in between.  Between nic_listen(true) and nic_listen(false) every nic_poke() ends
+ * nic_sleep(), as do frames (they are delivered) and the end of the time, ~0: none.
+ */
+bool nic_is_direct(const struct nic *n);
+void nic_listen(struct nic *n, bool on);
+void nic_sleep(struct nic *n, uint64_t ns);
+
 /* ---- any thread ---- */
+
+/* Something happened that the PE may be waiting for; also with locks held. */
+void nic_poke(struct nic *n);
 
 /* The interrupt line. */
 bool nic_line(const struct nic *n);

@@ -56,14 +56,18 @@ struct nic {
     size_t arena_used;
     struct backend_frame out[WIRE_BATCH];
     unsigned nout;
-    struct backend_frame in[WIRE_BATCH];
-    unsigned nin, in_at; /* received and not delivered: from in_at on */
+    bool direct;           /* the PE's thread receives while the PE sleeps */
+    int poke_fd;           /* wakes it */
+    atomic_bool listening; /* it wants to be woken */
+    pthread_mutex_t rx_lock;
+    struct backend_frame in[WIRE_BATCH]; /* under rx_lock, as what follows */
+    unsigned nin, in_at;                 /* received and not delivered: from in_at on */
     uint64_t held_since;
     atomic_bool holding;
 
     /* Counters. */
     uint64_t mmio_reads, mmio_writes, ports, flushes, thread_flushes, thread_looks;
-    uint64_t batches, held, given_up, pcap_lost;
+    uint64_t batches, held, given_up, pcap_lost, direct_rx;
 };
 
 /* Carries out posted stores in their order, and sends what came of it; lock held. */

@@ -96,21 +96,71 @@ static void deliver(struct nic *n)
     pthread_mutex_unlock(&n->lock);
 }
 
-static void receive(struct nic *n)
+/* Returns whether there was anything. */
+static bool receive(struct nic *n)
 {
+    bool any = false, more = true;
     unsigned i;
 
-    for (i = 0; i < RX_ROUNDS; i++) {
+    pthread_mutex_lock(&n->rx_lock);
+    for (i = 0; i < RX_ROUNDS && more; i++) {
         if (n->in_at == n->nin) {
             n->in_at = 0;
             n->nin = wire_receive(n->wire, n->in);
         }
-        if (n->nin == 0)
-            return;
-        deliver(n);
-        if (n->in_at < n->nin)
-            return;
+        more = n->nin > 0;
+        if (more)
+            deliver(n);
+        any |= more;
+        more = more && n->in_at == n->nin;
     }
+    pthread_mutex_unlock(&n->rx_lock);
+    return any;
+}
+
+/* ---- the PE's own thread ---- */
+
+static void wait_fds(struct pollfd p[2], uint64_t ns)
+{
+    struct timespec ts = {.tv_sec = (time_t)(ns / 1000000000u),
+                          .tv_nsec = (long)(ns % 1000000000u)};
+    uint64_t count;
+
+    if (ppoll(p, 2, ns == ~0ull ? NULL : &ts, NULL) > 0 && (p[0].revents & POLLIN))
+        if (read(p[0].fd, &count, sizeof(count)) < 0)
+            return;
+}
+
+bool nic_is_direct(const struct nic *n)
+{
+    return n->direct;
+}
+
+void nic_listen(struct nic *n, bool on)
+{
+    atomic_store(&n->listening, on);
+}
+
+void nic_poke(struct nic *n)
+{
+    uint64_t one = 1;
+
+    if (atomic_load(&n->listening) && write(n->poke_fd, &one, sizeof(one)) < 0)
+        return; /* a counter that is full wakes it just as well */
+}
+
+void nic_sleep(struct nic *n, uint64_t ns)
+{
+    struct pollfd p[2] = {{.fd = n->poke_fd, .events = POLLIN}, {.fd = -1}};
+
+    wire_poll(n->wire, &p[1]);
+    if (atomic_load(&n->holding)) {
+        p[1].fd = -1; /* first those that wait for buffers */
+        ns = ns < LOOK_MAX_NS ? ns : LOOK_MAX_NS;
+    }
+    wait_fds(p, ns);
+    if (receive(n))
+        n->direct_rx++;
 }
 
 /* ---- the thread ---- */
@@ -164,22 +214,15 @@ static void say(void *arg, const char *line)
 static void sleep_until_something(struct nic *n, uint64_t ns)
 {
     struct pollfd p[2] = {{.fd = n->wake_fd, .events = POLLIN}, {.fd = -1}};
-    struct timespec ts;
-    uint64_t count;
-    int ms;
+    int ms = wire_poll(n->wire, &p[1]);
 
-    ms = wire_poll(n->wire, &p[1]);
-    if (n->in_at < n->nin) {
-        p[1].fd = -1; /* first those that wait for buffers */
+    if (atomic_load(&n->holding))
         ns = ns < LOOK_MAX_NS ? ns : LOOK_MAX_NS;
-    }
+    if (n->direct || atomic_load(&n->holding))
+        p[1].fd = -1;
     if (ms >= 0 && (uint64_t)ms * 1000000u < ns)
         ns = (uint64_t)ms * 1000000u;
-    ts = (struct timespec){.tv_sec = (time_t)(ns / 1000000000u),
-                           .tv_nsec = (long)(ns % 1000000000u)};
-    if (ppoll(p, 2, ns == ~0ull ? NULL : &ts, NULL) > 0 && (p[0].revents & POLLIN))
-        if (read(n->wake_fd, &count, sizeof(count)) < 0)
-            return;
+    wait_fds(p, ns);
 }
 
 static void *io_main(void *arg)
@@ -195,7 +238,8 @@ static void *io_main(void *arg)
             wire_work(n->wire, say, n);
             work_at = t + 100000000u;
         }
-        receive(n);
+        if (!n->direct || atomic_load(&n->inside) || atomic_load(&n->holding))
+            receive(n);
         sleep_until_something(n, look(n, &l));
     }
     return NULL;
@@ -223,6 +267,8 @@ int nic_start(struct nic *n, const struct machine *m, char *err, size_t errsize)
     n->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (n->arena && n->wake_fd >= 0) {
         nic_set_wire(n, nic_io_transmit, n);
+        n->poke_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+        n->direct = n->poke_fd >= 0 && wire_is_udp(n->wire);
         r = -pthread_create(&n->thread, NULL, io_main, n);
         atomic_store(&n->started, r == 0);
     }
@@ -258,6 +304,8 @@ void nic_io_close(struct nic *n)
     wire_close(n->wire);
     if (n->wake_fd >= 0)
         close(n->wake_fd);
+    if (n->poke_fd >= 0)
+        close(n->poke_fd);
     free(n->arena);
 }
 

@@ -308,6 +308,30 @@ int node_open(struct node *n, const struct machine *desc, struct diag *diag, cha
     return r == 0 ? start_nic(n, diag, err, errsize) : r;
 }
 
+int node_restart(struct node *n, char *err, size_t errsize)
+{
+    struct node kept = *n;
+    struct diag diag = {0};
+    int r;
+
+    n->wake_fd = -1;
+    node_close(n);
+    r = node_open(n, kept.desc, &diag, err, errsize);
+    if (r < 0 && diag_count(&diag))
+        snprintf(err, errsize, "node %u cannot be started again: its programs have changed",
+                 kept.desc->self);
+    diag_free(&diag);
+    if (n->wake_fd >= 0)
+        close(n->wake_fd);
+    n->wake_fd = kept.wake_fd;
+    n->console = kept.console;
+    n->rec = kept.rec;
+    n->sched_state = kept.sched_state;
+    n->life = kept.life + 1;
+    bridge_new_life(n);
+    return r;
+}
+
 void node_close(struct node *n)
 {
     unsigned i;

@@ -27,9 +27,11 @@ enum node_end {
     NODE_STOPPED, /* at the step that was asked for */
     NODE_DIFFERS, /* a replay came to something that was not recorded */
     NODE_HOST,    /* the host refused something while the machine ran */
+    NODE_LOST,    /* crashed by --faults; it may be started again */
 };
 
 struct bridge;
+struct recording;
 struct sched;
 
 struct node {
@@ -62,15 +64,12 @@ struct node {
     int wake_fd; /* eventfd: the run is over, see `end` */
     atomic_bool ending;
     atomic_int end;
+    atomic_bool returns; /* after NODE_LOST: it will be started again */
     uint32_t exit_status; /* with NODE_EXITED */
     uint64_t start_ns, tsc_hz, host_cores;
     struct console *console;
 
-    struct trace *trace;               /* NULL: nobody asked */
-    uint64_t ops_hash, payload_hash;   /* seeded: over all records so far */
-    size_t compared;                   /* replay: records that were as recorded */
-    size_t payload_differences;        /* replay: those whose payload was not */
-    struct trace_record difference[2]; /* replay: recorded, and what happened instead */
+    struct recording *rec; /* shared by the nodes of a run; NULL: nobody asked for a trace */
 };
 
 /*
@@ -82,6 +81,13 @@ struct node {
 int node_open(struct node *n, const struct machine *desc, struct diag *diag, char *err,
               size_t errsize);
 void node_close(struct node *n);
+
+/*
+ * Builds the node anew, as its process would be started again: everything in it is lost but what
+ * it shares with others (console, recording, scheduler).  No PE of it may be running.  0 or -errno
+ * with one line in err.
+ */
+int node_restart(struct node *n, char *err, size_t errsize);
 
 /* PE `id` of this node, NULL if it is none. */
 struct pe *node_pe(const struct node *n, unsigned id);

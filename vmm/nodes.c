@@ -219,6 +219,7 @@ void nodes_free(struct machine *m)
     }
     free(m->link_key);
     free(m->link_program);
+    free(m->link_options);
     free(m->nic.udp);
     free(m->nic.peer);
     free(m->nic.stream);

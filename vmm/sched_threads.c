@@ -7,6 +7,7 @@
  * wait with a limit.  Whoever wakes a PE counts it before it lets go, so when the count reaches
  * zero nobody is left who could wake anybody: the machine is at rest.
  */
+#include "nic.h"
 #include "sched.h"
 
 #include <errno.h>
@@ -71,6 +72,8 @@ static void notify(struct pe *pe, bool token, bool unpark)
     }
     pthread_cond_signal(&r->cond);
     pthread_mutex_unlock(&r->lock);
+    if (pe->nic)
+        nic_poke(pe->nic);
 }
 
 static void threads_wake(struct pe *pe)
@@ -101,12 +104,41 @@ static void one_less(struct node *n)
         node_finish(n, NODE_AT_REST, 0);
 }
 
+/* A PE whose NIC is on the network: its own thread waits for frames, too (nic_io.c). */
+static void block_at_nic(struct runner *r)
+{
+    struct pe *pe = r->pe;
+    struct node *n = pe->node;
+    uint64_t until = pe->deadline, since = host_now(), now = since;
+    bool woken = false;
+
+    while (!woken && atomic_load(&n->end) == NODE_RUNS) {
+        if (until != VREG_WAIT_FOREVER && now >= until + n->start_ns)
+            break;
+        nic_listen(pe->nic, true);
+        pthread_mutex_lock(&r->lock);
+        woken = r->token;
+        r->token = false;
+        pthread_mutex_unlock(&r->lock);
+        if (!woken)
+            nic_sleep(pe->nic, until == VREG_WAIT_FOREVER ? ~0ull : until + n->start_ns - now);
+        nic_listen(pe->nic, false);
+        now = host_now();
+    }
+    pe->wait_ns += now - since;
+}
+
 static void block(struct runner *r)
 {
     struct pe *pe = r->pe;
     struct node *n = pe->node;
     uint64_t until = pe->deadline, since = host_now();
     struct timespec ts;
+
+    if (pe->nic && nic_is_direct(pe->nic)) {
+        block_at_nic(r);
+        return;
+    }
 
     pthread_mutex_lock(&r->lock);
     while (!r->token && atomic_load(&n->end) == NODE_RUNS) {

@@ -237,6 +237,11 @@ int wire_open(const struct machine *m, struct wire **out, char *err, size_t errs
     return r;
 }
 
+bool wire_is_udp(const struct wire *w)
+{
+    return !w->stream;
+}
+
 void wire_close(struct wire *w)
 {
     if (!w)

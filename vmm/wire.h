@@ -21,6 +21,8 @@ struct wire;
  * line in err; -EINVAL: the description is at fault.  Peers whose names cannot be resolved yet are
  * tried again by wire_work(). */
 int wire_open(const struct machine *m, struct wire **out, char *err, size_t errsize);
+/* Its descriptor stays the same, and any one thread at a time may receive. */
+bool wire_is_udp(const struct wire *w);
 void wire_close(struct wire *w); /* NULL is fine */
 
 /* What to poll for; nothing: p->fd is -1.  Returns after how many ms wire_work() is due, -1: never.

@@ -4,6 +4,9 @@
 
 #include "str.h"
 
+#define WORD_MAX  160u
+#define DEAD_MIN  10u /* ms; the link protocol's own bound */
+#define DEAD_MAX  3600000u
 #define FNV_BASIS 0xCBF29CE484222325ull
 #define FNV_PRIME 0x100000001B3ull
 
@@ -118,8 +121,32 @@ static bool one(struct args *a, const char *s, bool *have_self)
         a->mtu = (uint16_t)v;
         return true;
     }
+    if (strncmp(s, "dead=", 5) == 0) {
+        s += 5;
+        return number(&s, DEAD_MAX, &a->dead_ms) && a->dead_ms >= DEAD_MIN && *s == 0;
+    }
     a->stats |= strcmp(s, "stats") == 0;
     return strcmp(s, "stats") == 0;
+}
+
+/* The words of an argument, one after the other. */
+static bool words(struct args *a, const char *s, bool *have_self)
+{
+    char word[WORD_MAX];
+
+    do {
+        size_t n = 0;
+
+        while (s[n] && s[n] != ' ' && n < sizeof(word) - 1) {
+            word[n] = s[n];
+            n++;
+        }
+        word[n] = 0;
+        s += n;
+        if ((*s && *s != ' ') || !one(a, word, have_self))
+            return false;
+    } while (*s++);
+    return true;
 }
 
 bool args_parse(int argc, char *const *argv, struct args *out, const char **wrong)
@@ -130,7 +157,7 @@ bool args_parse(int argc, char *const *argv, struct args *out, const char **wron
     out->machine = FNV_BASIS;
     for (int i = 1; i < argc; i++) {
         *wrong = argv[i];
-        if (!one(out, argv[i], &have_self))
+        if (!words(out, argv[i], &have_self))
             return false;
     }
     *wrong = "self=K, and node=K for it, are missing";

@@ -32,6 +32,7 @@
 #define HEAP_SPARE   65536u
 #define LEAST_WAIT   20000u /* ns: something is due now, but could not be done in this round */
 #define NS_PER_S     1000000000ull
+#define NS_PER_MS    1000000ull
 #define NS_PER_US    1000u
 
 static struct args args;
@@ -89,10 +90,10 @@ static void latch_time(void)
 
 static void wait(uint64_t until)
 {
+    uint64_t ns = until > now_ns + LEAST_WAIT ? until - now_ns : LEAST_WAIT;
+
     exits.waits++;
-    vreg_set(VREG_WAIT, until == LINK_FOREVER         ? VREG_WAIT_FOREVER
-                        : until > now_ns + LEAST_WAIT ? until - now_ns
-                                                      : LEAST_WAIT);
+    vreg_set(VREG_WAIT, ns);
     read_time();
 }
 
@@ -224,6 +225,7 @@ static void open_link(void)
                             .ranges = ranges,
                             .mtu = args.mtu ? args.mtu : LINK_MTU,
                             .machine = args.machine,
+                            .dead_ns = args.dead_ms * NS_PER_MS,
                             .ops = &ops};
     size_t size = link_need(args.nodes, LINK_SLOTS), most = heap_available();
 

@@ -72,7 +72,7 @@ struct link *link_new(void *mem, size_t size, const struct link_config *cfg)
         slots--;
     if (!slots)
         return NULL;
-    memset(l, 0, sizeof(*l));
+    memset(l, 0, offsetof(struct link, req));
     if (!take_config(l, cfg))
         return NULL;
     l->slots = slots;
@@ -87,7 +87,7 @@ struct link *link_new(void *mem, size_t size, const struct link_config *cfg)
     struct link_slot *slot = (struct link_slot *)(l->peer + l->n_peers);
     for (unsigned i = 0; i < l->n_peers; i++) {
         struct link_peer *p = &l->peer[i];
-        memset(p, 0, sizeof(*p));
+        memset(p, 0, offsetof(struct link_peer, frame));
         p->node = (uint16_t)(i < cfg->node ? i : i + 1);
         p->reqs = p->answers = (struct link_queue){NONE, NONE};
         p->slot = slot + (size_t)i * slots;
@@ -262,8 +262,8 @@ static void declare_lost(struct link *l, struct link_peer *p, uint64_t now)
 {
     if (p->state == LINK_LIVE)
         l->st.losses++;
-    link_seek(l, p, LINK_LOST, now);
     link_fail_all(l, p);
+    link_seek(l, p, LINK_LOST, now);
 }
 
 static void peer_tick(struct link *l, struct link_peer *p, uint64_t now)
@@ -318,7 +318,10 @@ void link_tick(struct link *l)
 uint64_t link_deadline(const struct link *l)
 {
     uint64_t due = LINK_FOREVER;
-    uint64_t again = l->ticked + MS; /* when send() may take frames again */
+
+    /* send() has said no: what is due can only be tried again. */
+    if (l->blocked)
+        return l->ticked + MS;
 
     for (unsigned i = 0; i < l->n_peers; i++) {
         const struct link_peer *p = &l->peer[i];
@@ -327,5 +330,5 @@ uint64_t link_deadline(const struct link *l)
             d = l->started + l->cfg.boot_ns;
         due = d < due ? d : due;
     }
-    return l->blocked && due < again ? again : due;
+    return due;
 }

@@ -141,7 +141,7 @@ const char *link_drop_name(unsigned cause);
  */
 struct link *link_new(void *mem, size_t size, const struct link_config *cfg);
 
-/* Bytes for so many nodes with so many packets each: about 3.6 MiB for 8 nodes, 64 packets. */
+/* Bytes for so many nodes with so many packets each: about 3.4 MiB for 8 nodes, 64 packets. */
 size_t link_need(unsigned nodes, unsigned slots);
 
 /*

@@ -68,6 +68,7 @@ void link_connect(struct link *l, struct link_peer *p, uint64_t mine, const stru
     for (unsigned i = 0; i < l->slots; i++)
         p->slot[i].state = SLOT_FREE;
     p->answers = (struct link_queue){NONE, NONE};
+    p->confirmed = false;
     p->state = LINK_LIVE;
     p->greet = true; /* the other side waits for a first frame */
     l->st.connects++;

@@ -76,6 +76,7 @@ struct link_peer {
     uint16_t node;
     uint8_t state; /* enum link_state */
     bool answer_turn;
+    bool confirmed;        /* a frame of this connection has come */
     uint64_t mine, theirs; /* the connection; theirs 0: none */
     uint64_t offered;      /* LIVE: what a new connection would have as `mine` */
     uint32_t conn;         /* counts connections; part of a handle */
@@ -124,8 +125,8 @@ struct link {
     uint16_t free_req;
     struct link_stats st;
     uint8_t node_of[DTU_PES]; /* 0xFF: none */
-    struct link_req req[LINK_REQS];
     struct link_peer *peer;
+    struct link_req req[LINK_REQS]; /* last: link_new() clears what is before */
 };
 
 static inline uint64_t link_now(const struct link *l)

@@ -49,18 +49,23 @@ static void handshake(struct link *l, struct link_peer *p, const struct link_hea
 
 /*
  * Is the frame of the live connection?  One to an epoch of ours that we have offered, from another
- * than we are connected with, makes the connection.
+ * than we are connected with, makes the connection.  So does one to our present epoch, as long as
+ * nothing has come from whom we connected with on the strength of a WELCOME: that one may have been
+ * late, and its sender have begun another attempt since.
  */
 static bool connection_ok(struct link *l, struct link_peer *p, const struct link_head *h,
                           uint64_t now)
 {
     bool live = p->state == LINK_LIVE;
 
-    if (live && h->dst_epoch == p->mine)
-        return h->src_epoch == p->theirs;
-    if (live ? h->dst_epoch != p->offered || h->src_epoch == p->theirs : h->dst_epoch != p->mine)
+    if (live && h->src_epoch == p->theirs) {
+        p->confirmed |= h->dst_epoch == p->mine;
+        return h->dst_epoch == p->mine;
+    }
+    if (h->dst_epoch != p->mine ? !live || h->dst_epoch != p->offered : live && p->confirmed)
         return false;
     link_connect(l, p, h->dst_epoch, h, now);
+    p->confirmed = true;
     return true;
 }
 

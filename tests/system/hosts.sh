@@ -102,7 +102,7 @@ kill "$other"
 wait "$other" 2>/dev/null
 want_status 0
 want_out 'Hello World'
-want_out 'kernel 0 on PE 1: 5 PEs'
+want_out 'kernel 0 on PE 1: 4 PEs'
 end
 
 begin 'hosts: which node?'

@@ -6,16 +6,6 @@
 
 #include "link_sim.h"
 
-struct sim_packet {
-    uint64_t at, order;
-    unsigned from, to;
-    unsigned life;    /* of the receiver: a host that is down has no socket */
-    uint64_t release; /* held: when so many have passed */
-    struct sim_packet *next;
-    size_t len;
-    uint8_t buf[];
-};
-
 /* A delivery that is answered later. */
 struct sim_answer {
     struct sim_answer *next;
@@ -48,20 +38,23 @@ uint64_t sim_random(struct sim *s)
     return z ^ z >> 31;
 }
 
-static bool chance(struct sim *s, unsigned permille)
+static uint64_t mix(uint64_t z)
 {
-    return permille && sim_below(s, 1000) < permille;
+    z = (z ^ z >> 30) * 0xBF58476D1CE4E5B9ull;
+    z = (z ^ z >> 27) * 0x94D049BB133111EBull;
+    return z ^ z >> 31;
 }
 
-uint8_t sim_byte(unsigned pe, uint32_t number, unsigned i)
+/* What packet `number` of a PE holds, or what a READ of a PE's memory gives for it. */
+static uint8_t byte_of(unsigned pe, uint32_t number, unsigned i)
 {
     uint32_t x = (pe * 2654435761u) ^ (number * 40503u) ^ (i * 2246822519u);
 
     return (uint8_t)(x >> 13 ^ x);
 }
 
-/* Mostly success, and every error a DTU can give. */
-uint32_t sim_result(unsigned pe, uint32_t number)
+/* Mostly success, and every error that a far DTU can give. */
+static uint32_t result_of(unsigned pe, uint32_t number)
 {
     static const uint8_t err[] = {SE_NO_RING_SPACE, SE_VPE_GONE, SE_INV_ARGS, SE_EP_INVALID};
     uint32_t x = pe * 31 + number * 7;
@@ -69,109 +62,39 @@ uint32_t sim_result(unsigned pe, uint32_t number)
     return x % 5 ? SE_OK : err[x / 5 % 4];
 }
 
-/* ---- the wire ---- */
-
-static void heap_push(struct sim *s, struct sim_packet *p)
+static uint16_t len_of(const struct sim *s, unsigned op, uint64_t h)
 {
-    size_t i = s->heap_n++;
+    static const uint16_t edge[] = {0,    1,    63,   64,   65,   1280, 1302, 1303,
+                                    1304, 1343, 1344, 1345, 1359, 1360, 1400, 4071};
 
-    if (i == s->heap_max) {
-        s->heap_max = s->heap_max ? 2 * s->heap_max : 256;
-        s->heap = realloc(s->heap, s->heap_max * sizeof(*s->heap));
-        sim_must(s, s->heap);
-    }
-    p->order = s->order++;
-    while (i) {
-        struct sim_packet *up = s->heap[(i - 1) / 2];
-        if (up->at < p->at || (up->at == p->at && up->order < p->order))
-            break;
-        s->heap[i] = up;
-        i = (i - 1) / 2;
-    }
-    s->heap[i] = p;
-}
-
-static bool earlier(const struct sim_packet *a, const struct sim_packet *b)
-{
-    return a->at < b->at || (a->at == b->at && a->order < b->order);
-}
-
-static struct sim_packet *heap_pop(struct sim *s)
-{
-    struct sim_packet *top = s->heap[0];
-    struct sim_packet *last = s->heap[--s->heap_n];
-    size_t i = 0;
-
-    for (;;) {
-        size_t c = 2 * i + 1;
-        if (c >= s->heap_n)
-            break;
-        if (c + 1 < s->heap_n && earlier(s->heap[c + 1], s->heap[c]))
-            c++;
-        if (!earlier(s->heap[c], last))
-            break;
-        s->heap[i] = s->heap[c];
-        i = c;
-    }
-    if (s->heap_n)
-        s->heap[i] = last;
-    return top;
-}
-
-/* When a datagram that would arrive at `at` does: after the stall that it falls into. */
-static uint64_t after_stall(struct sim *s, uint64_t at)
-{
-    uint64_t stall = s->cfg.wire.stall;
-
-    if (!stall)
-        return at;
-    while (at >= s->stall_to) {
-        s->stall_from = s->stall_to + 2 * stall + sim_below(s, 6 * stall);
-        s->stall_to = s->stall_from + stall;
-    }
-    return at < s->stall_from ? at : s->stall_to;
-}
-
-/* Others have overtaken them: what was held goes on. */
-static void release_held(struct sim *s, unsigned from, unsigned to)
-{
-    for (struct sim_packet **at = &s->held; *at;) {
-        struct sim_packet *p = *at;
-        if ((p->from == from && p->to == to && s->passed[from][to] >= p->release) ||
-            p->at <= s->now) {
-            *at = p->next;
-            p->at = after_stall(s, s->now + s->cfg.wire.delay);
-            heap_push(s, p);
-        } else {
-            at = &p->next;
-        }
+    if (s->cfg.max)
+        return (uint16_t)(h % (s->cfg.max + 1));
+    switch (h >> 32 & 3) {
+    case 0:
+        return edge[h % (sizeof(edge) / sizeof(edge[0]))];
+    case 1:
+        return (uint16_t)(h % (op == BRIDGE_MSG ? 4072 : 4097));
+    case 2:
+        return op == BRIDGE_MSG ? (uint16_t)(4071 - h % 3) : (uint16_t)(4096 - h % 3);
+    default:
+        return (uint16_t)(h % 100);
     }
 }
 
-static void wire_send(struct sim *s, unsigned from, unsigned to, const void *buf, size_t len)
+static struct sim_job job_of(const struct sim *s, unsigned pe, uint32_t number)
 {
-    const struct sim_wire *w = &s->cfg.wire;
-    struct sim_packet *p = malloc(sizeof(*p) + len);
+    uint64_t h = mix(s->cfg.seed ^ mix(pe * 0x100000000ull + number));
+    unsigned to = (pe / SIM_PES + 1 + (unsigned)(h % (s->cfg.nodes - 1))) % s->cfg.nodes;
+    struct sim_job j = {.op = s->cfg.msg_only ? BRIDGE_MSG : (uint8_t)(h >> 8 & 0xFF) % 3};
 
-    sim_must(s, p);
-    p->from = from;
-    p->to = to;
-    p->len = len;
-    p->life = s->node[to].life;
-    memcpy(p->buf, buf, len);
-    s->passed[from][to]++;
-    if (chance(s, w->reorder)) {
-        /* Held until others have passed, or for 20 ms if there are none. */
-        p->release = s->passed[from][to] + 1 + sim_below(s, w->distance);
-        p->at = s->now + 20 * SIM_MS;
-        p->next = s->held;
-        s->held = p;
-    } else {
-        p->at = s->now + w->delay + (w->jitter ? sim_below(s, w->jitter) : 0);
-        p->at = after_stall(s, p->at);
-        heap_push(s, p);
-    }
-    release_held(s, from, to);
+    j.dst = (uint16_t)(to * SIM_PES + (h >> 16 & 0xFF) % s->cfg.pes);
+    j.vpe = h >> 24 & 0x7FF;
+    j.len = len_of(s, j.op, mix(h));
+    /* So that the far side knows which packet it is. */
+    j.offset = (uint64_t)number << 32 | (uint32_t)h;
+    if (s->cfg.job)
+        s->cfg.job(&j, pe, number);
+    return j;
 }
 
 static bool op_send(void *arg, unsigned node, const void *buf, size_t len)
@@ -182,15 +105,15 @@ static bool op_send(void *arg, unsigned node, const void *buf, size_t len)
 
     sim_must(s, node < s->cfg.nodes && node != c->node);
     sim_must(s, len <= (s->cfg.link.mtu ? s->cfg.link.mtu : LINK_FRAME_MAX));
-    if (chance(s, w->full))
+    if (sim_chance(s, w->full))
         return false;
     if (s->tap && !s->tap(s, c->node, node, buf, len))
         return true;
-    if (s->cut[c->node][node] || chance(s, w->loss))
+    if (s->cut[c->node][node] || sim_chance(s, w->loss))
         return true;
-    wire_send(s, c->node, node, buf, len);
-    if (chance(s, w->dup))
-        wire_send(s, c->node, node, buf, len);
+    sim_wire_send(s, c->node, node, buf, len);
+    if (sim_chance(s, w->dup))
+        sim_wire_send(s, c->node, node, buf, len);
     return true;
 }
 
@@ -209,16 +132,27 @@ static uint64_t op_random(void *arg)
     return s->cfg.epoch_low ? (r & ~0xFFFFFFFFull) | s->cfg.epoch_low : r;
 }
 
+/* Nothing that was under way to what the node was before may be left. */
+static void check_nothing_left(struct sim *s, unsigned node, unsigned other)
+{
+    struct sim_node *n = &s->node[node];
+
+    for (unsigned i = 0; i < s->cfg.pes; i++)
+        sim_must(s, !n->pe[i].busy || n->pe[i].job.dst / SIM_PES != other);
+}
+
 static void op_state(void *arg, unsigned node, unsigned state)
 {
     struct sim_ctx *c = arg;
     struct sim_node *n = &c->s->node[c->node];
 
+    if (n->state[node] == LINK_LIVE || state == LINK_LOST)
+        check_nothing_left(c->s, c->node, node);
+    if (n->state[node] == LINK_LIVE)
+        n->downs[node]++;
     if (state == LINK_LIVE) {
         n->ups[node]++;
         n->peer_life[node] = c->s->node[node].life;
-    } else if (n->state[node] == LINK_LIVE) {
-        n->downs[node]++;
     }
     n->state[node] = state;
 }
@@ -228,48 +162,70 @@ static struct sim_pe *pe_of(struct sim *s, unsigned pe)
     return &s->node[pe / SIM_PES].pe[pe % SIM_PES];
 }
 
+/* It comes for the first time, in order, and may come at all. */
+static void check_arrival(struct sim *s, unsigned node, unsigned src, uint32_t number)
+{
+    struct sim_node *n = &s->node[node], *from = &s->node[src / SIM_PES];
+    struct sim_pe *pe = pe_of(s, src);
+
+    sim_must(s, src / SIM_PES < s->cfg.nodes && src / SIM_PES != node);
+    sim_must(s, number <= pe->number && number > pe->delivered[node]);
+    pe->delivered[node] = number;
+    if (number < pe->first) {
+        /* Of a node that has died since: only until the new one has been heard. */
+        sim_must(s, n->seen_life[src / SIM_PES] < from->life);
+        return;
+    }
+    n->seen_life[src / SIM_PES] = from->life;
+    if (number == pe->number && pe->busy)
+        sim_must(s, pe->target_life == ~0u || pe->target_life == n->life);
+    else if (from->up) /* its sender may have given us up, but then it has been told so */
+        sim_must(s, pe->number - number > 63 || pe->gone >> (pe->number - number) & 1);
+}
+
+static struct sim_answer *new_answer(struct sim *s, struct sim_node *n)
+{
+    struct sim_answer *a = calloc(1, sizeof(*a));
+
+    sim_must(s, a);
+    a->next = n->answers;
+    n->answers = a;
+    a->at = s->now + (s->cfg.async ? sim_below(s, 50 * SIM_US) : 0);
+    return a;
+}
+
 static void op_deliver(void *arg, uint64_t handle, const struct bridge_pkt *pkt, const void *data)
 {
     struct sim_ctx *c = arg;
     struct sim *s = c->s;
     struct sim_node *n = &s->node[c->node];
-    struct sim_pe *pe = pe_of(s, pkt->src_pe);
-    struct sim_answer now, *a = &now;
+    uint32_t number = (uint32_t)(pkt->offset >> 32);
+    struct sim_job j = job_of(s, pkt->src_pe, number);
     const uint8_t *bytes = data;
 
-    /* It is the packet that its sender has under way, all of it, and for the first time. */
-    sim_must(s, pkt->src_pe / SIM_PES != c->node && pkt->dst_pe / SIM_PES == c->node);
-    sim_must(s, pe->busy && pe->op == pkt->op && pe->dst == pkt->dst_pe);
-    sim_must(s, pe->len == pkt->len && pe->offset == pkt->offset);
-    sim_must(s, pkt->dst_vpe == (pe->number & 0x7FF));
-    sim_must(s, pe->delivered < pe->number);
-    sim_must(s, pe->target_life == ~0u || pe->target_life == n->life);
+    sim_must(s, j.op == pkt->op && j.dst == pkt->dst_pe && j.vpe == pkt->dst_vpe);
+    sim_must(s, j.len == pkt->len && j.offset == pkt->offset && j.dst / SIM_PES == c->node);
+    check_arrival(s, c->node, pkt->src_pe, number);
     if (pkt->op == BRIDGE_MSG) {
         sim_must(s, pkt->hdr.length == pkt->len && pkt->hdr.sender_pe == pkt->src_pe);
-        sim_must(s, pkt->hdr.label == pe->number && pkt->hdr.flags == DTU_HD_REPLY_ENABLED);
+        sim_must(s, pkt->hdr.label == number && pkt->hdr.flags == DTU_HD_REPLY_ENABLED);
     }
-    if (pkt->op == BRIDGE_READ)
-        sim_must(s, data == NULL);
-    else
-        for (unsigned i = 0; i < pkt->len; i++)
-            sim_must(s, bytes[i] == sim_byte(pkt->src_pe, pe->number, i));
-    pe->delivered = pe->number;
+    sim_must(s, (pkt->op == BRIDGE_READ) == (data == NULL));
+    for (unsigned i = 0; data && i < pkt->len; i++)
+        sim_must(s, bytes[i] == byte_of(pkt->src_pe, number, i));
     s->delivered++;
 
-    if (s->cfg.async) {
-        a = malloc(sizeof(*a));
-        sim_must(s, a);
-        a->next = n->answers;
-        n->answers = a;
-        a->at = s->now + sim_below(s, 50 * SIM_US);
-    }
+    struct sim_answer *a = new_answer(s, n);
     a->handle = handle;
-    a->result = sim_result(pkt->src_pe, pe->number);
+    a->result = result_of(pkt->src_pe, number);
     a->read = pkt->op == BRIDGE_READ;
     for (unsigned i = 0; a->read && i < pkt->len; i++)
-        a->data[i] = sim_byte(pkt->dst_pe, pe->number, i);
-    if (!s->cfg.async)
+        a->data[i] = byte_of(pkt->dst_pe, number, i);
+    if (!s->cfg.async) {
+        n->answers = a->next;
         link_delivered(n->link, handle, a->result, a->read ? a->data : NULL);
+        free(a);
+    }
 }
 
 static void op_complete(void *arg, uint32_t id, uint16_t src_pe, uint32_t result, const void *data,
@@ -283,20 +239,23 @@ static void op_complete(void *arg, uint32_t id, uint16_t src_pe, uint32_t result
     sim_must(s, src_pe / SIM_PES == c->node);
     sim_must(s, pe->busy && id == pe->number);
     pe->busy = false;
+    pe->next = s->now + (s->cfg.think ? sim_below(s, s->cfg.think) : 0);
     s->completed++;
+    if (s->now - pe->since > s->node[c->node].longest)
+        s->node[c->node].longest = s->now - pe->since;
     if (result == SE_RECV_GONE) {
         sim_must(s, len == 0);
-        pe->gone++;
+        pe->gone |= 1;
         s->gone++;
         return;
     }
     pe->done++;
-    sim_must(s, pe->delivered == pe->number);
-    sim_must(s, result == sim_result(src_pe, id));
-    bool read = pe->op == BRIDGE_READ && result == SE_OK;
-    sim_must(s, len == (read ? pe->len : 0));
+    sim_must(s, pe->delivered[pe->job.dst / SIM_PES] == id);
+    sim_must(s, result == result_of(src_pe, id));
+    bool read = pe->job.op == BRIDGE_READ && result == SE_OK;
+    sim_must(s, len == (read ? pe->job.len : 0));
     for (unsigned i = 0; i < len; i++)
-        sim_must(s, bytes[i] == sim_byte(pe->dst, id, i));
+        sim_must(s, bytes[i] == byte_of(pe->job.dst, id, i));
 }
 
 static const struct link_ops ops = {
@@ -308,62 +267,45 @@ static const struct link_ops ops = {
     .state = op_state,
 };
 
-static unsigned pick_len(struct sim *s)
-{
-    static const uint16_t edge[] = {0, 1, 63, 64, 65, 1302, 1303, 1304, 1400, 4070, 4071};
-
-    if (s->cfg.max)
-        return (unsigned)sim_below(s, s->cfg.max + 1);
-    switch (sim_below(s, 4)) {
-    case 0:
-        return edge[sim_below(s, sizeof(edge) / sizeof(edge[0]))];
-    case 1:
-        return (unsigned)sim_below(s, 4072);
-    default:
-        return (unsigned)sim_below(s, 100);
-    }
-}
-
 static void begin(struct sim *s, unsigned node, unsigned i)
 {
     static uint8_t data[BRIDGE_DATA];
     struct sim_node *n = &s->node[node];
     struct sim_pe *pe = &n->pe[i];
-    unsigned to = (node + 1 + (unsigned)sim_below(s, s->cfg.nodes - 1)) % s->cfg.nodes;
     unsigned src = node * SIM_PES + i;
 
+    if (!link_ready(n->link))
+        return;
     pe->number++;
-    pe->op = s->cfg.msg_only ? BRIDGE_MSG : (uint8_t)sim_below(s, 3);
-    pe->dst = (uint16_t)(to * SIM_PES + sim_below(s, s->cfg.pes));
-    pe->len = (uint16_t)pick_len(s);
-    if (!s->cfg.max && pe->op != BRIDGE_MSG && sim_below(s, 20) == 0)
-        pe->len = BRIDGE_DATA;
-    pe->offset = pe->op == BRIDGE_MSG ? sim_below(s, 16) : sim_random(s);
+    pe->gone <<= 1;
+    pe->job = job_of(s, src, pe->number);
+    unsigned to = pe->job.dst / SIM_PES;
     pe->target_life = n->state[to] == LINK_LIVE ? n->peer_life[to] : ~0u;
     pe->since = s->now;
+    pe->busy = true;
+    s->begun++;
 
     struct bridge_pkt pkt = {
-        .op = pe->op,
+        .op = pe->job.op,
         .id = pe->number,
         .src_pe = (uint16_t)src,
-        .dst_pe = pe->dst,
-        .dst_vpe = pe->number & 0x7FF,
-        .len = pe->len,
-        .offset = pe->offset,
+        .dst_pe = pe->job.dst,
+        .dst_vpe = pe->job.vpe,
+        .len = pe->job.len,
+        .offset = pe->job.offset,
         .hdr = {.flags = DTU_HD_REPLY_ENABLED,
                 .sender_pe = (uint16_t)src,
-                .length = pe->len,
+                .length = pe->job.len,
                 .label = pe->number},
     };
-    for (unsigned k = 0; k < pe->len; k++)
-        data[k] = sim_byte(src, pe->number, k);
-    pe->busy = true;
-    if (!link_submit(n->link, &pkt, data)) {
-        pe->busy = false;
-        pe->number--;
-        return;
-    }
-    s->begun++;
+    for (unsigned k = 0; k < pkt.len; k++)
+        data[k] = byte_of(src, pe->number, k);
+    sim_must(s, link_submit(n->link, &pkt, data));
+}
+
+static bool may_begin(const struct sim *s, unsigned node)
+{
+    return !s->paused && (!s->target || s->begun < s->target) && (!s->cfg.one_way || !node);
 }
 
 /* One round of an owner's loop. */
@@ -371,7 +313,7 @@ static void owner(struct sim *s, unsigned node)
 {
     struct sim_node *n = &s->node[node];
 
-    if (!n->up)
+    if (!n->up || n->frozen > s->now)
         return;
     for (struct sim_answer **at = &n->answers; *at;) {
         struct sim_answer *a = *at;
@@ -383,28 +325,35 @@ static void owner(struct sim *s, unsigned node)
         link_delivered(n->link, a->handle, a->result, a->read ? a->data : NULL);
         free(a);
     }
-    for (unsigned i = 0; !s->paused && i < s->cfg.pes && (!s->cfg.peer_only || !node); i++)
-        if (!n->pe[i].busy && (!s->target || s->begun < s->target))
+    for (unsigned i = 0; may_begin(s, node) && i < s->cfg.pes; i++)
+        if (!n->pe[i].busy && n->pe[i].next <= s->now)
             begin(s, node, i);
     link_tick(n->link);
+    /* Whatever it could do at once it has done. */
+    sim_must(s, link_deadline(n->link) > s->now);
 }
 
 /* ---- running ---- */
 
 static uint64_t next_event(struct sim *s)
 {
-    uint64_t at = s->heap_n ? s->heap[0]->at : LINK_FOREVER;
+    uint64_t at = sim_wire_next(s);
 
-    for (struct sim_packet *p = s->held; p; p = p->next)
-        at = p->at < at ? p->at : at;
     for (unsigned k = 0; k < s->cfg.nodes; k++) {
         struct sim_node *n = &s->node[k];
         if (!n->up)
             continue;
+        if (n->frozen > s->now) {
+            at = n->frozen < at ? n->frozen : at;
+            continue;
+        }
         uint64_t d = link_deadline(n->link);
         at = d < at ? d : at;
         for (struct sim_answer *a = n->answers; a; a = a->next)
             at = a->at < at ? a->at : at;
+        for (unsigned i = 0; s->cfg.think && may_begin(s, k) && i < s->cfg.pes; i++)
+            if (!n->pe[i].busy && n->pe[i].next < at)
+                at = n->pe[i].next;
     }
     return at;
 }
@@ -412,24 +361,14 @@ static uint64_t next_event(struct sim *s)
 bool sim_step(struct sim *s)
 {
     uint64_t at = next_event(s);
-    bool woken[SIM_NODES] = {false};
 
     if (at == LINK_FOREVER)
         return false;
     /* Time passes with every step, so a library that asks to be called at once for ever shows. */
     s->now = at > s->now ? at : s->now + 100;
-    release_held(s, SIM_NODES, SIM_NODES);
-    while (s->heap_n && s->heap[0]->at <= s->now) {
-        struct sim_packet *p = heap_pop(s);
-        struct sim_node *n = &s->node[p->to];
-        if (n->up)
-            link_input(n->link, p->from, p->buf, p->len);
-        woken[p->to] = true;
-        free(p);
-    }
+    sim_wire_arrivals(s);
     for (unsigned k = 0; k < s->cfg.nodes; k++)
         owner(s, k);
-    (void)woken;
     return true;
 }
 
@@ -506,8 +445,12 @@ void sim_start(struct sim *s, unsigned k)
     ctx[k] = (struct sim_ctx){s, k};
     memset(n->mem, 0xA5, mem_size(s));
     memset(n->state, 0, sizeof(n->state));
+    memset(n->seen_life, 0, sizeof(n->seen_life));
+    for (unsigned i = 0; i < SIM_PES; i++)
+        n->pe[i].first = n->pe[i].number + 1;
     n->up = true;
     n->life++;
+    n->frozen = 0;
     n->link = link_new(n->mem, mem_size(s), &cfg);
     sim_must(s, n->link);
 }
@@ -549,13 +492,6 @@ void sim_free(struct sim *s)
         sim_crash(s, k);
         free(s->node[k].mem);
     }
-    while (s->heap_n)
-        free(heap_pop(s));
-    while (s->held) {
-        struct sim_packet *p = s->held;
-        s->held = p->next;
-        free(p);
-    }
-    free(s->heap);
+    sim_wire_free(s);
     free(s);
 }

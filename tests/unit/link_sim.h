@@ -29,13 +29,25 @@ struct sim_wire {
     unsigned full;   /* of 1000: send() says no */
 };
 
+struct sim;
+
+/* A packet of a PE, a function of seed, PE and number. */
+struct sim_job {
+    uint8_t op;
+    uint16_t dst, vpe, len;
+    uint64_t offset; /* whose upper half is the number */
+};
+
 struct sim_config {
     uint64_t seed;
     unsigned nodes, pes; /* pes: initiators per node */
     unsigned max;        /* largest payload, 0: all kinds */
-    unsigned peer_only;  /* not 0: node 0 alone initiates */
+    bool one_way;        /* node 0 alone initiates */
     bool msg_only;
+    /* Not NULL: changes the packets that PEs send. */
+    void (*job)(struct sim_job *j, unsigned pe, uint32_t number);
     bool async;         /* answers come later, not within deliver() */
+    uint64_t think;     /* ns that a PE waits between two packets, at most */
     uint64_t epoch_low; /* not 0: low half of all epochs */
     struct link_config link;
     struct sim_wire wire;
@@ -43,28 +55,30 @@ struct sim_config {
 };
 
 struct sim_pe {
-    uint32_t number;    /* of the packet under way, or of the last */
-    uint32_t delivered; /* highest number that arrived anywhere */
-    uint32_t done;      /* completed with the far side's result */
-    uint32_t gone;      /* completed with SE_RECV_GONE */
     bool busy;
-    uint16_t dst;
-    uint8_t op;
-    uint16_t len;
-    uint64_t offset;
-    unsigned target_life; /* what the sender was connected to, ~0u: nothing */
-    uint64_t since;       /* when it was submitted */
+    uint32_t number; /* of the packet under way, or of the last */
+    uint32_t first;  /* number of the first of this life of its node */
+    struct sim_job job;
+    unsigned target_life;          /* what the node was connected to then; ~0u: nothing */
+    uint64_t since;                /* when it was submitted */
+    uint64_t next;                 /* when it may begin another one */
+    uint32_t delivered[SIM_NODES]; /* highest number that arrived there */
+    uint64_t gone;                 /* bit i: packet number - i failed with SE_RECV_GONE */
+    uint64_t done;                 /* packets with a result of the far side */
 };
 
 struct sim_node {
     struct link *link;
     void *mem;
     bool up;
-    unsigned life; /* counts starts */
+    uint64_t frozen; /* it does not run before; what comes waits in its host */
+    unsigned life;   /* counts starts */
     unsigned state[SIM_NODES];
     unsigned peer_life[SIM_NODES]; /* of the other, when the connection came up */
+    unsigned seen_life[SIM_NODES]; /* latest life that packets came from */
     struct sim_pe pe[SIM_PES];
     struct sim_answer *answers;
+    uint64_t longest;                          /* that a packet was under way */
     uint64_t ups[SIM_NODES], downs[SIM_NODES]; /* connections that came and went */
 };
 
@@ -96,6 +110,11 @@ static inline uint64_t sim_below(struct sim *s, uint64_t n)
     return sim_random(s) % n;
 }
 
+static inline bool sim_chance(struct sim *s, unsigned permille)
+{
+    return permille && sim_below(s, 1000) < permille;
+}
+
 /* One event; false: nothing will ever happen again. */
 bool sim_step(struct sim *s);
 /* Until `packets` have completed in all, or virtual time `until`. */
@@ -110,9 +129,11 @@ void sim_start(struct sim *s, unsigned node);
 /* A datagram arrives at a node, now. */
 void sim_inject(struct sim *s, unsigned to, unsigned node, const void *buf, size_t len);
 
-/* What packet `number` of a PE holds at byte i; what a READ of that PE's memory gives there. */
-uint8_t sim_byte(unsigned pe, uint32_t number, unsigned i);
-uint32_t sim_result(unsigned pe, uint32_t number);
+/* link_sim_wire.c */
+void sim_wire_send(struct sim *s, unsigned from, unsigned to, const void *buf, size_t len);
+uint64_t sim_wire_next(const struct sim *s);
+void sim_wire_arrivals(struct sim *s);
+void sim_wire_free(struct sim *s);
 
 #define sim_must(s, cond)                               \
     do {                                                \

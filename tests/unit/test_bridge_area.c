@@ -410,10 +410,15 @@ static void abandon(struct bx *b)
 START_TEST(abandoned_in_the_ring)
 {
     struct bridge_pkt p = {.op = BRIDGE_COMPLETE};
+    unsigned to = 0;
 
     x->meanwhile = abandon;
     ck_assert_uint_eq(bx_xfer(&x->pe[BX_A], DTU_WRITE, 5, 0x500, 0, 9000), SE_RECV_GONE);
     p.id = area->out[0].id;
+    ck_assert_uint_eq(bridge_waits(n0->bridge, BX_A, &to), p.id); /* for reports */
+    ck_assert_uint_eq(to, BX_B);
+    bridge_forget(n0->bridge, BX_A);
+    ck_assert_uint_eq(bridge_waits(n0->bridge, BX_A, &to), 0);
     ck_assert_uint_eq(inject(&p, "", 0), SE_OK); /* it could not know */
     ck_assert_uint_eq(inject(&p, "", 0), SE_INV_ARGS);
     area->out_head = 1;

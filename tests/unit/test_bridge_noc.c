@@ -243,6 +243,11 @@ START_TEST(good_arguments)
     ck_assert(parse(&a, "self=0", "node=0,1,1,65535,1,52:54:00:00:0a:01,10.83.0.1", "stats"));
     ck_assert_uint_eq(a.count, 1);
     ck_assert(a.stats);
+    ck_assert_uint_eq(a.mtu | a.dead_ms, 0);
+    ck_assert(parse(&a, "self=0", NODE0, "mtu=1000 dead=5000 stats"));
+    ck_assert_uint_eq(a.mtu, 1000);
+    ck_assert_uint_eq(a.dead_ms, 5000);
+    ck_assert(a.stats);
 }
 END_TEST
 
@@ -271,6 +276,12 @@ START_TEST(bad_arguments)
         "self=",
         "self=64",
         "statistics",
+        "dead=9",
+        "dead=3600001",
+        "dead=",
+        "stats ",
+        " stats",
+        "stats  stats",
         "",
     };
     struct args a;

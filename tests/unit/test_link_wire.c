@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* LINK: tests/unit/link_sim.c guest/bridge/link.c guest/bridge/link_hs.c guest/bridge/link_rx.c */
-/* LINK: guest/bridge/link_rec.c guest/bridge/link_tx.c */
+/* LINK: tests/unit/link_sim.c tests/unit/link_sim_wire.c guest/bridge/link.c */
+/* LINK: guest/bridge/link_hs.c guest/bridge/link_rx.c guest/bridge/link_rec.c */
+/* LINK: guest/bridge/link_tx.c */
 /*
  * The link protocol over bad wires: loss, duplicates, reordering, stalls, alone and together.
  * link_sim.c checks content, order and exactly once; here is what must come of it.
