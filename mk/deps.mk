@@ -9,7 +9,7 @@
 
 DEPS_BASE_PKGS  := gcc libc6-dev binutils libinih-dev libsodium-dev
 DEPS_TEST_PKGS  := check libsubunit-dev clang clang-format libclang-rt-14-dev git
-DEPS_STOCK_PKGS := qemu-system-x86 busybox-static cpio
+DEPS_STOCK_PKGS := qemu-system-x86 busybox-static cpio ipxe-qemu
 
 DEPS_BASE  := $(B)/deps-base.mk
 DEPS_TEST  := $(B)/deps-test.stamp

@@ -132,7 +132,7 @@ if [ ! -e $ROM ]; then
     skip 'interop: iPXE' "no $ROM"
     finish
 fi
-begin 'interop: iPXE pings the bridge'
+begin 'interop: iPXE resolves the bridge and exchanges UDP'
 rom=,romfile=$ROM
 start_node ipxe
 mkfifo "$T/keys"
@@ -144,20 +144,24 @@ expect 'Ctrl-B for the iPXE command line'
 printf '\002' >&3
 expect 'iPXE> '
 type_line 'set net0/ip 10.83.0.2'
-expect 'iPXE> .*iPXE> \|0.2.*'
 type_line 'set net0/netmask 255.255.255.0'
 type_line 'ifopen net0'
-type_line 'ping --count 5 10.83.0.1'
-expect 'from 10.83.0.1: seq=5'
+# No `ping` in Debian's ROM, and no server here: a request to the echo port comes back as it is.
+type_line 'imgfetch tftp://10.83.0.1:7/hello'
+expect 'hello.*\(rror\|timed out\|not supported\|nvalid\)'
+type_line 'ifstat net0'
+expect '\[RXE: .*Invalid'
 stop "$guest"
 guest=
 exec 3>&-
 stop_node
 tr -d '\r' <"$T/console" >"$T/out"
-[ "$(grep -c 'from 10.83.0.1' "$T/out")" -ge 5 ] || bad 'not five answers'
+want_out 'Link:up, TX:[1-9][0-9]* '
+# What its TFTP got back is its own request, which is no answer.
+want_out 'RXE: [1-9][0-9]* x "Invalid argument'
 end
 
 begin 'interop: iPXE and the bridge recorded the same frames'
-agree ipxe 6
+agree ipxe 2
 end
 finish

@@ -102,9 +102,31 @@ one() # sed file
     fi
 }
 
-for f in ${MUTANTS:-'*'}; do
-    for m in $here/$f.sed; do
-        one "$m"
+# Every n-th of them, in a folder of its own.
+work() # which n
+{
+    T=$T/$1
+    mkdir "$T"
+    k=0
+    for f in ${MUTANTS:-'*'}; do
+        for m in $here/$f.sed; do
+            k=$((k + 1))
+            [ $((k % $2)) != "$1" ] || one "$m"
+        done
     done
+    [ $failures = 0 ]
+}
+
+workers=$(nproc)
+pids=
+i=0
+while [ $i -lt "$workers" ]; do
+    work $i "$workers" &
+    pids="$pids $!"
+    i=$((i + 1))
 done
-[ $failures = 0 ]
+status=0
+for pid in $pids; do
+    wait "$pid" || status=1
+done
+exit $status

@@ -377,17 +377,30 @@ static bool sweepable(uint32_t reg)
     return true;
 }
 
+/* The configuration space: as it is, and every word as written, which sizes the BARs, too. */
+static unsigned sweep_config(struct pair *p, const uint32_t *values)
+{
+    unsigned differences = 0;
+
+    for (unsigned v = 0; v < 5; v++)
+        for (uint32_t reg = 0; reg < 0x100; reg += 4) {
+            p->failed = false;
+            if (v)
+                pair_config_write(p, reg, values[v - 1]);
+            pair_config(p, reg);
+            differences += p->failed;
+        }
+    return differences;
+}
+
 bool script_sweep(struct pair *p)
 {
     static const uint32_t values[] = {0xFFFFFFFF, 0x55555555, 0xAAAAAAAA, 0};
-    unsigned differences = 0;
+    unsigned differences;
 
     pair_reset(p, 0);
-    for (uint32_t reg = 0; reg < 0x100; reg += 4) {
-        p->failed = false;
-        pair_config(p, reg);
-        differences += p->failed;
-    }
+    differences = sweep_config(p, values);
+    pair_reset(p, 0);
     for (unsigned v = 0; v < 5; v++)
         for (uint32_t reg = 0; reg < 0x6000; reg += 4) {
             p->failed = false;
