@@ -19,6 +19,7 @@ include mk/host.mk
 include mk/guest.mk
 include mk/files.mk
 include mk/test.mk
+include mk/net.mk
 include mk/bench.mk
 include mk/explore.mk
 
