@@ -22,7 +22,7 @@ $(B)/static/semperfs: $(FS_OBJ)
 
 # ---- the demo's image ------------------------------------------------------------------------
 
-FILES_BIN  := cat echo ls wc filesum pattern hello
+FILES_BIN  := cat echo ls wc filesum pattern hello shell
 FILES_IMG  := $(B)/files.img
 FILES_TREE := $(B)/files.tree
 

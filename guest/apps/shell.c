@@ -5,7 +5,8 @@
  *     [!] PROGRAM WORD... [< FILE] [| PROGRAM WORD...]... [> FILE or >> FILE]
  *
  * A program without a slash is one of /bin.  A command is right when all its programs end with 0,
- * or, with !, when one does not.  Empty lines and those that begin with # are skipped.
+ * or, with !, when one does not or cannot be started.  Empty lines and those that begin with # are
+ * skipped.
  */
 #include "child.h"
 #include "print.h"
@@ -130,15 +131,20 @@ static unsigned make_children(void)
     return err;
 }
 
-/* False: one could not be started, which was said. */
+/*
+ * False: one could not be started, which was said.  Readers first, because nobody waits for those
+ * that have been started by then: they wait for their input until they are destroyed.
+ */
 static bool start_children(void)
 {
-    for (unsigned i = 0; i < nstages; i++) {
+    for (unsigned i = nstages; i-- > 0;) {
         unsigned err = child_exec(&stages[i].child, stages[i].argc, stages[i].argv);
 
         stages[i].started = !err;
         if (err) {
             print("shell: %s cannot be started: error %u\n", stages[i].argv[0], err);
+            for (unsigned j = i + 1; j < nstages; j++)
+                stages[j].started = false;
             return false;
         }
     }
@@ -179,7 +185,7 @@ static bool run(char *line)
 
     if (wrong) {
         print("shell: %s\n", wrong);
-        return false;
+        return negated;
     }
     err = make_children();
     if (err)
@@ -187,7 +193,7 @@ static bool run(char *line)
     else if (start_children())
         ok = wait_children();
     free_children();
-    return !err && ok != negated;
+    return ok != negated;
 }
 
 static void command(const char *line)

@@ -56,6 +56,16 @@ sum=$(od -An -v -t u4 "$T/numbers" | awk -v bytes="$(wc -c <"$T/numbers")" '
 grep -q "^Read 206605 bytes; checksum=$sum\$" "$T/kept" || bad "not $sum"
 end
 
+begin 'files: pipes that end early, shells in shells, and what a shell refuses'
+vm run --pes 12 --timeout "$VM_LIMIT" --fs "$IMG" -- kernel m3fs 8388608 daemon -- \
+    shell /etc/edge.sh requires=m3fs
+want_status 0
+want_count 1 '^shell: 13 passed, 0 failed$'
+want_count 2 '^shell: 2 passed, 0 failed$'
+want_count 1 '^ok   ! pattern wrong 1 [|] wc: exit code 255, exit code 0$'
+want_count 1 '^ok   ! cat /data/poem.txt [|] nothing: not started, not started$'
+end
+
 begin 'files: the same seed, the same run'
 vm run --seed 3 --timeout "$VM_LIMIT" demos/files.ini
 want_status 0
