@@ -17,7 +17,19 @@ GUEST_PROGS := \
     capclient:48:guest/apps/capclient \
     nictest:52:guest/apps/nictest \
     linktest:60:guest/apps/linktest \
-    hosttest:64:guest/apps/hosttest
+    hosttest:64:guest/apps/hosttest \
+    linkhost:64:guest/apps/linkhost \
+    m3fs:52:guest/apps/m3fs \
+    shell:56:guest/apps/shell \
+    cat:60:guest/apps/cat \
+    echo:60:guest/apps/echo \
+    ls:60:guest/apps/ls \
+    wc:60:guest/apps/wc \
+    filesum:60:guest/apps/filesum \
+    pattern:60:guest/apps/pattern \
+    filetest:64:guest/apps/filetest \
+    captree:68:guest/apps/captree \
+    capchain:72:guest/apps/capchain
 
 GUEST_B   := $(B)/guest
 GUEST_INC := -Iinclude -Iguest/lib
@@ -33,7 +45,7 @@ guest_obj  = $(patsubst guest/%.c,$(GUEST_B)/obj/%.o,$(call guest_src,$1))
 GUEST_HAVE := $(foreach p,$(GUEST_PROGS),$(if $(call guest_src,$p),$p))
 
 GUEST_LIB      := $(GUEST_B)/libguest.a
-GUEST_LIB_OBJS := $(patsubst guest/%.c,$(GUEST_B)/obj/%.o,$(wildcard guest/lib/*.c))
+GUEST_LIB_OBJS := $(patsubst guest/%.c,$(GUEST_B)/obj/%.o,$(wildcard guest/lib/*.c guest/fs/*.c) guest/kernel/elf.c)
 GUEST_BINS     := $(foreach p,$(GUEST_HAVE),$(GUEST_B)/$(call guest_word,$p,1))
 GUEST_BINS     += $(if $(wildcard guest/apps/idle/idle.S),$(GUEST_B)/idle)
 

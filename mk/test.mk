@@ -60,6 +60,11 @@ $(B)/unit-tsan/%: $$(call objects,tsan,tests/unit/$$*.c)
 test-unit: $(UNIT)
 	@sh tests/run $(UNIT:%=unit:%)
 
+## make test-calls      which system calls and kernel calls the kernel's unit tests send
+.PHONY: test-calls
+test-calls: $(filter $(B)/unit/test_kernel_%,$(UNIT))
+	@sh tests/run script:tests/calls.sh
+
 # gcc 12's ThreadSanitizer cannot start where the kernel spreads mappings widely, hence setarch;
 # and it does not follow threads over the fork() that Check does by default.
 NO_ASLR = $(shell setarch -R true 2>/dev/null && echo setarch -R)
@@ -132,7 +137,8 @@ $(B)/framepeer $(B)/static/framepeer: tests/net/framepeer.c
 STOCK       := $(B)/stock
 STOCK_IMAGE := $(STOCK)/image.cpio
 STOCK_FILES = $(wildcard Makefile README.md mk demos tests/system tests/net tests/lib.sh tests/run) \
-	$(B)/static/sempervm $(B)/static/probe $(B)/static/framepeer $(LOSSY) $(NEIGHBOUR) $(GUEST_BINS) $(B)/seed-hashes
+	$(B)/static/sempervm $(B)/static/probe $(B)/static/framepeer $(LOSSY) $(NEIGHBOUR) $(GUEST_BINS) \
+	$(B)/seed-hashes $(B)/static/semperfs $(FILES_IMG)
 
 $(B)/static/probe: tests/stock/probe.c
 	@mkdir -p $(@D)
@@ -143,8 +149,9 @@ $(STOCK)/vmlinuz: tests/stock/kernel.sh | $(DEPS_STOCK)
 	@touch $@
 
 $(STOCK_IMAGE): tests/stock/image.sh tests/stock/init $(STOCK)/vmlinuz $(B)/static/sempervm \
-		$(B)/static/probe $(B)/static/framepeer $(LOSSY) $(NEIGHBOUR) $(GUEST_BINS) $(B)/seed-hashes \
-		$(SYSTEM) tests/lib.sh tests/run README.md $(wildcard mk/*.mk demos/* tests/net/*) | $(DEPS_STOCK)
+		$(B)/static/semperfs $(FILES_IMG) $(B)/static/probe $(B)/static/framepeer $(LOSSY) $(NEIGHBOUR) \
+		$(GUEST_BINS) $(B)/seed-hashes $(SYSTEM) tests/lib.sh tests/run README.md \
+		$(wildcard mk/*.mk demos/* tests/net/*) | $(DEPS_STOCK)
 	@sh tests/stock/image.sh $@ $(STOCK) $(STOCK_FILES)
 
 ## make stock-image     the machine under QEMU that tests/stock/run.sh boots
@@ -159,7 +166,7 @@ test-stock: stock-image
 ## make test-semperos   the original SemperOS; SEMPEROS=folder of a built checkout
 .PHONY: test-semperos
 test-semperos: all
-	@sh tests/run script:tests/semperos.sh
+	@sh tests/run script:tests/semperos.sh script:tests/semperos-files.sh
 
 # ---- all together ----------------------------------------------------------------------------
 
@@ -168,8 +175,8 @@ test-semperos: all
 format-check: $(DEPS_TEST)
 	@sh tests/run script:tests/format.sh
 
-TEST_ITEMS = $(UNIT:%=unit:%) $(REPLAY:%=replay:%) script:tests/format.sh $(SYSTEM_ITEMS) \
-	script:tests/semperos.sh
+TEST_ITEMS = $(UNIT:%=unit:%) script:tests/calls.sh $(REPLAY:%=replay:%) script:tests/format.sh \
+	$(SYSTEM_ITEMS) script:tests/semperos.sh script:tests/semperos-files.sh
 
 ## make test            unit tests, stored fuzz inputs, system tests, format
 .PHONY: test

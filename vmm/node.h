@@ -64,7 +64,7 @@ struct node {
     int wake_fd; /* eventfd: the run is over, see `end` */
     atomic_bool ending;
     atomic_int end;
-    atomic_bool returns; /* after NODE_LOST: it will be started again */
+    atomic_bool returns;  /* after NODE_LOST: it will be started again */
     uint32_t exit_status; /* with NODE_EXITED */
     uint64_t start_ns, tsc_hz, host_cores;
     struct console *console;

@@ -11,9 +11,9 @@
 /* What the nodes of a run record together. */
 struct recording {
     struct trace *trace;
-    uint64_t ops_hash, payload_hash;   /* seeded: over all records so far */
-    size_t compared;                   /* replay: records that were as recorded */
-    size_t payload_differences;        /* replay: those whose payload was not */
+    uint64_t ops_hash, payload_hash; /* seeded: over all records so far */
+    size_t compared;                 /* replay: records that were as recorded */
+    size_t payload_differences;      /* replay: those whose payload was not */
     bool differs;
     struct trace_record difference[2]; /* replay: recorded, and what happened instead */
 };

@@ -28,7 +28,7 @@ struct seed_faults {
     uint32_t down, up;                  /* of nodes; of those that return */
     struct {
         uint8_t kind; /* enum trace_inject */
-        uint16_t pe; /* or node, for TI_LOSS and above */
+        uint16_t pe;  /* or node, for TI_LOSS and above */
         uint64_t step;
     } named[SEED_NAMED];
     unsigned nnamed;

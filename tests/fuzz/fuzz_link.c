@@ -122,6 +122,29 @@ static void records(void)
     puppet_frame(p, &h, body, len);
 }
 
+/* A packet, or the answer to the last one asked for, in three parts, in any order. */
+static void parts(void)
+{
+    static uint8_t body[4300];
+    uint8_t how = byte();
+    struct link_rec r = how & 1 ? fitting_answer() : some_record();
+    unsigned units = (r.total + LINK_UNIT - 1) / LINK_UNIT;
+    unsigned first = how >> 1 & 3;
+
+    for (unsigned i = 0; i < 3; i++) {
+        unsigned k = (first + (how & 8 ? i : 3 - i)) % 3;
+        unsigned end = (k + 1) * units / 3 * LINK_UNIT;
+        r.off = (uint16_t)(k * units / 3 * LINK_UNIT);
+        r.len = (uint16_t)((end < r.total && k < 2 ? end : r.total) - r.off);
+        r.flags = r.off ? 0 : LINK_FIRST;
+        if (r.op == LINK_READ)
+            r.off = r.len = 0;
+        if (how & 0x10)
+            mutate(&r, sizeof(r));
+        puppet_data(p, body, puppet_rec(body, 0, r, NULL) % sizeof(body));
+    }
+}
+
 /* Acknowledges, more or less. */
 static void ack(void)
 {
@@ -270,6 +293,9 @@ static void step(void)
         break;
     case 11:
         answer();
+        break;
+    case 12:
+        parts();
         break;
     default:
         puppet_tick(p, times[byte() % (sizeof(times) / sizeof(times[0]))]);

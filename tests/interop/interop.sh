@@ -74,13 +74,13 @@ agree() # name least
 }
 
 begin 'interop: Linux pings the bridge and exchanges UDP, IPv4 and IPv6'
-mkdir -p "$T/root/bin" "$T/root/dev" "$T/root/proc" "$T/root/sys"
-cp /bin/busybox "$T/root/bin/"
-ln -s busybox "$T/root/bin/sh"
-cp build/stock/e1000.ko build/static/talk "$T/root/"
-cp tests/interop/init "$T/root/init"
-chmod 755 "$T/root/init"
-(cd "$T/root" && find . | cpio -o -H newc --quiet) >"$T/initrd"
+mkdir -p "$T/tree/bin" "$T/tree/dev" "$T/tree/proc" "$T/tree/sys"
+cp /bin/busybox "$T/tree/bin/"
+ln -s busybox "$T/tree/bin/sh"
+cp build/stock/e1000.ko build/static/talk "$T/tree/"
+cp tests/interop/init "$T/tree/init"
+chmod 755 "$T/tree/init"
+(cd "$T/tree" && find . | cpio -o -H newc --quiet) >"$T/initrd"
 rom=,romfile=
 start_node linux
 qemu linux -m 512 -kernel build/stock/vmlinuz -initrd "$T/initrd" \

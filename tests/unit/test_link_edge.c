@@ -188,66 +188,6 @@ START_TEST(not_sendable)
 }
 END_TEST
 
-/* ---- time ---- */
-
-/* An acknowledgement waits for company, but no longer than it may. */
-START_TEST(delayed_acks)
-{
-    struct puppet *p = puppet_new(64);
-    unsigned frames;
-
-    puppet_connect(p);
-    puppet_tick(p, 10 * SIM_MS);
-    frames = p->frames;
-    puppet_data(p, NULL, 0);
-    puppet_tick(p, 0);
-    ck_assert_uint_eq(p->frames, frames);
-    ck_assert(link_deadline(p->link) == p->now + 2 * SIM_MS);
-    puppet_tick(p, 2 * SIM_MS);
-    ck_assert_uint_eq(p->frames, frames + 1);
-    ck_assert_uint_eq(p->head.ack, p->seq);
-    ck_assert_uint_eq(p->head.flags & LINK_F_SEQ, 0);
-    /* With something else to send it goes along. */
-    puppet_data(p, NULL, 0);
-    ck_assert(puppet_submit(p, BRIDGE_MSG, 8, 1));
-    puppet_tick(p, 0);
-    ck_assert_uint_eq(p->frames, frames + 2);
-    ck_assert_uint_eq(p->head.ack, p->seq);
-    puppet_tick(p, 5 * SIM_MS);
-    ck_assert_uint_eq(p->frames, frames + 2);
-    /* Eight are enough; so is a gap, or a duplicate. */
-    for (unsigned i = 0; i < 8; i++)
-        puppet_data(p, NULL, 0);
-    puppet_tick(p, 0);
-    ck_assert_uint_eq(p->frames, frames + 3);
-    p->seq++;
-    puppet_data(p, NULL, 0);
-    puppet_tick(p, 0);
-    ck_assert_uint_eq(p->frames, frames + 4);
-    ck_assert(p->head.sack == 1);
-    p->seq--;
-    puppet_data(p, NULL, 0);
-    puppet_tick(p, 0);
-    ck_assert_uint_eq(p->frames, frames + 5);
-    puppet_free(p);
-}
-END_TEST
-
-/* The round trip is measured right, though frames are lost and sent again. */
-START_TEST(round_trip)
-{
-    struct sim_config cfg = {
-        .seed = 3, .nodes = 2, .pes = 5, .async = true, .wire = {.delay = 5 * SIM_MS, .loss = 200}};
-    struct sim *s = sim_new(&cfg);
-
-    sim_run(s, 3000, 1000 * SIM_S);
-    uint64_t rtt = link_rtt(s->node[0].link, 1);
-    sim_must(s, rtt >= 10 * SIM_MS && rtt < 10500 * SIM_US);
-    sim_must(s, s->gone == 0 && link_stats(s->node[0].link)->resent > 300);
-    sim_free(s);
-}
-END_TEST
-
 /* ---- who gets how much ---- */
 
 static void big_and_small(struct sim_job *j, unsigned pe, uint32_t number)
@@ -281,6 +221,37 @@ START_TEST(fair_to_pes)
            "%llu to %llu each\n",
            (unsigned long long)min, (unsigned long long)max);
     sim_must(s, min * 2 > max);
+    sim_free(s);
+}
+END_TEST
+
+static void reads_and_messages(struct sim_job *j, unsigned pe, uint32_t number)
+{
+    bool reader = pe / SIM_PES;
+
+    (void)number;
+    j->op = reader ? BRIDGE_READ : BRIDGE_MSG;
+    j->len = reader ? 4096 : 16;
+}
+
+/* A node that answers many long reads still gets its own packets out. */
+START_TEST(fair_to_askers)
+{
+    struct sim_config cfg = {.seed = 6,
+                             .nodes = 2,
+                             .pes = 90,
+                             .job = reads_and_messages,
+                             .wire = {.delay = 200 * SIM_US}};
+    struct sim *s = sim_new(&cfg);
+    uint64_t done[2] = {0};
+
+    sim_run(s, 50000, 1000 * SIM_S);
+    for (unsigned k = 0; k < 2; k++)
+        for (unsigned i = 0; i < cfg.pes; i++)
+            done[k] += s->node[k].pe[i].done;
+    printf("reads of 4096 bytes against messages of 16: %llu to %llu\n",
+           (unsigned long long)done[1], (unsigned long long)done[0]);
+    sim_must(s, done[0] > done[1]);
     sim_free(s);
 }
 END_TEST
@@ -445,9 +416,8 @@ int main(void)
     tcase_add_test(tc, back_pressure);
     tcase_add_test(tc, send_full);
     tcase_add_test(tc, not_sendable);
-    tcase_add_test(tc, delayed_acks);
-    tcase_add_test(tc, round_trip);
     tcase_add_loop_test(tc, fair_to_pes, 0, 2);
+    tcase_add_test(tc, fair_to_askers);
     tcase_add_test(tc, no_head_of_line);
     tcase_add_test(tc, mesh_of_eight);
     tcase_add_test(tc, configurations);

@@ -331,6 +331,23 @@ START_TEST(own_pause)
 }
 END_TEST
 
+/* All of them stood still, as when their host sleeps, in the middle of something: no death. */
+START_TEST(all_pause)
+{
+    for (unsigned i = 0; i < 20; i++) {
+        struct sim_config cfg = two;
+        cfg.seed = i;
+        struct sim *s = sim_new(&cfg);
+        sim_connect(s, SIM_S);
+        sim_run(s, 50 + i, 10 * SIM_S);
+        s->node[0].frozen = s->node[1].frozen = s->now + 10 * SIM_S;
+        sim_run(s, 500, s->now + 20 * SIM_S);
+        sim_must(s, s->gone == 0 && s->completed >= 500);
+        sim_free(s);
+    }
+}
+END_TEST
+
 /* ---- everything that was ever sent, again ---- */
 
 #define RECORDED 5000u
@@ -425,6 +442,7 @@ int main(void)
     tcase_add_loop_test(tc, dead_bound, 0, 4);
     tcase_add_test(tc, idle);
     tcase_add_test(tc, own_pause);
+    tcase_add_test(tc, all_pause);
     tcase_add_test(tc, replayed);
     tcase_add_test(tc, replayed_now);
     suite_add_tcase(s, tc);

@@ -3,7 +3,7 @@
  * Nodes of one machine, from the DTU's side: each node runs this program alone on its first PE,
  * without a kernel, and so may set endpoints itself.
  *
- *     hosttest PE PE...        the PEs of all nodes that run it, this one included
+ *     linkhost PE PE...        the PEs of all nodes that run it, this one included
  *
  * Every one of them does all tests with every other, and serves the others meanwhile.  Addresses
  * are the same everywhere, because the program is.
