@@ -182,6 +182,43 @@ want_count 1 '\[  direct\] Transferred 2097152b in 4096b steps: [1-9]'
 want_count 1 '\[indirect\] Transferred 2097152b in 4096b steps: [1-9]'
 end
 
+begin 'semperos: capbench spanning two of our kernels'
+on_ours -- kernel kernel capbench-client 10 requires=capbench-server pes=2 -- \
+    capbench-server 10 daemon
+want_count 9 'Round [1-9] obtain: [1-9][0-9]*$'
+want_count 18 'Round [1-9] revoke: [1-9][0-9]*$'
+want_no_out 'failed|Error, got|Unable to|WARNING'
+end
+
+# Machines with both kernels: the program on PE 1 is named, further kernels are the module `kernel`.
+ln -s "$(realpath "$ours/kernel")" "$mixed/kernel-ours"
+ln -s "$(realpath "$bin/kernel")" "$mixed/kernel-theirs"
+
+# both FIRST FURTHER: FIRST starts FURTHER, the client runs on that one.
+both()
+{
+    ln -sf "$(realpath "$mixed/kernel-$2")" "$mixed/kernel"
+    vm run --images "$mixed" --pes 16 --timeout 90 -- "kernel-$1" \
+        kernel capbench-client 10 requires=capbench-server pes=2 -- capbench-server 10 daemon
+    ln -sf "$(realpath "$ours/kernel")" "$mixed/kernel"
+    want_status 0
+    want_count 9 'Round [1-9] obtain: [1-9][0-9]*$'
+    want_count 18 'Round [1-9] revoke: [1-9][0-9]*$'
+    want_out 'Avg\. server revoke time: [1-9]'
+    want_no_out 'failed|Error, got|Unable to|heap use|on PE [0-9]+ is gone'
+}
+
+begin 'semperos: capbench, our kernel first, the original second'
+both ours theirs
+want_out 'Kernel # 1 msgs'
+end
+
+begin 'semperos: capbench, the original kernel first, ours second'
+both theirs ours
+want_out 'kernel 1 on PE'
+want_end
+end
+
 image=$SEMPEROS/build/gem5-${SEMPEROS_BUILD:-release}/default.img
 if [ -r "$image" ]; then
     size=$(stat -L -c %s "$image")

@@ -154,6 +154,13 @@ static struct peer *known(unsigned id)
     return NULL;
 }
 
+/* Who starts kernels gives them PEs of its own, and the others hear of it from the new ones. */
+static bool may_have(unsigned id, uint16_t owner)
+{
+    return owner == KC_NO_KERNEL || owner == id ||
+           (kern.peers.secondary && owner == kern.peers.creator);
+}
+
 /* It may not say that it owns what others own. */
 static bool take_pes(unsigned id, struct msg_reader *in, unsigned flags)
 {
@@ -163,9 +170,8 @@ static bool take_pes(unsigned id, struct msg_reader *in, unsigned flags)
         return false;
     for (uint32_t i = 0; i < n; i++) {
         uint64_t desc = msg_get_u64(in);
-        uint16_t owner = peer_owner(pe_desc_id(desc));
 
-        if (desc != 0 && (owner == KC_NO_KERNEL || owner == id))
+        if (desc != 0 && may_have(id, peer_owner(pe_desc_id(desc))))
             connect_member(id, desc, flags);
     }
     return true;

@@ -317,9 +317,9 @@ static void say_goodbye(void)
 static void summary(size_t heap)
 {
     print("kernel %u: %u VPEs started, %u failed; %lu system calls, %lu messages of nobody; "
-          "heap use %zu bytes, %zu after boot\n",
+          "heap use %zu blocks, %zu after boot\n",
           kern.id, kern.stats.started, kern.stats.failed, (unsigned long)kern.stats.syscalls,
-          (unsigned long)kern.stats.strays, heap_used(), heap);
+          (unsigned long)kern.stats.strays, heap_blocks(), heap);
 }
 
 /* Tells this run of an independent kernel from the one before; others live as long as the machine.
@@ -353,7 +353,7 @@ static __attribute__((noinline, noreturn, used)) void kernel_main(int argc, char
     init_pes();
     read_peers(argc, argv);
     kern.peers.incarnation = incarnation();
-    heap = heap_used();
+    heap = heap_blocks(); /* bytes depend on how blocks were split */
     print("kernel %u on PE %u: %u PEs, %lu MiB memory, %u modules\n", kern.id, kern.own_pe,
           kern.pe_count + 1, (unsigned long)(memmap_available(&kern.mem) >> 20), kern.nmods);
     if (kern.peers.secondary)
@@ -361,11 +361,11 @@ static __attribute__((noinline, noreturn, used)) void kernel_main(int argc, char
     start_all(argc, argv);
     serve();
     say_goodbye();
-    if (kern.stats.failed > 0 || kern.stats.strays > 0 || heap_used() != heap)
+    if (kern.stats.failed > 0 || kern.stats.strays > 0 || heap_blocks() != heap)
         summary(heap);
     if (kern.peers.secondary)
-        end_here(kern.stats.failed > 0 || heap_used() != heap);
-    end_machine(kern.stats.failed > 0 || heap_used() != heap);
+        end_here(kern.stats.failed > 0 || heap_blocks() != heap);
+    end_machine(kern.stats.failed > 0 || heap_blocks() != heap);
 }
 
 int main(int argc, char **argv)
