@@ -48,6 +48,7 @@ static const struct argp_option options[] = {
     {NULL, 0, NULL, 0, "The run:", 2},
     {"timeout", OPT(KEY_TIMEOUT), "SECONDS", 0, "End with status 4 after that time", 2},
     {"until-idle", OPT(KEY_UNTIL_IDLE), NULL, 0, "End with status 0 when all PEs wait", 2},
+    {"rings", OPT(KEY_RINGS), "WHEN", 0, "Messages without exits: yes, no", 2},
     {"seed", OPT_SEED, "N", 0, "Make the run a function of this number", 2},
     {"policy", OPT_POLICY, "NAME", 0, "With --seed: uniform (default), rr, pct[:CHANGES[:STEPS]]",
      2},

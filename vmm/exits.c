@@ -102,6 +102,7 @@ static void on_debug(void *arg, uint32_t value)
 
 const struct vdtu_ops pe_dtu_ops = {
     .wake = on_wake,
+    .bell = on_wake,
     .drain = on_drain,
     .barrier = on_barrier,
     .irq = on_irq,
@@ -153,7 +154,8 @@ static bool wait_over(struct pe *pe)
     pe->waiting = PE_NOT_WAITING;
     return true;
 }
-_Static_assert((int)VDTU_MESSAGE == VREG_CAUSE_MESSAGE && (int)VDTU_WAKEUP == VREG_CAUSE_WAKEUP,
+_Static_assert((int)VDTU_MESSAGE == VREG_CAUSE_MESSAGE && (int)VDTU_WAKEUP == VREG_CAUSE_WAKEUP &&
+                   (int)VDTU_BELL == VREG_CAUSE_RING,
                "one set of causes");
 
 /* ---- exits ---- */

@@ -94,6 +94,7 @@ static const struct key keys[] = {
     {SEC_RUN, "color", KEY_COLOR, NULL, false},
     {SEC_RUN, "report", KEY_REPORT, NULL, false},
     {SEC_RUN, "until-idle", KEY_UNTIL_IDLE, NULL, false},
+    {SEC_RUN, "rings", KEY_RINGS, NULL, false},
     {SEC_PE, "spm", KEY_COUNT, set_pe_spm, false},
 };
 

@@ -39,6 +39,7 @@ int machine_defaults(struct machine *m)
         .spm_size = PE_SPM_DEFAULT,
         .dram_size = MEM_SIZE,
         .log_level = LOG_WARN,
+        .rings = true,
         .images = default_images(),
     };
     return m->images ? 0 : -ENOMEM;
@@ -234,6 +235,8 @@ static int parse_key(struct machine *m, enum machine_key key, const char *v, int
         return parse_bool(v, &m->stats);
     case KEY_UNTIL_IDLE:
         return parse_bool(v, &m->until_idle);
+    case KEY_RINGS:
+        return parse_bool(v, &m->rings);
     default:
         return -EINVAL;
     }
@@ -253,6 +256,7 @@ static const char *const wanted[KEY_COUNT] = {
     [KEY_REPORT] = "a list of pairs, exits",
     [KEY_STATS] = "yes or no",
     [KEY_UNTIL_IDLE] = "yes or no",
+    [KEY_RINGS] = "yes or no",
 };
 
 int machine_set(struct machine *m, enum machine_key key, const char *value, const char *name,

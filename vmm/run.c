@@ -24,6 +24,7 @@
 #include "node.h"
 #include "record.h"
 #include "sched.h"
+#include "../vdtu/ring.h"
 #include "stats.h"
 
 /* Blocks or unblocks those that end a run; returns them. */
@@ -217,6 +218,7 @@ static void report(struct node *n, int status)
                 "sempervm: %" PRIu64 " bytes of output were lost: standard output was full, "
                 "closed, or not read\n",
                 console_lost(n->console));
+    vdtu_noc_rings_settle(n->noc);
     if (n->desc->report & REPORT_PAIRS)
         stats_pairs(n, stdout);
     if (n->desc->report & REPORT_EXITS)

@@ -18,6 +18,8 @@
 #include <sys/mman.h>
 #include <time.h>
 
+#include "window.h"
+
 #define STACK_SIZE (1u << 20) /* sanitizers need most of it; only touched pages cost */
 #define GUARD_SIZE 4096u
 
@@ -95,6 +97,7 @@ static void block(struct runner *r)
     uint64_t until = pe->deadline, since = host_now();
     struct timespec ts;
 
+    windows_asleep(n, 1);
     pthread_mutex_lock(&r->lock);
     while (!r->token && atomic_load(&n->end) == NODE_RUNS) {
         if (until == VREG_WAIT_FOREVER) {
@@ -113,6 +116,7 @@ static void block(struct runner *r)
     }
     r->token = false;
     pthread_mutex_unlock(&r->lock);
+    windows_asleep(n, -1);
     pe->wait_ns += host_now() - since;
 }
 
@@ -137,8 +141,10 @@ static void *runner_main(void *arg)
         else if (why == PE_OVER)
             break;
     }
-    if (pe->end != PE_RUNNING)
+    if (pe->end != PE_RUNNING) {
+        windows_asleep(n, 1);
         one_less(n);
+    }
     return NULL;
 }
 

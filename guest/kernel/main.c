@@ -11,6 +11,7 @@
 #include "hw.h"
 #include "kernel.h"
 #include "print.h"
+#include "ring_lib.h"
 #include "start.h"
 #include "str.h"
 
@@ -19,6 +20,8 @@
 #define CANARY      0x6B65726E656C2121ull
 
 struct kernel kern;
+
+const unsigned ring_entries = RING_ENTRIES_MAX; /* everybody's system calls */
 
 static struct boot_kenv kenv;
 static uint8_t recvbuf[KERN_SYSC_EPS][DTU_MAX_SLOTS << KERN_SYSC_ORDER];
