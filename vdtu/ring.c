@@ -188,7 +188,7 @@ void vdtu_ring_stamp(struct vdtu *d, unsigned ep, int slot, unsigned src)
     c = from(d, src, ep);
     if (c)
         stamp = ring_stamp(c->entry[DST], c->gen,
-                           c->state == RING_LIVE ? vdtu_chan_sent(c, SRC) : c->counted[SRC]);
+                           c->state == RING_LIVE ? vdtu_chan_sent(c, SRC) : c->total);
     ring_set(d->ring->table + RING_STAMPS_OFF + 8 * (ep * DTU_MAX_SLOTS + (unsigned)slot), stamp);
     unlock(r);
 }

@@ -47,10 +47,16 @@ static uint64_t highest(const uint8_t *area, unsigned slots, unsigned stride)
     return top;
 }
 
+/*
+ * Of a channel that has died only what the host kept was ever sent: a message that was published
+ * behind its back, while it was dying, is refused.
+ */
 uint64_t vdtu_chan_sent(const struct vdtu_chan *c, unsigned end)
 {
     unsigned off = (end == SRC ? RING_FWD_OFF : RING_REP_OFF) - RING_SHARED_OFF;
 
+    if (end == SRC && c->kept)
+        return highest(c->block.frozen, c->slots, c->stride);
     return highest(c->block.shared + off, c->slots, end == SRC ? c->stride : c->rstride);
 }
 
@@ -58,7 +64,8 @@ void vdtu_chan_count(struct vdtu_chan *c)
 {
     for (unsigned end = 0; end < 2; end++) {
         struct vdtu *from = c->d[end], *to = c->d[!end];
-        uint64_t sent = vdtu_chan_sent(c, end), n = sent - c->counted[end];
+        uint64_t sent = end == SRC && c->state != RING_LIVE ? c->total : vdtu_chan_sent(c, end);
+        uint64_t n = sent - c->counted[end];
 
         if (sent <= c->counted[end])
             continue;
@@ -112,12 +119,14 @@ void vdtu_chan_kill(struct vdtu_chan *c, bool keep)
         __atomic_store_n(&vdtu_ring_table(c->d[SRC])->out[c->ep[SRC]], RING_NO_ENTRY,
                          __ATOMIC_RELAXED);
     set_state(c, RING_DYING);
-    __atomic_thread_fence(__ATOMIC_SEQ_CST);
+    ring_fence();
+    c->kept = keep;
     if (keep)
         freeze(c);
+    c->total = vdtu_chan_sent(c, SRC);
     vdtu_chan_count(c);
     if (src)
-        ring_set(&src->last, c->counted[SRC]);
+        ring_set(&src->last, c->total);
     set_state(c, RING_DEAD);
     for (unsigned end = 0; end < 2; end++)
         if (c->attached[end]) {

@@ -22,6 +22,8 @@ struct vdtu_chan {
     uint16_t slots, stride, rstride;
     uint16_t credits;    /* messages that were taken from the endpoint's credits; 0: unlimited */
     uint16_t price;      /* credits of one message */
+    bool kept;           /* the host's copy is what counts */
+    uint64_t total;      /* messages, once it is not alive */
     uint64_t counted[2]; /* of what each end has sent */
     struct vdtu_ring_block block;
 };

@@ -44,7 +44,6 @@ void rg_notify(struct rings *r, unsigned entry)
     const struct ring_status *s =
         (const struct ring_status *)(const void *)(rg_entry(r, entry) + RING_PEER_OFF);
 
-    __atomic_thread_fence(__ATOMIC_SEQ_CST);
     if (__atomic_load_n(&s->sleeping, __ATOMIC_RELAXED))
         r->hw.bell(r->arg, entry);
 }
@@ -188,7 +187,7 @@ bool ring_sleep(struct rings *r)
     if (!r->on)
         return true;
     __atomic_store_n(&own_status(r)->sleeping, 1, __ATOMIC_RELAXED);
-    __atomic_thread_fence(__ATOMIC_SEQ_CST);
+    ring_fence();
     if (!ring_any(r))
         return true;
     ring_awake(r);

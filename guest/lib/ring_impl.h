@@ -77,7 +77,7 @@ static inline struct ring_scan *rg_scan(const struct rings *r)
 void rg_copy_in(uint8_t *slot, const void *data, size_t len);
 void rg_copy_out(void *data, const uint8_t *slot, size_t len);
 
-/* Rings the bell of the PE at the other end if it sleeps.  What it shall see was stored before. */
+/* Rings the bell of the PE at the other end if it sleeps; behind a ring_fence(). */
 void rg_notify(struct rings *r, unsigned entry);
 
 /* The lists, when the table has changed. */

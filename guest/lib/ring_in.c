@@ -134,7 +134,7 @@ static uint64_t copy(struct rings *r, unsigned entry, uint64_t word, const struc
     };
     if (len <= d->max)
         rg_copy_out(h + 1, slot + RING_HEAD, len);
-    __atomic_thread_fence(__ATOMIC_ACQUIRE); /* the copy, then the state */
+    __asm__ volatile("" : : : "memory"); /* the copy, then the state: x86 keeps loads in order */
     return rg_load(&d->word) == word ? meta : ~0ull;
 }
 
@@ -311,7 +311,9 @@ unsigned rg_in_reply(struct rings *r, unsigned entry, const struct dtu_header *m
         return SE_INV_ARGS;
     err = answer(r, entry, index, data, len);
     release(r, entry, index);
-    if (err == SE_OK)
+    if (err == SE_OK) {
+        ring_fence();
         rg_notify(r, entry);
+    }
     return err;
 }

@@ -131,7 +131,7 @@ unsigned ring_send(struct rings *r, unsigned ep, const void *data, size_t len, u
     rg_store(at + 8 * RING_META, len | (uint64_t)rmax << 16 | (uint64_t)(reply_ep & 0xFF) << 32);
     rg_copy_in(at + RING_HEAD, data, len);
     rg_release(at, st->sent + 1);
-    __atomic_thread_fence(__ATOMIC_SEQ_CST); /* published, then: does it live, does it sleep? */
+    ring_fence(); /* published, then: does it live, does it sleep? */
     if (rg_load(&d->word) != word)
         return outcome(r, entry, st);
     st->sent++;
