@@ -19,12 +19,12 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+#include "../vdtu/ring.h"
 #include "console.h"
 #include "deadlock.h"
 #include "node.h"
 #include "record.h"
 #include "sched.h"
-#include "../vdtu/ring.h"
 #include "stats.h"
 
 /* Blocks or unblocks those that end a run; returns them. */
