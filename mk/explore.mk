@@ -20,7 +20,8 @@ SEED_HASHES := $(B)/seed-hashes
 seed-hashes: $(SEED_HASHES)
 
 $(SEED_HASHES): $(B)/sempervm $(GUEST_BINS) demos/multi-4.ini demos/run-kernel.ini
-	$(Q)for m in multi-4 run-kernel; do for s in 1 2 3 4 5; do \
+	$(Q)for ms in multi-4:1 multi-4:2 multi-4:3 multi-4:4 multi-4:5 run-kernel:1 run-kernel:2; do \
+		m=$${ms%:*} s=$${ms#*:}; \
 		[ ! -e /dev/kvm ] || $(B)/sempervm run --seed $$s demos/$$m.ini | \
 			sed -n "s/^trace hash /$$m $$s /p"; \
-	done; done >$@
+	done >$@
