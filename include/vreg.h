@@ -38,6 +38,7 @@ enum vreg {
     VREG_RING = 0x90, /* store how many entries are wanted, 0: none; load: how many there are */
     VREG_RING_OPEN = 0x98, /* store the number of a send endpoint: a channel for it, please */
     VREG_RING_BELL = 0xA0, /* store the number of an entry: the PE at its other end shall wake */
+    VREG_EXITS = 0xA8,     /* with VREG_F_EXITS: stores of this PE that were exits so far */
 };
 
 enum vreg_feature {
@@ -49,6 +50,7 @@ enum vreg_feature {
     VREG_F_BRIDGE = 1 << 5, /* may take and inject NoC packets */
     VREG_F_NIC = 1 << 6,    /* has an 82540EM on PCI bus 0 */
     VREG_F_RING = 1 << 7,   /* messages without exits */
+    VREG_F_EXITS = 1 << 8,  /* VREG_EXITS counts */
 };
 
 enum vreg_cause {

@@ -14,7 +14,8 @@ GUEST_PROGS := \
     planted:36:guest/apps/planted \
     srvtest:40:guest/apps/srvtest \
     capserver:44:guest/apps/capserver \
-    capclient:48:guest/apps/capclient
+    capclient:48:guest/apps/capclient \
+    ringbench:64:guest/apps/ringbench
 
 GUEST_B   := $(B)/guest
 GUEST_INC := -Iinclude -Iguest/lib

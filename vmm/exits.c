@@ -206,6 +206,8 @@ static enum pe_why handle_mmio(struct pe *pe)
         return PE_KICKED;
     }
     memcpy(&value, run->mmio.data, run->mmio.len <= 8 ? run->mmio.len : 8);
+    if (*pe_vreg(pe, VREG_FEATURES) & VREG_F_EXITS)
+        ++*pe_vreg(pe, VREG_EXITS);
     return mmio_store(pe, run->mmio.phys_addr, value, run->mmio.len);
 }
 
