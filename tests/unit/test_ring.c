@@ -4,6 +4,8 @@
  * PE 1 sends, PE 2 receives, PE 3 is somebody else, PE 0 plays the kernel through the NoC.
  */
 /* LINK: vdtu guest/lib/ring.c guest/lib/ring_in.c guest/lib/ring_out.c guest/lib/dtu_drv.c */
+#include <check.h>
+
 #include "ring_fixture.h"
 
 enum { S = 1, R = 2, T = 3 };

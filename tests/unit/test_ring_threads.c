@@ -13,6 +13,8 @@
 #include <stdio.h>
 #include <time.h>
 
+#include <check.h>
+
 #include "ring_fixture.h"
 
 enum { S = 1, R = 2 };
