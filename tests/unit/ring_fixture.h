@@ -24,13 +24,15 @@
 #define RX_ENTRIES 8u
 #define RX_BLOCKS  64u
 #endif
-#define RX_MEM   0x20000u
-#define RX_LABEL 0xC0FFEEull
-#define RX_RECV  2u /* receive endpoint of everybody: slots of 256 bytes */
-#define RX_REPLY 1u
-#define RX_SEND  4u
+#define RX_MEM 0x20000u
+/* Only the receiver needs many. */
+#define RX_ENTRIES_OF(pe) ((pe) == 2 ? RX_ENTRIES : 8u)
+#define RX_LABEL          0xC0FFEEull
+#define RX_RECV           2u /* receive endpoint of everybody: slots of 256 bytes */
+#define RX_REPLY          1u
+#define RX_SEND           4u
 
-#define RX_WINDOW (RING_ENTRY0_OFF + RX_ENTRIES * (size_t)RING_ENTRY_SIZE)
+#define RX_WINDOW(pe) (RING_ENTRY0_OFF + RX_ENTRIES_OF(pe) * (size_t)RING_ENTRY_SIZE)
 
 struct rx;
 struct rx_pe {
@@ -112,7 +114,7 @@ static inline void rx_put(void *arg, const struct vdtu_ring_block *b)
 
 static inline void rx_drop(void *arg, unsigned pe)
 {
-    for (unsigned e = 0; e < RX_ENTRIES; e++)
+    for (unsigned e = 0; e < RX_ENTRIES_OF(pe); e++)
         rx_unmap(arg, pe, e);
 }
 
@@ -179,7 +181,7 @@ static inline void rx_enable(struct rx *x, unsigned pe)
 {
     struct rx_pe *p = &x->pe[pe];
 
-    RX_WANT(vdtu_ring_enable(p->d, RX_ENTRIES, RX_TABLE(p),
+    RX_WANT(vdtu_ring_enable(p->d, RX_ENTRIES_OF(pe), RX_TABLE(p),
                              (struct ring_status *)(void *)(x->map + pe * 4096)) == 0);
     ring_setup(&p->r, p->regs, RX_TABLE(p), p->window, &rx_hw, p);
 }
@@ -205,8 +207,8 @@ static inline struct rx *rx_new(unsigned slots_order)
         p->regs = cfg.regs = aligned_alloc(4096, 4096 + RING_TABLE_SIZE);
         memset(p->regs, 0, 4096 + RING_TABLE_SIZE);
         RX_WANT(vdtu_new(x->noc, &cfg, &p->d) == 0);
-        p->window =
-            mmap(NULL, RX_WINDOW, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        p->window = mmap(NULL, RX_WINDOW(i), PROT_READ | PROT_WRITE,
+                         MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
         RX_WANT(mmap(p->window, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, x->fd,
                      i * 4096L) != MAP_FAILED);
         rx_write_reg(x, i, DTU_VPE_ID, &id, 1);
@@ -223,7 +225,7 @@ static inline void rx_free(struct rx *x)
         vdtu_free(x->pe[i].d);
         free(x->pe[i].mem);
         free(x->pe[i].regs);
-        munmap(x->pe[i].window, RX_WINDOW);
+        munmap(x->pe[i].window, RX_WINDOW(i));
     }
     vdtu_noc_free(x->noc);
     munmap(x->map, rx_block(RX_BLOCKS));
