@@ -15,7 +15,8 @@ GUEST_PROGS := \
     srvtest:40:guest/apps/srvtest \
     capserver:44:guest/apps/capserver \
     capclient:48:guest/apps/capclient \
-    ringbench:64:guest/apps/ringbench
+    ringbench:64:guest/apps/ringbench \
+    ringattack:72:guest/apps/ringattack
 
 GUEST_B   := $(B)/guest
 GUEST_INC := -Iinclude -Iguest/lib
