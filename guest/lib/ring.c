@@ -107,8 +107,11 @@ void rg_refresh(struct rings *r)
     list_out(r, high);
     for (unsigned i = 0; i < r->nin; i++)
         rg_in_scan(r, r->in[i], i);
-    for (unsigned i = 0; i < r->nout; i++)
+    r->answers = 0;
+    for (unsigned i = 0; i < r->nout; i++) {
+        rg_out_rescan(r, r->out[i], i);
         rg_out_close(r, r->out[i]);
+    }
 }
 
 /* ---- by address ---- */
@@ -173,11 +176,15 @@ bool ring_pending(struct rings *r, unsigned ep)
 
 bool ring_any(struct rings *r)
 {
+    const struct ring_scan *scan = rg_scan(r);
+
     if (!r->on)
         return false;
     rg_refresh(r);
-    for (unsigned ep = 0; ep < DTU_EPS; ep++)
-        if (r->stash[ep].msg || rg_in_find(r, ep) >= 0)
+    if (r->stashed)
+        return true;
+    for (unsigned i = 0; i < r->nin; i++)
+        if (rg_acquire(scan[i].seq) == scan[i].want)
             return true;
     return rg_out_pending(r, DTU_EPS);
 }

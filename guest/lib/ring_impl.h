@@ -29,6 +29,7 @@ struct ring_out {
     uint64_t sent, floor, freed; /* the latter two as last read */
     uint64_t rtaken, granted;    /* answers looked at; those that were right */
     uint32_t busy, unread;       /* by slot of the inbox */
+    uint32_t pos;                /* in the list and the scan array */
     uint64_t order[RING_SLOTS_MAX];
     uint8_t to[RING_SLOTS_MAX]; /* endpoint that an unread answer is for */
     struct ring_record rec[RING_SLOTS_MAX];
@@ -68,6 +69,13 @@ static inline struct ring_ctl *rg_ctl(uint8_t *at)
 {
     return (struct ring_ctl *)(void *)(at + RING_CTL_OFF);
 }
+/* The same for answers, by position in `out`. */
+static inline struct ring_scan *rg_out_scan(const struct rings *r)
+{
+    return (struct ring_scan *)(void *)(r->window + RING_SCRATCH_OFF +
+                                        RING_ENTRIES_MAX * sizeof(struct ring_scan));
+}
+
 static inline struct ring_scan *rg_scan(const struct rings *r)
 {
     return (struct ring_scan *)(void *)(r->window + RING_SCRATCH_OFF);
@@ -95,5 +103,6 @@ bool rg_out_pending(struct rings *r, unsigned ep); /* DTU_EPS: any */
 const struct dtu_header *rg_out_take(struct rings *r, unsigned ep);
 void rg_out_free(struct rings *r, unsigned entry, const void *msg);
 void rg_out_close(struct rings *r, unsigned entry);
+void rg_out_rescan(struct rings *r, unsigned entry, unsigned pos);
 
 #endif

@@ -188,6 +188,7 @@ static const struct dtu_header *unstash(struct rings *r, unsigned ep)
     }
     msg = s->msg;
     s->msg = NULL;
+    r->stashed--;
     return msg;
 }
 
@@ -202,6 +203,7 @@ static void fetch_trapped(struct rings *r, unsigned ep)
     size = r0 >> 32 & 0xFFFF;
     slot = size ? (addr - r1) / size : DTU_MAX_SLOTS;
     r->stash[ep].msg = (const struct dtu_header *)(uintptr_t)addr;
+    r->stashed++;
     r->stash[ep].stamp = 0;
     if (slot < DTU_MAX_SLOTS)
         r->stash[ep].stamp =

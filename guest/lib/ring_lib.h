@@ -50,6 +50,7 @@ struct rings {
     void *arg;
     uint64_t version; /* of the table, as the lists below are */
     unsigned nin, nout;
+    unsigned stashed, answers;   /* messages in the stash; answers in inboxes, unread */
     uint16_t first[DTU_EPS + 1]; /* incoming channels of an endpoint: in[first[ep]] on */
     uint16_t cursor[DTU_EPS];    /* whose turn it is */
     uint8_t passed[DTU_EPS];     /* messages by trap since one by a channel was seen */

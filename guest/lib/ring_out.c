@@ -142,6 +142,26 @@ unsigned ring_send(struct rings *r, unsigned ep, const void *data, size_t len, u
 
 /* ---- answers ---- */
 
+static void rescan(struct rings *r, unsigned entry, const struct ring_out *st)
+{
+    const struct ring_desc *d = rg_desc(r, entry);
+
+    rg_out_scan(r)[st->pos] = (struct ring_scan){
+        (const uint64_t *)(const void *)(rg_entry(r, entry) + RING_REP_OFF +
+                                         (st->rtaken & (d->slots - 1u)) * d->rstride),
+        st->rtaken + 1};
+}
+
+void rg_out_rescan(struct rings *r, unsigned entry, unsigned pos)
+{
+    struct ring_out *st = state_of(r, entry);
+
+    st->pos = pos;
+    for (uint32_t bits = st->unread; bits; bits &= bits - 1)
+        r->answers++;
+    rescan(r, entry, st);
+}
+
 /* Copies one answer to the inbox; false when there is none, or no place for it. */
 static bool pump_one(struct rings *r, unsigned entry, struct ring_out *st)
 {
@@ -176,10 +196,12 @@ static bool pump_one(struct rings *r, unsigned entry, struct ring_out *st)
         st->granted++;
         st->busy |= 1u << slot;
         st->unread |= 1u << slot;
+        r->answers++;
         st->order[slot] = st->rtaken;
         st->to[slot] = rec->ep;
     }
     rg_release(&rg_ctl(at)->rtaken, st->rtaken);
+    rescan(r, entry, st);
     return true;
 }
 
@@ -201,8 +223,23 @@ static int oldest(struct rings *r, unsigned entry, unsigned ep)
     return best;
 }
 
+/* Is there anything to look at more closely? */
+static bool something(const struct rings *r)
+{
+    const struct ring_scan *scan = rg_out_scan(r);
+
+    if (r->answers)
+        return true;
+    for (unsigned i = 0; i < r->nout; i++)
+        if (rg_acquire(scan[i].seq) == scan[i].want)
+            return true;
+    return false;
+}
+
 bool rg_out_pending(struct rings *r, unsigned ep)
 {
+    if (!something(r))
+        return false;
     for (unsigned i = 0; i < r->nout; i++)
         if (oldest(r, r->out[i], ep) >= 0)
             return true;
@@ -211,12 +248,15 @@ bool rg_out_pending(struct rings *r, unsigned ep)
 
 const struct dtu_header *rg_out_take(struct rings *r, unsigned ep)
 {
+    if (!something(r))
+        return NULL;
     for (unsigned i = 0; i < r->nout; i++) {
         int slot = oldest(r, r->out[i], ep);
 
         if (slot < 0)
             continue;
         state_of(r, r->out[i])->unread &= ~(1u << slot);
+        r->answers--;
         return (const struct dtu_header *)(void *)(rg_entry(r, r->out[i]) + RING_INBOX_OFF +
                                                    (unsigned)slot * rg_desc(r, r->out[i])->rstride);
     }
