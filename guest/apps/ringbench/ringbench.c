@@ -119,6 +119,11 @@ static void rtt(void)
     ask(OP_ANSWER, SIZE);
 }
 
+static void rtt8(void)
+{
+    ask(OP_ANSWER, 8);
+}
+
 static uint64_t told;
 
 static void one_way(void)
@@ -221,6 +226,7 @@ int main(int argc, char **argv)
     }
     rounds = (unsigned)n;
     want(start_server(), "starting the server");
+    run("msg_rtt_8", rtt8, 100);
     run("msg_rtt_64", rtt, 100);
     run("msg_tput_64", one_way, 500);
     if (ask(OP_COUNT, SIZE) != told)
