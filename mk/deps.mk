@@ -8,7 +8,7 @@
 #   test   unit tests, fuzzers, format check
 #   stock  the machine under QEMU (tests/stock/)
 
-DEPS_BASE_PKGS  := gcc libc6-dev binutils libinih-dev
+DEPS_BASE_PKGS  := gcc libc6-dev binutils libinih-dev libsodium-dev
 DEPS_TEST_PKGS  := check libsubunit-dev clang clang-format libclang-rt-14-dev git
 DEPS_SPIN_PKGS  := spin
 DEPS_STOCK_PKGS := qemu-system-x86 busybox-static cpio

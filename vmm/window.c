@@ -201,9 +201,9 @@ int windows_open(struct node *n)
     n->windows = w;
     if (!w)
         return -ENOMEM;
-    w->blocks_at = (n->npes + 1) * (size_t)PAGE;
+    w->blocks_at = DTU_PES * (size_t)PAGE; /* status pages by PE id; 0 is the node's */
     w->size = block_off(w, BLOCKS_MAX);
-    w->win = calloc(n->npes + 1, sizeof(*w->win));
+    w->win = calloc(DTU_PES, sizeof(*w->win));
     w->spare = calloc(BLOCKS_MAX, sizeof(*w->spare));
     w->fd = memfd_create("sempervm-rings", MFD_CLOEXEC);
     w->map = MAP_FAILED;
@@ -225,7 +225,7 @@ void windows_close(struct node *n)
 
     if (!w)
         return;
-    for (unsigned i = 0; w->win && i <= n->npes; i++)
+    for (unsigned i = 0; w->win && i < DTU_PES; i++)
         if (w->win[i].at)
             munmap(w->win[i].at, w->win[i].size);
     if (w->map != MAP_FAILED)

@@ -11,7 +11,7 @@
 #include "srv.h"
 #include "str.h"
 
-struct cap *cap_get(const struct cap_table *t, uint32_t sel)
+struct cap *cap_at(const struct cap_table *t, uint32_t sel)
 {
     const struct cap_leaf *leaf;
 
@@ -19,6 +19,13 @@ struct cap *cap_get(const struct cap_table *t, uint32_t sel)
         return NULL;
     leaf = t->leaf[sel / CAP_FANOUT];
     return leaf ? leaf->caps[sel % CAP_FANOUT] : NULL;
+}
+
+struct cap *cap_get(const struct cap_table *t, uint32_t sel)
+{
+    struct cap *c = cap_at(t, sel);
+
+    return c && c->type != CAP_NONE ? c : NULL;
 }
 
 struct cap *cap_get_type(const struct cap_table *t, uint32_t sel, unsigned types)
@@ -30,7 +37,7 @@ struct cap *cap_get_type(const struct cap_table *t, uint32_t sel, unsigned types
 
 bool cap_unused(const struct cap_table *t, uint32_t sel)
 {
-    return sel < CAP_INVALID && !cap_get(t, sel);
+    return sel < CAP_INVALID && !cap_at(t, sel);
 }
 
 bool cap_range_valid(uint32_t start, uint32_t count)
@@ -105,6 +112,13 @@ void cap_unlink(struct cap *c)
     c->parent = c->next = c->prev = NULL;
 }
 
+uint16_t cap_serial(void)
+{
+    if (++kern.serial == 0)
+        kern.serial = 1;
+    return kern.serial;
+}
+
 struct cap *cap_create(struct vpe *holder, uint32_t sel, enum cap_type type, struct cap *parent)
 {
     struct cap *c;
@@ -117,12 +131,83 @@ struct cap *cap_create(struct vpe *holder, uint32_t sel, enum cap_type type, str
     c->holder = holder;
     c->sel = (uint16_t)sel;
     c->type = (uint8_t)type;
+    c->serial = cap_serial();
     if (!table_insert(&holder->caps, c)) {
         heap_free(c);
         return NULL;
     }
     tree_insert(c, parent);
     return c;
+}
+
+struct cap *cap_reserve(struct vpe *holder, uint32_t sel, uint16_t serial)
+{
+    struct cap *c = cap_create(holder, sel, CAP_NONE, NULL);
+
+    if (c)
+        c->serial = serial;
+    return c;
+}
+
+/* Types as keys have them (semperos-platform 7.4). */
+static unsigned key_type(unsigned type)
+{
+    switch (type) {
+    case CAP_MSG:
+        return DDL_MSGCAP;
+    case CAP_MEM:
+        return DDL_MEMCAP;
+    case CAP_SRV:
+        return DDL_SRVCAP;
+    case CAP_SESS:
+        return DDL_SESSCAP;
+    case CAP_VPE:
+        return DDL_VPECAP;
+    }
+    return DDL_NONE;
+}
+
+uint64_t cap_key(const struct cap *c)
+{
+    return ddl_key(c->holder->pe, c->holder->pe, key_type(c->type),
+                   (uint64_t)c->serial << 16 | c->sel);
+}
+
+struct cap *cap_by_key(uint64_t key)
+{
+    struct vpe *v = kern.pes[ddl_pe(key)].vpe;
+    struct cap *c;
+
+    if (!v || ddl_vpe(key) != ddl_pe(key) || ddl_object(key) >> 32)
+        return NULL;
+    c = cap_at(&v->caps, ddl_sel(key));
+    return c && (ddl_serial(key) == 0 || ddl_serial(key) == c->serial) ? c : NULL;
+}
+
+struct rkid *cap_add_rkid(struct cap *c, uint64_t key)
+{
+    struct rkid *k = heap_calloc(1, sizeof(*k));
+
+    if (!k)
+        return NULL;
+    k->key = key;
+    k->cap = c;
+    k->next = c->rkids;
+    c->rkids = k;
+    return k;
+}
+
+void cap_free_rkid(struct cap *c, struct rkid *k)
+{
+    struct rkid **link = &c->rkids;
+    struct session *n = k->session;
+
+    while (*link != k)
+        link = &(*link)->next;
+    *link = k->next;
+    heap_free(k);
+    if (n)
+        session_unpin(n);
 }
 
 struct cap *cap_derive(struct cap *src, struct vpe *holder, uint32_t sel)

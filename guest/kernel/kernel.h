@@ -28,9 +28,10 @@
 #include "errors.h"
 #include "marshal.h"
 #include "memmap.h"
+#include "peer.h"
 #include "syscalls.h"
 
-/* The kernel's own endpoints (dtu-spec 8.1).  6-13 are for other kernels. */
+/* The kernel's own endpoints (dtu-spec 8.1).  6-13 are for other kernels, see peer.h. */
 #define KERN_SYSC_EPS   6u
 #define KERN_SYSC_ORDER 9u /* 512-byte slots */
 #define KERN_EP_SCRATCH 14u
@@ -45,13 +46,17 @@
 #define LOADGEN_SPACE (1ull << 20)            /* more receive buffer space for "loadgen" */
 
 struct vpe;
+struct pe;
+struct peer;
 struct service;
 struct session;
+struct rexchange;
 
 /* ---- capabilities (cap.c, revoke.c) ---- */
 
 /* Values as in the original, where they form sets. */
 enum cap_type {
+    CAP_NONE = 0,
     CAP_SRV = 0x01,
     CAP_SESS = 0x02,
     CAP_MSG = 0x04,
@@ -59,13 +64,43 @@ enum cap_type {
     CAP_VPE = 0x20,
 };
 
+/* A child that another kernel has.  While that is being revoked, k->queued or ->sent. */
+struct rkid {
+    struct rkid *next;  /* of the same parent */
+    struct rkid *queue; /* of those to be revoked at the same peer */
+    uint64_t key;
+    struct cap *cap;         /* the parent */
+    struct session *session; /* pinned; NULL: it is no session that we opened for it */
+    bool queued, sent;
+};
+
+/* A revocation that began at this capability and waits for others (revoke.c). */
+struct revocation {
+    struct cap *next;   /* kern.revocations */
+    unsigned waits;     /* answers and other revocations outstanding */
+    bool walking;       /* the tree is still being taken apart */
+    struct cap *parent; /* the root's parent, as long as that is alive */
+    struct cap *up;     /* revocation that waits for this one */
+    struct vpe *waiter; /* system call that waits for it */
+    struct peer *peer;  /* kernel that asked for it, */
+    uint64_t peer_key;  /* in the name of this capability */
+    struct pe *pe;      /* PE that is not used again before it is done */
+    bool with_reply;    /* what the peer gets is also the answer to its request */
+};
+
 struct cap {
     struct vpe *holder;         /* whose table it is in */
     struct cap *parent, *child; /* derived from; first of those derived from it */
     struct cap *next, *prev;    /* siblings; `next` also links a list being revoked */
+    struct rkid *rkids;         /* children that other kernels have */
+    uint64_t rparent;           /* key of the parent, when another kernel has it; 0: none */
+    uint64_t key;               /* its own, once it is being revoked */
+    struct revocation rev;
+    unsigned nrev;   /* revocations under way that began at a child of it */
+    uint16_t serial; /* part of its key (kernelcalls.h) */
     uint16_t sel;
     uint16_t eps;    /* bit e: endpoint e of the holder was configured from it */
-    uint8_t type;    /* enum cap_type */
+    uint8_t type;    /* enum cap_type; CAP_NONE: the selector is reserved */
     bool sess_owner; /* CAP_SESS: the service's own, by CREATESESSAT */
     union {
         struct {
@@ -122,11 +157,23 @@ struct vpe_ep {
 /* A system call that is answered later. */
 enum wait_kind {
     WAIT_NONE,
-    WAIT_EXIT, /* VPECTRL WAIT: until `target` ends */
-    WAIT_RECV, /* ACTIVATE: until endpoint `target_ep` of `target` receives */
-    WAIT_PE,   /* CREATEVPE: until a PE that is being reset is free */
-    WAIT_SRV,  /* CREATESESS, OBTAIN, DELEGATE: until the service has answered */
+    WAIT_EXIT,   /* VPECTRL WAIT: until `target` ends */
+    WAIT_RECV,   /* ACTIVATE: until endpoint `target_ep` of `target` receives */
+    WAIT_PE,     /* CREATEVPE: until a PE that is being reset is free */
+    WAIT_SRV,    /* CREATESESS, OBTAIN, DELEGATE: until the service has answered */
+    WAIT_REVOKE, /* REVOKE: until `count` revocations are done */
+    WAIT_KERNEL, /* any of these: until another kernel has answered */
 };
+
+/* Who waits for a service: a VPE's system call, or an exchange that another kernel asked for. */
+struct srv_client {
+    struct srv_client *next; /* the next one that waits for the same service */
+    struct session *session; /* pinned */
+    struct vpe *vpe;
+    struct rexchange *remote;
+    uint8_t op; /* enum srv_op */
+};
+
 struct wait {
     enum wait_kind kind;
     const struct dtu_header *msg;
@@ -137,11 +184,19 @@ struct wait {
     enum pe_type type;   /* WAIT_PE */
     char name[VPE_NAME]; /* WAIT_PE */
     /* WAIT_SRV; sel: of the VPE whose table is meant, sel2: of the session to create */
-    struct session *session; /* pinned */
-    struct vpe *next;        /* the next one that waits for the same service */
+    struct srv_client client;
     struct cap_range range;
-    uint16_t args; /* where the service's arguments begin in the message */
-    uint8_t op;    /* enum srv_op */
+    uint16_t args;  /* where the service's arguments begin in the message */
+    unsigned count; /* WAIT_REVOKE */
+    /* WAIT_KERNEL; also sel, sel2, range, ep as above */
+    uint32_t tid; /* names the call in the answer */
+    uint16_t peer;
+    uint8_t call;     /* enum kernelcall_op: what was asked */
+    bool all;         /* CREATESESSFWD: asks one kernel after the other */
+    uint16_t serial;  /* of the capabilities that it creates */
+    uint16_t holder;  /* PE of the VPE that gets or gives them */
+    uint64_t srv_key; /* the service's */
+    uint64_t waited;  /* ns */
 };
 
 struct vpe {
@@ -170,7 +225,9 @@ enum pe_state {
     PE_FREE,      /* waits in idle, all other memory is zero */
     PE_USED,      /* has a VPE */
     PE_RESETTING, /* the VPE is gone; its program is, once the machine has reset the CPU */
+    PE_WAITING,   /* the VPE is gone, but other kernels may still have capabilities for the PE */
     PE_USED_UP,   /* the VPE is gone, and the machine cannot reset CPUs: not used again */
+    PE_KERNEL,    /* another kernel has it or runs on it */
     PE_LOST,      /* the reset does not end, or its DTU does not answer: not used again */
 };
 
@@ -178,6 +235,7 @@ struct pe {
     uint64_t desc;
     enum pe_state state;
     unsigned polls; /* PE_RESETTING: how often we looked */
+    unsigned held;  /* revocations that have to end before it is used again */
     struct vpe *vpe;
 };
 
@@ -185,8 +243,11 @@ struct pe {
 
 struct kern_stats {
     uint64_t syscalls, refused, strays; /* strays: messages that belong to no VPE */
-    uint64_t late;                      /* answers of services that nobody waits for any more */
+    uint64_t late;                      /* answers that nobody waits for any more */
+    uint64_t kcalls, bad_kcalls;        /* kernel calls; those that made no sense */
+    uint64_t kdropped;                  /* messages to kernels that were lost */
     unsigned started, failed;
+    unsigned regular; /* programs in the boot line that are no daemons */
 };
 
 struct kernel {
@@ -203,6 +264,7 @@ struct kernel {
     uint8_t sysc_used[KERN_SYSC_EPS];
     unsigned nmods;
     struct boot_module mods[BOOT_MODULES];
+    uint64_t mod_addr[BOOT_MODULES]; /* where they are described, for further kernels */
     uint16_t mem_pe;
     struct memmap mem;
     uint64_t mem_fresh; /* memory from here on was never given to anybody */
@@ -211,11 +273,25 @@ struct kernel {
     bool ending;        /* only daemons are left; services were told */
     uint64_t ending_ns; /* time without messages since then */
     bool srv_news;      /* a service was registered since start_pending() last looked */
+    bool pe_news;       /* a PE became free or lost since pe_poll() last told who waits for one */
+    uint16_t serial;    /* of the last capability */
+    uint32_t tids;      /* the last call to another kernel */
+    uint64_t fs_end;    /* REQMEM with an address: below this in the memory PE */
+    struct cap *revocations; /* under way, waiting */
+    struct peers peers;
+    struct mht mht;
+    struct boot boot;
     struct kern_stats stats;
 };
-extern struct kernel kern;
+
+/* A host process may hold several kernels; here is the one at work. */
+extern struct kernel *kern_now;
+#define kern (*kern_now)
 
 /* ---- cap.c ---- */
+
+/* What is at a selector, reserved ones included. */
+struct cap *cap_at(const struct cap_table *t, uint32_t sel);
 
 /* The capability at a selector, NULL: none.  With types: only if it is one of them. */
 struct cap *cap_get(const struct cap_table *t, uint32_t sel);
@@ -233,6 +309,25 @@ bool cap_range_valid(uint32_t start, uint32_t count);
  */
 struct cap *cap_create(struct vpe *holder, uint32_t sel, enum cap_type type, struct cap *parent);
 
+/*
+ * Reserves sel of holder, for what another kernel is asked for; every copy that this kernel hands
+ * out in the answer has that serial number.  cap_revoke() gives it up.  NULL: as cap_create().
+ */
+struct cap *cap_reserve(struct vpe *holder, uint32_t sel, uint16_t serial);
+
+/* A serial number for new capabilities, never 0. */
+uint16_t cap_serial(void);
+
+/* The key under which other kernels know c. */
+uint64_t cap_key(const struct cap *c);
+
+/* The capability (or reserved selector) of that key, NULL: it is not there. */
+struct cap *cap_by_key(uint64_t key);
+
+/* Notes or forgets a child of c that another kernel has.  NULL: no memory. */
+struct rkid *cap_add_rkid(struct cap *c, uint64_t key);
+void cap_free_rkid(struct cap *c, struct rkid *k);
+
 /* A copy of c, derived from it; same conditions. */
 struct cap *cap_derive(struct cap *c, struct vpe *holder, uint32_t sel);
 
@@ -245,9 +340,32 @@ struct cap *cap_next(const struct cap_table *t, uint32_t sel);
 
 /* ---- revoke.c ---- */
 
-/* c and all that was derived from it; or only the latter. */
+/*
+ * Revokes c and all that was derived from it, wherever it is.  None of it can be used in this
+ * kernel from now on; what others have takes a while.  Who is told when all is gone:
+ */
+struct revoke_for {
+    struct vpe *waiter; /* wait.count of its call was raised for this */
+    struct peer *peer;  /* another kernel, in the name of the capability parent there */
+    uint64_t parent;
+    struct pe *pe; /* this PE can be used again */
+};
+/* True: it is done. */
+bool cap_revoke_for(struct cap *c, const struct revoke_for *who);
 void cap_revoke(struct cap *c);
-void cap_revoke_children(struct cap *c);
+/* Only what was derived from c.  False: no memory, and children elsewhere are still there. */
+bool cap_revoke_children(struct cap *c, const struct revoke_for *who);
+
+/* v's call does not wait any more. */
+void revoke_forget_waiter(const struct vpe *v);
+
+/* From other kernels: REVOKE, REVOKEFINISH (n answers), REMOVECHILDCAPPTR. */
+void revoke_asked(struct peer *p, uint64_t key, uint64_t parent);
+bool revoke_answered(struct peer *p, uint64_t parent, unsigned n);
+bool revoke_child_gone(struct peer *p, uint64_t parent, uint64_t child);
+
+/* A kernel is gone: so are all children that it had, and what was derived from its capabilities. */
+void revoke_peer_gone(const struct peer *p);
 
 /* Everything in v's table and all derived from it, but VPE capabilities of others for v. */
 void cap_revoke_all(struct vpe *v);
@@ -293,13 +411,22 @@ void vpe_reap(void);
 
 uint16_t pe_id(const struct pe *pe);
 
+/* A PE of ours more, which waits in idle; one less. */
+void pe_add(uint64_t desc);
+void pe_remove(unsigned pe);
+
 /* The first free PE of that type, NULL: none. */
 struct pe *pe_find(enum pe_type type);
 /* Is one being reset? */
 bool pe_expected(enum pe_type type);
 
-/* Its VPE is gone and VPE_ID is invalid; whatever runs there is stopped, and its memory cleared. */
+/*
+ * Its VPE is gone and VPE_ID is invalid; whatever runs there is stopped, and its memory cleared, as
+ * soon as no revocation holds it.
+ */
 void pe_leave(struct pe *pe);
+/* One revocation that holds it less. */
+void pe_release(struct pe *pe);
 
 /* Looks after the PEs that are being reset.  Call it again after so many ns, 0: no need to. */
 uint64_t pe_poll(void);
@@ -314,6 +441,9 @@ const char *load_program(struct vpe *v, int argc, char *const *argv);
 
 /* All of idle, to a PE without VPE that was reset and so is zero.  enum semper_error. */
 int load_idle(const struct pe *pe);
+
+/* A kernel and its arguments, separator included, to a PE; NULL or what is wrong. */
+const char *load_kernel(unsigned pe, int argc, char *const *argv, uint64_t kenv);
 
 /* Idle's code again and the barrier; part of vpe_start().  enum semper_error. */
 int load_idle_again(const struct vpe *v);
@@ -347,6 +477,12 @@ sys_fn sys_createvpe, sys_vpectrl, sys_exit;                   /* sys_vpe.c */
 sys_fn sys_createsrv, sys_createsess, sys_createsessat;        /* sys_srv.c */
 sys_fn sys_delegate, sys_obtain;
 
+/* ACTIVATE's second half: the receiver is there (or never will be); enum semper_error. */
+int sys_activate_late(struct vpe *v, bool ok);
+
+/* The VPE that selector sel of v names, if it can have capabilities; NULL: none. */
+struct vpe *sys_target(struct vpe *v, uint32_t sel);
+
 /*
  * Copies what is in `from` of src to `to` of dst, as EXCHANGE does with obtain; all or nothing.
  * enum semper_error.
@@ -372,7 +508,8 @@ void srv_handle(const struct dtu_header *msg);
 /* A capability for a session more or less; by_owner: the service's own one. */
 void session_cap_added(struct session *s);
 void session_cap_gone(struct session *s, bool by_owner);
-/* A service capability was revoked; v ended and its capabilities are gone. */
+/* A service capability is out of use; revoked; v ended and its capabilities are gone. */
+void srv_cap_disable(struct cap *c);
 void srv_cap_gone(struct cap *c);
 void srv_vpe_ended(struct vpe *v);
 /* v, which waits for a service, is ending. */
@@ -397,6 +534,12 @@ uint64_t srv_tick(uint64_t ns);
  * could not be started was reported and counted in kern.stats.failed.
  */
 void start_all(int argc, char **argv);
+
+/* Goes on with it, after a further kernel was started, or when ours may begin with it. */
+void start_line(void);
+
+/* A boot module without arguments, for another kernel; *id: of its VPE. */
+bool start_named(const char *name, unsigned *id);
 
 /* Starts those whose required services are there by now. */
 void start_pending(void);

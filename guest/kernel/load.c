@@ -127,6 +127,49 @@ const char *load_program(struct vpe *v, int argc, char *const *argv)
     return NULL;
 }
 
+static uint64_t image_end(void)
+{
+    uint64_t end = 0;
+
+    for (unsigned i = 0; i < image.segments; i++)
+        if (image.segment[i].addr + image.segment[i].memsz > end)
+            end = image.segment[i].addr + image.segment[i].memsz;
+    return (end + 4095) & ~4095ull;
+}
+
+/* As the original does it (semperos-platform 7): all memory behind the program is heap. */
+const char *load_kernel(unsigned pe, int argc, char *const *argv, uint64_t kenv)
+{
+    const struct boot_module *m = load_find(bootline_name(argv[0]));
+    uint64_t size = pe_desc_size(kern.pes[pe].desc);
+    struct boot_env env = {.coreid = pe,
+                           .argc = (uint32_t)argc,
+                           .argv = ARGS_ADDR,
+                           .sp = SP_AT_ENTRY,
+                           .kenv = kenv,
+                           .pe = kern.pes[pe].desc};
+    const char *error;
+    size_t n;
+
+    if (!m)
+        return "there is no such boot module";
+    error = read_headers(m, PE_STACK_TOP, size);
+    if (error)
+        return error;
+    env.entry = image.entry;
+    env.heapsize = size - image_end();
+    for (unsigned i = 0; i < image.segments; i++)
+        if (copy_segment(pe, DTU_VPE_INVALID, m, &image.segment[i]) != SE_OK)
+            return "it cannot be copied to the PE";
+    n = build_args(argc, argv);
+    if (n == 0)
+        return "too many arguments";
+    if (hw_write(pe, DTU_VPE_INVALID, ARGS_ADDR, buf, n) != SE_OK ||
+        hw_write(pe, DTU_VPE_INVALID, PE_ENV_ADDR, &env, sizeof(env)) != SE_OK)
+        return "it cannot be copied to the PE";
+    return NULL;
+}
+
 /* The segments of idle that have none of the flags `without` (ELF_*). */
 static int copy_idle(unsigned pe, unsigned vpe, uint32_t without)
 {

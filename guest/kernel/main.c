@@ -15,16 +15,21 @@
 #include "start.h"
 #include "str.h"
 
-#define STACK_SIZE  32768u
-#define STACK_WORDS 8u /* at the far end, with a pattern in them */
-#define CANARY      0x6B65726E656C2121ull
+#define STACK_SIZE     32768u
+#define STACK_WORDS    8u   /* at the far end, with a pattern in them */
+#define LOOPS_PER_LOOK 256u /* at the clock */
+#define GOODBYE_TURNS  64u
+#define CANARY         0x6B65726E656C2121ull
 
-struct kernel kern;
+static struct kernel the_kernel;
+struct kernel *kern_now = &the_kernel;
 
 const unsigned ring_entries = RING_ENTRIES_MAX; /* everybody's system calls */
 
 static struct boot_kenv kenv;
 static uint8_t recvbuf[KERN_SYSC_EPS][DTU_MAX_SLOTS << KERN_SYSC_ORDER];
+static uint8_t krnlbuf[KC_EPS][DTU_MAX_SLOTS << KC_ORDER];
+static struct member_entry members[BOOT_PES];
 static uint8_t srvbuf[DTU_MAX_SLOTS << KERN_SRV_ORDER];
 static uint64_t stack[STACK_SIZE / sizeof(uint64_t)] __attribute__((aligned(64)));
 
@@ -49,6 +54,16 @@ static _Noreturn void end_machine(int status)
         __asm__ volatile("hlt");
 }
 
+/* The machine is another kernel's to end. */
+static _Noreturn void end_here(int status)
+{
+    print_flush();
+    if (vreg_has(VREG_F_EXIT))
+        vreg_set(VREG_EXIT, (uint32_t)status | (uint64_t)VREG_EXIT_PE << 32);
+    for (;;)
+        __asm__ volatile("hlt");
+}
+
 /* Also where panic() ends: in the library's terms the kernel is a program like others. */
 _Noreturn void guest_exit(int status)
 {
@@ -69,28 +84,89 @@ static void set_own_id(unsigned from, unsigned to)
         panic("kernel: its own VPE id cannot be set");
 }
 
-static void read_kenv(void)
+/* A number, and behind it `end`; *s is moved behind that.  Max + 1: it is none. */
+static unsigned number(const char **s, char end, unsigned max)
+{
+    unsigned n = 0, digits = 0;
+
+    for (; **s >= '0' && **s <= '9' && n <= max; ++*s, digits++)
+        n = n * 10 + (unsigned)(**s - '0');
+    if (digits == 0 || **s != end || n > max)
+        return max + 1;
+    *s += end ? 1 : 0;
+    return n;
+}
+
+/* id=N: a kernel that nobody has started, among others. */
+static void read_id(int argc, char **argv)
+{
+    const char *s;
+
+    for (int i = 1; i < argc && strncmp(argv[i], "id=", 3) == 0; i++) {
+        s = argv[i] + 3;
+        kern.id = number(&s, 0, DTU_VPE_INVALID - 1);
+        kern.peers.independent = true;
+        if (kern.id >= DTU_VPE_INVALID)
+            panic("kernel: id= wants a number below %u, not %s", DTU_VPE_INVALID, argv[i] + 3);
+    }
+}
+
+/* peer=ID@PE: another one. */
+static void read_peers(int argc, char **argv)
+{
+    for (int i = 1; i < argc; i++) {
+        const char *s = argv[i] + 5;
+        unsigned id, pe;
+        struct peer *p;
+
+        if (strncmp(argv[i], "id=", 3) == 0)
+            continue;
+        if (strncmp(argv[i], "peer=", 5) != 0)
+            return;
+        id = number(&s, '@', DTU_VPE_INVALID - 1);
+        pe = id < DTU_VPE_INVALID ? number(&s, 0, DTU_PES - 1) : DTU_PES;
+        p = kern.peers.independent && pe < DTU_PES ? peer_add(id, pe) : NULL;
+        if (!p)
+            panic("kernel %u: peer= wants another kernel's id@PE, behind id=, not %s", kern.id,
+                  argv[i] + 5);
+        p->configured = true;
+    }
+}
+
+static void read_kenv(int argc, char **argv)
 {
     kern.own_pe = (uint16_t)env()->coreid;
     set_own_id(DTU_VPE_INVALID, 0);
     if (read_noc(env()->kenv, &kenv, sizeof(kenv)) != SE_OK)
         panic("kernel: KEnv cannot be read at %#lx", env()->kenv);
-    set_own_id(0, DTU_VPE_INVALID);
-    set_own_id(DTU_VPE_INVALID, kenv.kernel_id);
     kern.id = kenv.kernel_id;
-    if (kenv.kernel_id != kenv.creator_kernel_id)
-        panic("kernel %u: was created by kernel %u, but works alone only", kern.id,
-              kenv.creator_kernel_id);
+    kern.peers.secondary = kenv.kernel_id != kenv.creator_kernel_id;
+    if (!kern.peers.secondary)
+        read_id(argc, argv);
+    set_own_id(0, DTU_VPE_INVALID);
+    set_own_id(DTU_VPE_INVALID, kern.id);
+    kern.mem_pe = (uint16_t)kenv.mem_mods[0].pe;
 }
 
-/* Only the first memory module counts; its front has the file systems and the boot modules. */
+/*
+ * The first memory module's front has the file systems and the boot modules.  A kernel that another
+ * one has started gets the second one for itself; what its creator has left it is at the front.
+ */
 static void init_memory(void)
 {
-    const struct boot_mem_mod *m = &kenv.mem_mods[0];
-    uint64_t end = m->offset + m->size;
+    const struct boot_mem_mod *m = &kenv.mem_mods[kern.peers.secondary ? 1 : 0];
+    uint64_t begin = MEM_FREE, end = m->offset + m->size;
 
-    kern.mem_pe = (uint16_t)m->pe;
-    if (memmap_init(&kern.mem, MEM_FREE, end > MEM_FREE ? end - MEM_FREE : 0) != 0)
+    kern.fs_end = MEM_MODULES;
+    if (kern.peers.secondary) {
+        begin = kenv.ddl_partitions + kenv.ddl_partitions_size;
+        begin = (begin & ((1ull << DTU_OFFSET_BITS) - 1)) + 4095;
+        begin &= ~4095ull;
+        if (begin < m->offset + kenv.mem_offset || begin > end)
+            begin = m->offset + kenv.mem_offset;
+    }
+    kern.mem_fresh = begin;
+    if (memmap_init(&kern.mem, begin, end > begin ? end - begin : 0) != 0)
         panic("kernel %u: no heap", kern.id);
 }
 
@@ -102,8 +178,32 @@ static void init_modules(void)
         if (read_noc(kenv.mods[i], m, sizeof(*m)) != SE_OK)
             panic("kernel %u: boot module %u cannot be read", kern.id, i);
         m->name[sizeof(m->name) - 1] = 0;
-        kern.nmods++;
+        kern.mod_addr[kern.nmods++] = kenv.mods[i];
     }
+}
+
+/* Who has which PE, as our creator knows it. */
+static void init_members(void)
+{
+    struct peer *p;
+
+    for (unsigned i = 0; i < BOOT_PES; i++)
+        kern.peers.owner[i] = KC_NO_KERNEL;
+    if (!kern.peers.secondary)
+        return;
+    if (read_noc(kenv.member_table, members, sizeof(members)) != SE_OK)
+        panic("kernel %u: the member table cannot be read", kern.id);
+    for (unsigned i = 0; i < BOOT_PES; i++)
+        if (members[i].flags != MEMBER_UNPOPULATED)
+            kern.peers.owner[i] = members[i].kernel;
+    kern.peers.creator = (uint16_t)kenv.creator_kernel_id;
+    kern.peers.creator_thread = (uint32_t)kenv.creator_thread;
+    p = peer_add(kenv.creator_kernel_id, kenv.creator_core);
+    if (!p)
+        panic("kernel %u: no place for its creator", kern.id);
+    p->state = PEER_UP;
+    p->created = true;
+    p->remote_ep = (uint8_t)kenv.creator_ep;
 }
 
 /* STATUS = 0: from now on they cannot configure their own endpoints (dtu-spec 6.2). */
@@ -111,16 +211,16 @@ static void init_pes(void)
 {
     for (uint64_t i = 0; i < kenv.pe_count && i < BOOT_PES; i++) {
         unsigned id = pe_desc_id(kenv.pes[i]);
-        struct pe *pe = &kern.pes[id];
 
-        if (pe_desc_type(kenv.pes[i]) == PE_TYPE_MEM || id == kern.own_pe || pe->state != PE_NONE)
+        if (kenv.pes[i] == 0) /* another node's */
             continue;
-        pe->desc = kenv.pes[i];
-        pe->state = PE_FREE;
-        if (hw_set_reg(id, DTU_VPE_INVALID, DTU_STATUS, 0) != SE_OK)
-            pe->state = PE_LOST;
-        kern.pe_order[kern.pe_count++] = (uint16_t)id;
+        connect_member(kern.id, kenv.pes[i], MEMBER_NONE);
+        pe_add(kenv.pes[i]);
+        if (kern.pes[id].state == PE_FREE && !kern.peers.secondary &&
+            hw_set_reg(id, DTU_VPE_INVALID, DTU_STATUS, 0) != SE_OK)
+            kern.pes[id].state = PE_LOST;
     }
+    kern.pe_news = false;
 }
 
 static void init_endpoints(void)
@@ -130,6 +230,8 @@ static void init_endpoints(void)
     _Static_assert(DTU_MAX_SLOTS == 1u << 5, "slots_order");
     for (unsigned ep = 0; ep < KERN_SYSC_EPS; ep++)
         dtu_config_recv(ep, recvbuf[ep], KERN_SYSC_ORDER + slots_order, KERN_SYSC_ORDER);
+    for (unsigned i = 0; i < KC_EPS; i++)
+        dtu_config_recv(KC_EP + i, krnlbuf[i], KC_ORDER + slots_order, KC_ORDER);
     dtu_config_recv(KERN_EP_SRV, srvbuf, KERN_SRV_ORDER + slots_order, KERN_SRV_ORDER);
 }
 
@@ -139,6 +241,9 @@ static unsigned fetch_all(void)
     const struct dtu_header *msg;
     unsigned total = 0;
 
+    for (unsigned ep = KC_EP; ep < KC_EP + KC_EPS; ep++)
+        for (unsigned n = 0; n < DTU_MAX_SLOTS && (msg = dtu_fetch(ep)); n++, total++)
+            kcall_handle(ep, msg);
     for (unsigned ep = 0; ep < KERN_SYSC_EPS; ep++) {
         /* At most what fits into the buffer, so that nobody keeps us from the others. */
         for (unsigned n = 0; n < DTU_MAX_SLOTS && (msg = dtu_fetch(ep)); n++, total++)
@@ -149,24 +254,66 @@ static unsigned fetch_all(void)
     return total;
 }
 
+/*
+ * What has passed, as far as it matters for those we wait for: the time for which nothing came, and
+ * because there may be no such time, a look at the clock now and then.
+ */
+static uint64_t passed(uint64_t idle)
+{
+    static uint64_t last, counted;
+    static unsigned loops;
+    uint64_t now, more;
+
+    counted += idle;
+    if (++loops % LOOPS_PER_LOOK != 0 || !vreg_has(VREG_F_TIME))
+        return idle;
+    vreg_set(VREG_TIME, 0);
+    now = vreg_get(VREG_TIME);
+    more = last && now - last > counted ? now - last - counted : 0;
+    last = now;
+    counted = 0;
+    return idle + more;
+}
+
+static uint64_t sooner(uint64_t a, uint64_t b)
+{
+    return a == 0 || (b && b < a) ? b : a;
+}
+
+/* Once around; returns the time that passed without messages. */
+static uint64_t turn(uint64_t idle)
+{
+    uint64_t ns = sooner(pe_poll(), srv_tick(idle));
+
+    ns = sooner(ns, peer_tick(passed(idle)));
+    vpe_reap();
+    if (ns && !vreg_has(VREG_F_WAIT))
+        __builtin_ia32_pause(); /* no timer: keep looking */
+    else
+        dtu_wait(ns ? ns : VREG_WAIT_FOREVER);
+    return fetch_all() ? 0 : ns;
+}
+
 static void serve(void)
 {
-    uint64_t ns, srv_ns, idle = 0;
+    uint64_t idle = 0;
 
     while (!start_finished()) {
-        ns = pe_poll();
-        srv_ns = srv_tick(idle);
-        if (srv_ns && (!ns || srv_ns < ns))
-            ns = srv_ns;
-        vpe_reap();
-        if (ns && !vreg_has(VREG_F_WAIT))
-            __builtin_ia32_pause(); /* no timer: keep looking */
-        else
-            dtu_wait(ns ? ns : VREG_WAIT_FOREVER);
-        idle = fetch_all() ? 0 : ns;
+        idle = turn(idle);
         start_pending();
         check_stack();
     }
+}
+
+/* The others get what they have to get, but we do not wait for them for ever. */
+static void say_goodbye(void)
+{
+    uint64_t idle = 0;
+
+    for (unsigned i = 0; i < GOODBYE_TURNS && peer_sending(); i++)
+        idle = turn(idle);
+    peer_close_all();
+    mht_free_all();
 }
 
 /* Only when something was not as it should be: else what programs said stands last. */
@@ -178,22 +325,49 @@ static void summary(size_t heap)
           (unsigned long)kern.stats.strays, heap_used(), heap);
 }
 
+/* Tells this run of an independent kernel from the one before; others live as long as the machine.
+ */
+static uint64_t incarnation(void)
+{
+    uint64_t n;
+
+    if (!kern.peers.independent)
+        return 0;
+    n = __builtin_ia32_rdtsc();
+    return n ? n : 1;
+}
+
+static void report_alive(void)
+{
+    const uint64_t msg[3] = {KC_SIGVITAL, kern.peers.creator_thread, SE_OK};
+
+    peer_reply(peer_find(kern.peers.creator), msg, sizeof(msg));
+}
+
 static __attribute__((noinline, noreturn, used)) void kernel_main(int argc, char **argv)
 {
     size_t heap;
 
-    read_kenv();
+    read_kenv(argc, argv);
+    init_members();
     init_memory();
     init_modules();
     init_endpoints();
     init_pes();
+    read_peers(argc, argv);
+    kern.peers.incarnation = incarnation();
     heap = heap_used();
     print("kernel %u on PE %u: %u PEs, %lu MiB memory, %u modules\n", kern.id, kern.own_pe,
           kern.pe_count + 1, (unsigned long)(memmap_available(&kern.mem) >> 20), kern.nmods);
+    if (kern.peers.secondary)
+        report_alive();
     start_all(argc, argv);
     serve();
+    say_goodbye();
     if (kern.stats.failed > 0 || kern.stats.strays > 0 || heap_used() != heap)
         summary(heap);
+    if (kern.peers.secondary)
+        end_here(kern.stats.failed > 0 || heap_used() != heap);
     end_machine(kern.stats.failed > 0 || heap_used() != heap);
 }
 

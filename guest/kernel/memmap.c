@@ -43,6 +43,23 @@ struct mem_area *memmap_alloc(struct memmap *m, uint64_t size)
     return out;
 }
 
+struct mem_area *memmap_alloc_last(struct memmap *m, uint64_t size)
+{
+    struct mem_area *fit = NULL, *rest;
+
+    for (struct mem_area *a = m->free; a; a = a->next)
+        if (a->size > size)
+            fit = a;
+    if (!fit || size == 0)
+        return NULL;
+    rest = heap_alloc(sizeof(*rest));
+    if (!rest)
+        return NULL;
+    fit->size -= size;
+    *rest = (struct mem_area){.addr = fit->addr + fit->size, .size = size};
+    return rest;
+}
+
 /* Makes one of a and the area behind it if they touch. */
 static void merge_next(struct mem_area *a)
 {

@@ -24,6 +24,8 @@ int memmap_init(struct memmap *m, uint64_t addr, uint64_t size);
 
 /* size > 0 bytes; the caller owns the area until memmap_free().  NULL: no space, or no heap. */
 struct mem_area *memmap_alloc(struct memmap *m, uint64_t size);
+/* The same, from the end of the last area that is larger. */
+struct mem_area *memmap_alloc_last(struct memmap *m, uint64_t size);
 void memmap_free(struct memmap *m, struct mem_area *a);
 
 uint64_t memmap_available(const struct memmap *m);

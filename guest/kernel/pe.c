@@ -48,15 +48,12 @@ struct pe *pe_find(enum pe_type type)
 
 bool pe_expected(enum pe_type type)
 {
-    return find(type, PE_RESETTING) != NULL;
+    return find(type, PE_RESETTING) || find(type, PE_WAITING);
 }
-
-/* A PE became free or lost since pe_poll() last told those who wait for one. */
-static bool settled;
 
 static void settle(struct pe *pe, enum pe_state state)
 {
-    settled = true;
+    kern.pe_news = true;
     pe->state = state;
     kern.nresetting--;
     if (state == PE_LOST)
@@ -67,6 +64,10 @@ void pe_leave(struct pe *pe)
 {
     const uint64_t start = PE_IDLE_ADDR;
 
+    if (pe->held > 0) {
+        pe->state = PE_WAITING;
+        return;
+    }
     if (!hw_can_reset()) {
         pe->state = PE_USED_UP;
         return;
@@ -76,6 +77,35 @@ void pe_leave(struct pe *pe)
     kern.nresetting++;
     if (hw_write(pe_id(pe), DTU_VPE_INVALID, RESET_REG, &start, sizeof(start)) != SE_OK)
         settle(pe, PE_LOST);
+}
+
+void pe_release(struct pe *pe)
+{
+    pe->held--;
+    if (pe->held == 0 && pe->state == PE_WAITING)
+        pe_leave(pe);
+}
+
+void pe_add(uint64_t desc)
+{
+    unsigned id = pe_desc_id(desc), i = 0;
+    struct pe *pe = &kern.pes[id];
+
+    if (desc == 0 || pe_desc_type(desc) == PE_TYPE_MEM || id == kern.own_pe ||
+        (pe->state != PE_NONE && pe->state != PE_KERNEL))
+        return;
+    pe->desc = desc;
+    pe->state = PE_FREE;
+    kern.pe_news = true;
+    while (i < kern.pe_count && kern.pe_order[i] != id)
+        i++;
+    if (i == kern.pe_count)
+        kern.pe_order[kern.pe_count++] = (uint16_t)id;
+}
+
+void pe_remove(unsigned pe)
+{
+    kern.pes[pe].state = PE_KERNEL;
 }
 
 /* Idle is there before anybody can wake the CPU, which a message to the next VPE does. */
@@ -104,8 +134,8 @@ uint64_t pe_poll(void)
         if (pe->polls < least)
             least = pe->polls;
     }
-    if (settled) {
-        settled = false;
+    if (kern.pe_news) {
+        kern.pe_news = false;
         sys_pe_ready();
     }
     if (kern.nresetting == 0)

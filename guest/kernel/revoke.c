@@ -1,50 +1,29 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Revocation: a capability and everything derived from it, in whatever tables, with the endpoints
- * that were configured from it.
+ * Revocation: a capability and everything derived from it, in whatever tables of whatever kernels,
+ * with the endpoints that were configured from it.
  *
- * The tree is walked without recursion and without extra memory.  A list begins with the
- * capabilities to revoke; each one, when its turn comes, appends its children.  The same list,
+ * The tree is walked without recursion and without extra memory.  A list begins with the capability
+ * to revoke, the root; each one, when its turn comes, appends its children.  The same list,
  * complete, is then what has to be freed.  In the first pass every capability leaves its table and
- * its endpoints become invalid; only when none can be used any longer are memory areas and VPEs
- * released in the second.
+ * its endpoints become invalid; only when none can be used any longer, here or elsewhere, are
+ * memory areas and VPEs released in the second.
+ *
+ * Children of other kernels (struct rkid) are revoked by a kernel call each.  Until all have been
+ * answered the root stays in kern.revocations, and its struct revocation says who waits.  What is
+ * being revoked is in no table, so nothing new can be derived from it.
+ *
+ * Overlapping revocations.  One begins at P while another that began at P's child C is still under
+ * way: C is in no list of P's any more, but C's revocation knows P; P's finds it when it takes P
+ * out of use, and waits for it.  When P is another kernel's, that kernel's REVOKE for C finds C
+ * among the roots here, and is answered when that one is done.  A revocation has one root, so who
+ * waits for whom follows the tree, and no two can wait for each other.
  */
 #include "heap.h"
 #include "kernel.h"
+#include "srv.h"
 
-struct list {
-    struct cap *head, **tail;
-};
-
-static void list_init(struct list *l)
-{
-    l->head = NULL;
-    l->tail = &l->head;
-}
-
-static void list_add(struct list *l, struct cap *c)
-{
-    cap_unlink(c);
-    *l->tail = c;
-    l->tail = &c->next;
-}
-
-/* Takes c out of use; its children join the list. */
-static void disable(struct list *l, struct cap *c)
-{
-    struct cap *child = c->child;
-
-    c->child = NULL;
-    cap_table_remove(c);
-    ep_forget_cap(c);
-    sys_gate_gone(c);
-    if (child)
-        *l->tail = child;
-    for (; child; child = child->next) {
-        child->parent = child->prev = NULL;
-        l->tail = &child->next;
-    }
-}
+/* ---- done ---- */
 
 static void release(struct cap *c)
 {
@@ -56,42 +35,198 @@ static void release(struct cap *c)
         srv_cap_gone(c);
     if (c->type == CAP_SESS)
         session_cap_gone(c->sess, c->sess_owner);
-    heap_free(c);
 }
 
-static void list_revoke(struct list *l)
+static void unlist(struct cap *root)
 {
-    struct cap *next;
+    struct cap **link = &kern.revocations;
 
-    for (struct cap *c = l->head; c; c = c->next)
-        disable(l, c);
-    for (struct cap *c = l->head; c; c = next) {
+    while (*link && *link != root)
+        link = &(*link)->rev.next;
+    if (*link)
+        *link = root->rev.next;
+}
+
+/* Whose child root was is told; the root is freed, now or when that has been sent. */
+static void tell_parent(struct cap *root)
+{
+    const struct revocation *r = &root->rev;
+    struct peer *p = r->peer;
+
+    if (r->parent)
+        r->parent->nrev--;
+    if (p) {
+        root->key = r->peer_key;
+        peer_finished(p, root);
+        return;
+    }
+    p = root->rparent ? peer_of_key(root->rparent) : NULL;
+    if (p)
+        peer_removed(p, root);
+    else
+        heap_free(root);
+}
+
+/* Frees all that was revoked with root; the one that waits for it, if it need not any longer. */
+static struct cap *finish(struct cap *root)
+{
+    struct revocation r = root->rev;
+    struct cap *next = root->next;
+
+    unlist(root);
+    release(root);
+    for (struct cap *c = next; c; c = next) {
         next = c->next;
         release(c);
+        heap_free(c);
     }
+    tell_parent(root);
+    if (r.waiter && --r.waiter->wait.count == 0)
+        sys_answer(r.waiter, SE_OK, NULL);
+    if (r.pe)
+        pe_release(r.pe);
+    return r.up && --r.up->rev.waits == 0 && !r.up->rev.walking ? r.up : NULL;
+}
+
+/* n answers less to wait for. */
+static void answered(struct cap *root, unsigned n)
+{
+    root->rev.waits -= n;
+    if (root->rev.walking)
+        return;
+    for (struct cap *c = root->rev.waits == 0 ? root : NULL; c; c = finish(c))
+        ;
+}
+
+/* ---- the walk ---- */
+
+/* Revocations that began at children of c, which goes, too: root waits for them. */
+static void adopt(struct cap *root, struct cap *c)
+{
+    for (struct cap *r = kern.revocations; r && c->nrev > 0; r = r->rev.next) {
+        if (r->rev.parent != c)
+            continue;
+        r->rev.parent = NULL;
+        r->rev.up = root;
+        root->rev.waits++;
+        c->nrev--;
+    }
+}
+
+static void revoke_rkids(struct cap *root, struct cap *c)
+{
+    struct rkid *next;
+
+    for (struct rkid *k = c->rkids; k; k = next) {
+        struct peer *p = peer_of_key(k->key);
+
+        next = k->next;
+        if (!p) {
+            cap_free_rkid(c, k);
+            continue;
+        }
+        root->rev.waits++;
+        peer_revoke(p, k);
+    }
+}
+
+/* Takes c out of use; its children join the list that ends at *tail. */
+static struct cap **disable(struct cap *root, struct cap *c, struct cap **tail)
+{
+    struct cap *child = c->child;
+
+    c->child = NULL;
+    c->key = cap_key(c);
+    cap_table_remove(c);
+    ep_forget_cap(c);
+    sys_gate_gone(c);
+    if (c->type == CAP_SRV)
+        srv_cap_disable(c);
+    adopt(root, c);
+    if (child)
+        *tail = child;
+    for (; child; child = child->next) {
+        child->parent = child->prev = NULL;
+        tail = &child->next;
+    }
+    revoke_rkids(root, c);
+    return tail;
+}
+
+bool cap_revoke_for(struct cap *root, const struct revoke_for *who)
+{
+    struct cap **tail = &root->next;
+
+    root->rev = (struct revocation){.next = kern.revocations, .walking = true, .waits = 1};
+    root->rev.parent = root->parent;
+    if (root->parent)
+        root->parent->nrev++;
+    cap_unlink(root);
+    kern.revocations = root;
+    for (struct cap *c = root; c; c = c->next)
+        tail = disable(root, c, tail);
+    root->rev.walking = false;
+    if (who) {
+        root->rev.waiter = who->waiter;
+        root->rev.peer = who->peer;
+        root->rev.peer_key = who->parent;
+        root->rev.with_reply = root->rev.waits == 1;
+        root->rev.pe = who->pe;
+        if (who->waiter)
+            who->waiter->wait.count++;
+        if (who->pe)
+            who->pe->held++;
+    }
+    if (root->rev.waits > 1) {
+        root->rev.waits--;
+        return false;
+    }
+    answered(root, 1);
+    return true;
 }
 
 void cap_revoke(struct cap *c)
 {
-    struct list l;
-
-    list_init(&l);
-    list_add(&l, c);
-    list_revoke(&l);
+    cap_revoke_for(c, NULL);
 }
 
-void cap_revoke_children(struct cap *c)
+/* The children of c that other kernels have, as those of a capability that only waits for them. */
+static bool revoke_only_rkids(struct cap *c, const struct revoke_for *who)
 {
-    struct list l;
+    struct cap *proxy = heap_calloc(1, sizeof(*proxy));
 
-    list_init(&l);
+    if (!proxy)
+        return false;
+    proxy->holder = c->holder;
+    proxy->key = cap_key(c);
+    proxy->rkids = c->rkids;
+    c->rkids = NULL;
+    for (struct rkid *k = proxy->rkids; k; k = k->next)
+        k->cap = proxy;
+    proxy->rev = (struct revocation){.next = kern.revocations, .walking = true, .waits = 1};
+    /* So that a revocation of c itself finds it. */
+    proxy->rev.parent = c;
+    c->nrev++;
+    kern.revocations = proxy;
+    proxy->rev.waiter = who ? who->waiter : NULL;
+    if (proxy->rev.waiter)
+        proxy->rev.waiter->wait.count++;
+    revoke_rkids(proxy, proxy);
+    proxy->rev.walking = false;
+    answered(proxy, 1);
+    return true;
+}
+
+bool cap_revoke_children(struct cap *c, const struct revoke_for *who)
+{
     while (c->child)
-        list_add(&l, c->child);
-    list_revoke(&l);
+        cap_revoke_for(c->child, who);
+    return !c->rkids || revoke_only_rkids(c, who);
 }
 
 void cap_revoke_all(struct vpe *v)
 {
+    const struct revoke_for who = {.pe = &kern.pes[v->pe]};
     struct cap *self = cap_get(&v->caps, CAP_SELF_VPE);
     struct cap *c, *next;
 
@@ -103,6 +238,134 @@ void cap_revoke_all(struct vpe *v)
     }
     for (uint32_t sel = 0; (c = cap_next(&v->caps, sel)); sel++) {
         sel = c->sel;
-        cap_revoke(c);
+        cap_revoke_for(c, &who);
     }
+}
+
+void revoke_forget_waiter(const struct vpe *v)
+{
+    for (struct cap *r = kern.revocations; r; r = r->rev.next)
+        if (r->rev.waiter == v)
+            r->rev.waiter = NULL;
+}
+
+/* ---- other kernels ---- */
+
+void revoke_asked(struct peer *p, uint64_t key, uint64_t parent)
+{
+    const struct revoke_for who = {.peer = p, .parent = parent};
+    struct cap *c = cap_by_key(key);
+
+    /* Reserved for the answer to an exchange that the parent's revocation has overtaken. */
+    if (c && (c->type == CAP_NONE ? c->rparent == 0 : ddl_same(c->rparent, parent))) {
+        if (!cap_revoke_for(c, &who))
+            peer_ack(p);
+        return;
+    }
+    for (c = kern.revocations; c; c = c->rev.next) {
+        if (c->rev.peer || !ddl_same(c->rparent, parent) || !ddl_same(c->key, key))
+            continue;
+        c->rev.peer = p;
+        c->rev.peer_key = parent;
+        peer_ack(p);
+        return;
+    }
+    peer_gone(p, parent);
+}
+
+/* A child of c that p was asked to revoke. */
+static struct rkid *asked_of(const struct peer *p, const struct cap *c)
+{
+    struct rkid *k = c->rkids;
+
+    while (k && (!k->sent || peer_of_key(k->key) != p))
+        k = k->next;
+    return k;
+}
+
+bool revoke_answered(struct peer *p, uint64_t parent, unsigned n)
+{
+    for (struct cap *root = kern.revocations; root; root = root->rev.next) {
+        for (struct cap *c = root; c; c = c->next) {
+            struct rkid *k = ddl_same(c->key, parent) ? asked_of(p, c) : NULL;
+            unsigned done = 0;
+
+            for (; k && done < n; k = asked_of(p, c), done++)
+                cap_free_rkid(c, k);
+            if (done == 0)
+                continue;
+            answered(root, done);
+            return done == n;
+        }
+    }
+    return false;
+}
+
+bool revoke_child_gone(struct peer *p, uint64_t parent, uint64_t child)
+{
+    struct cap *c = cap_by_key(parent);
+
+    for (struct rkid *k = c ? c->rkids : NULL; k; k = k->next) {
+        if (!ddl_same(k->key, child) || peer_of_key(k->key) != p)
+            continue;
+        cap_free_rkid(c, k);
+        return true;
+    }
+    return false;
+}
+
+/* Children of c that p had; how many were waited for. */
+static unsigned forget_rkids(const struct peer *p, struct cap *c)
+{
+    struct rkid *next;
+    unsigned n = 0;
+
+    for (struct rkid *k = c->rkids; k; k = next) {
+        next = k->next;
+        if (peer_owner(ddl_pe(k->key)) != p->id)
+            continue;
+        n += k->queued || k->sent ? 1 : 0;
+        cap_free_rkid(c, k);
+    }
+    return n;
+}
+
+static void forget_in_tables(const struct peer *p)
+{
+    struct cap *c;
+
+    for (struct vpe *v = kern.vpes; v; v = v->next) {
+        for (uint32_t sel = 0; (c = cap_next(&v->caps, sel)); sel++) {
+            sel = c->sel;
+            forget_rkids(p, c);
+        }
+        for (uint32_t sel = 0; (c = cap_next(&v->caps, sel)); sel++) {
+            sel = c->sel;
+            if (c->rparent && peer_owner(ddl_pe(c->rparent)) == p->id)
+                cap_revoke(c);
+        }
+    }
+}
+
+void revoke_peer_gone(const struct peer *p)
+{
+    struct cap *root;
+    unsigned n = 0;
+
+    for (root = kern.revocations; root; root = root->rev.next)
+        if (root->rev.peer == p)
+            root->rev.peer = NULL;
+    forget_in_tables(p);
+    /* Each round ends at least one wait; when none does, it was the last. */
+    do {
+        for (root = kern.revocations; root; root = root->rev.next) {
+            n = 0;
+            for (struct cap *c = root; c; c = c->next)
+                n += forget_rkids(p, c);
+            if (n == 0)
+                continue;
+            answered(root, n);
+            break;
+        }
+    } while (root);
 }

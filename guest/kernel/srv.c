@@ -30,6 +30,15 @@ bool srv_exists(const char *name)
     return srv_find(name) != NULL;
 }
 
+/* Services that many have, one for each group of programs, are found by asking (as upstream). */
+static bool has_word(const char *s, const char *word)
+{
+    for (; *s; s++)
+        if (strncmp(s, word, strlen(word)) == 0)
+            return true;
+    return false;
+}
+
 int srv_create(struct vpe *v, uint32_t sel, const struct cap *gate, const char *name)
 {
     struct service *s;
@@ -53,9 +62,12 @@ int srv_create(struct vpe *v, uint32_t sel, const struct cap *gate, const char *
     s->tail = &s->head;
     s->closing_tail = &s->closing;
     memcpy(s->name, name, strlen(name));
+    s->hidden = has_word(name, "pipe");
     s->next = kern.services;
     kern.services = s;
     kern.srv_news = true;
+    if (!s->hidden)
+        connect_announce_one(cap_key(s->cap), s->name);
     return SE_OK;
 }
 
@@ -81,8 +93,48 @@ struct session *session_create(struct service *s)
     if (!n)
         return NULL;
     n->srv = s;
+    n->list = s->sessions;
+    s->sessions = n;
     s->users++;
     return n;
+}
+
+struct session *session_remote(uint64_t srv, uint64_t ident)
+{
+    struct session *n = heap_calloc(1, sizeof(*n));
+
+    if (!n)
+        return NULL;
+    n->key = ddl_typed(srv, DDL_SERVICE);
+    n->ident = ident;
+    return n;
+}
+
+struct session *session_find(struct service *s, uint64_t ident)
+{
+    struct session *n = s->sessions;
+
+    while (n && (n->ident != ident || !n->open || !n->remote))
+        n = n->list;
+    return n;
+}
+
+uint64_t session_srv_key(struct session *n)
+{
+    if (!n->srv)
+        return n->key;
+    n->remote = true;
+    return ddl_typed(cap_key(n->srv->cap), DDL_SERVICE);
+}
+
+static void session_free(struct session *n)
+{
+    struct session **link = &n->srv->sessions;
+
+    while (*link != n)
+        link = &(*link)->list;
+    *link = n->list;
+    heap_free(n);
 }
 
 static void srv_next(struct service *s);
@@ -94,6 +146,10 @@ static void session_settle(struct session *n)
 
     if (n->pins > 0 || n->caps > (n->server_owned ? 1u : 0u))
         return;
+    if (!s) {
+        heap_free(n);
+        return;
+    }
     if (n->open && s->cap && !s->shutdown) {
         n->open = false;
         n->queued = true;
@@ -105,7 +161,7 @@ static void session_settle(struct session *n)
     }
     if (n->caps > 0 || n->queued)
         return;
-    heap_free(n);
+    session_free(n);
     s->users--;
     srv_free_unused(s);
 }
@@ -138,31 +194,42 @@ void session_cap_gone(struct session *n, bool by_owner)
 
 /* ---- requests ---- */
 
-static void client_answer(struct vpe *v, int error)
+/* Nothing came of it. */
+static void client_error(struct srv_client *c, struct service *s, int error)
 {
-    struct session *n = v->wait.session;
+    struct session *n = c->session;
 
-    v->wait.session = NULL;
-    sys_answer(v, error, NULL);
+    c->session = NULL;
+    if (c->remote)
+        rexchange_answered(c->remote, s, n, error, NULL);
+    else
+        sys_answer(c->vpe, error, NULL);
+}
+
+static void client_answer(struct srv_client *c, struct service *s, int error)
+{
+    struct session *n = c->session;
+
+    client_error(c, s, error);
     session_unpin(n);
 }
 
-void srv_request(struct service *s, struct vpe *v)
+void srv_request(struct service *s, struct srv_client *c)
 {
-    v->wait.next = NULL;
-    *s->tail = v;
-    s->tail = &v->wait.next;
+    c->next = NULL;
+    *s->tail = c;
+    s->tail = &c->next;
     srv_next(s);
 }
 
-static struct vpe *pop_client(struct service *s)
+static struct srv_client *pop_client(struct service *s)
 {
-    struct vpe *v = s->head;
+    struct srv_client *c = s->head;
 
-    s->head = v->wait.next;
+    s->head = c->next;
     if (!s->head)
         s->tail = &s->head;
-    return v;
+    return c;
 }
 
 static struct session *pop_closing(struct service *s)
@@ -207,16 +274,17 @@ static void send_close(struct service *s)
 static void send_request(struct service *s)
 {
     uint8_t buf[SRV_REQ_MAX];
-    struct vpe *v = pop_client(s);
-    struct session *n = v->wait.session;
-    size_t len = srv_build(v, buf, sizeof(buf));
-    int err = len ? send(s, v->wait.op, buf, len) : SE_INV_ARGS;
+    struct srv_client *c = pop_client(s);
+    struct session *n = c->session;
+    size_t len = c->remote ? rexchange_build(c->remote, buf, sizeof(buf))
+                           : srv_build(c->vpe, buf, sizeof(buf));
+    int err = len ? send(s, c->op, buf, len) : SE_INV_ARGS;
 
     if (err != SE_OK) {
-        client_answer(v, err);
+        client_answer(c, s, err);
         return;
     }
-    s->client = v;
+    s->client = c;
     s->session = n;
 }
 
@@ -259,7 +327,7 @@ static struct service *srv_of_answer(const struct dtu_header *msg)
 /* The request in flight is over: with *in, or, NULL, with an error. */
 static void finish(struct service *s, int error, struct msg_reader *in)
 {
-    struct vpe *v = s->client;
+    struct srv_client *c = s->client;
     struct session *n = s->session;
     enum srv_op op = s->op;
 
@@ -278,13 +346,12 @@ static void finish(struct service *s, int error, struct msg_reader *in)
         error = in->error ? SE_INV_ARGS : SE_OK;
         n->open = !in->error;
     }
-    if (v) {
-        v->wait.session = NULL;
-        if (error == SE_OK)
-            srv_answered(v, s, n, in);
-        else
-            sys_answer(v, error, NULL);
-    }
+    if (c && c->remote)
+        rexchange_answered(c->remote, s, n, error, in);
+    else if (c && error == SE_OK)
+        srv_answered(c->vpe, s, n, in);
+    else if (c)
+        client_error(c, s, error);
     session_unpin(n);
 }
 
@@ -312,34 +379,34 @@ void srv_handle(const struct dtu_header *msg)
 
 /* ---- ends ---- */
 
-void srv_cap_gone(struct cap *c)
+void srv_cap_disable(struct cap *c)
 {
     struct service *s = c->srv;
 
-    if (s->cap != c) { /* a copy */
-        s->users--;
-        srv_free_unused(s);
+    if (s->cap != c) /* a copy */
         return;
-    }
     s->cap = NULL;
-    s->users++;
+    s->users++; /* until srv_cap_gone() */
     if (s->client) {
-        struct vpe *v = s->client;
+        struct srv_client *client = s->client;
 
         s->client = NULL;
-        v->wait.session = NULL; /* pinned by the request in flight */
-        sys_answer(v, SE_RECV_GONE, NULL);
+        client_error(client, s, SE_RECV_GONE); /* its session: pinned by the request in flight */
     }
     while (s->head)
-        client_answer(pop_client(s), SE_RECV_GONE);
+        client_answer(pop_client(s), s, SE_RECV_GONE);
     while (s->closing) {
         struct session *n = pop_closing(s);
 
         n->queued = false;
         session_settle(n);
     }
-    s->users--;
-    srv_free_unused(s);
+}
+
+void srv_cap_gone(struct cap *c)
+{
+    c->srv->users--;
+    srv_free_unused(c->srv);
 }
 
 void srv_vpe_ended(struct vpe *v)
@@ -363,19 +430,20 @@ void srv_vpe_ended(struct vpe *v)
 
 void srv_forget_client(struct vpe *v)
 {
-    struct session *n = v->wait.session;
+    struct srv_client *c = &v->wait.client;
+    struct session *n = c->session;
     struct service *s = n->srv;
-    struct vpe **link = &s->head;
+    struct srv_client **link = &s->head;
 
-    v->wait.session = NULL;
-    if (s->client == v) {
+    c->session = NULL;
+    if (s->client == c) {
         s->client = NULL; /* the request keeps the session pinned until it is answered */
         return;
     }
-    while (*link != v)
-        link = &(*link)->wait.next;
-    *link = v->wait.next;
-    if (s->tail == &v->wait.next)
+    while (*link != c)
+        link = &(*link)->next;
+    *link = c->next;
+    if (s->tail == &c->next)
         s->tail = link;
     session_unpin(n);
 }

@@ -33,8 +33,10 @@ static void place(const struct boot_app *app)
     struct pe *pe = pe_find(PE_TYPE_SPM);
     struct vpe *v;
 
+    kern.stats.regular += app->daemon ? 0 : 1;
     if (!pe) {
-        report(name, "no PE is free");
+        if (app->argc > 1 || app->nrequires > 0 || app->daemon || !group_start_elsewhere(name))
+            report(name, "no PE is free");
         return;
     }
     if (vpe_create(name, pe, flags, &v) != SE_OK) {
@@ -52,29 +54,63 @@ static void place(const struct boot_app *app)
     }
 }
 
-/* NULL, or why this kernel cannot do it. */
-static const char *unable(const struct boot_app *app)
+bool start_named(const char *name, unsigned *id)
 {
-    if (app->kernel)
-        return "this kernel starts no other kernels";
-    return NULL;
+    char *argv[1] = {(char *)(uintptr_t)name};
+    struct pe *pe = pe_find(PE_TYPE_SPM);
+    struct vpe *v;
+
+    if (!pe || !load_find(name) || vpe_create(name, pe, VPE_F_BOOT, &v) != SE_OK)
+        return false;
+    if (load_program(v, 1, argv)) {
+        vpe_exit(v, 1);
+        return false;
+    }
+    *id = v->pe;
+    kern.srv_news = true; /* it starts when the others do */
+    return true;
+}
+
+/* Independent kernels: words that are for the kernel come before the first program. */
+static bool kernel_word(const char *word)
+{
+    return strncmp(word, "id=", 3) == 0 || strncmp(word, "peer=", 5) == 0;
+}
+
+void start_line(void)
+{
+    struct boot *b = &kern.boot;
+    const char *error;
+    struct boot_app app;
+    int more;
+
+    while ((more = bootline_next(b->argc, b->argv, kern.peers.secondary ? "++" : "--", BOOT_PES,
+                                 &b->pos, &app, &error)) != 0) {
+        if (more > 0 && app.kernel)
+            error = kboot_start(&app);
+        if (error) {
+            report(bootline_name(app.argv[0]), error);
+            continue;
+        }
+        if (app.kernel)
+            return; /* it goes on when that one has started */
+        for (unsigned i = 0; i < app.repeat && !app.idle; i++)
+            place(&app);
+    }
+    b->state = BOOT_IDLE;
+    kern.srv_news = true;
 }
 
 void start_all(int argc, char **argv)
 {
-    const char *error;
-    struct boot_app app;
-    int pos = 1, more;
+    struct boot *b = &kern.boot;
 
-    while ((more = bootline_next(argc, argv, "--", BOOT_PES, &pos, &app, &error)) != 0) {
-        if (more < 0 || (error = unable(&app))) {
-            report(app.argv[0], error);
-            continue;
-        }
-        for (unsigned i = 0; i < app.repeat && !app.idle; i++)
-            place(&app);
-    }
-    kern.srv_news = true;
+    *b = (struct boot){.state = BOOT_LINE, .argc = argc, .argv = argv, .pos = 1};
+    while (b->pos < argc && kernel_word(argv[b->pos]))
+        b->pos++;
+    if (kern.peers.secondary)
+        return; /* once we know the other kernels */
+    start_line();
     start_pending();
 }
 
@@ -87,27 +123,43 @@ static bool waits(const struct vpe *v)
 static const char *missing(const struct vpe *v)
 {
     for (unsigned i = 0; i < v->nrequires; i++)
-        if (!srv_exists(v->requires[i]))
+        if (!srv_exists(v->requires[i]) && !rservice_exists(v->requires[i]))
     return v->requires[i];
     return NULL;
 }
 
+static struct vpe *vpe_at(unsigned i)
+{
+    return kern.pes[kern.pe_order[i]].vpe;
+}
+
 void start_pending(void)
 {
+    bool some = false;
+
     if (!kern.srv_news)
         return;
     kern.srv_news = false;
-    for (unsigned i = 0; i < kern.pe_count; i++) {
-        struct vpe *v = kern.pes[kern.pe_order[i]].vpe;
-
-        if (waits(v) && !missing(v))
-            run(v);
-    }
+    for (unsigned i = 0; i < kern.pe_count; i++)
+        some |= waits(vpe_at(i)) && missing(vpe_at(i));
+    /* What requires nothing may be what the others wait for, in this kernel or another one. */
+    for (unsigned i = 0; i < kern.pe_count; i++)
+        if (waits(vpe_at(i)) && !missing(vpe_at(i)) &&
+            ((vpe_at(i)->flags & VPE_F_DAEMON) || vpe_at(i)->nrequires == 0) &&
+            kern.boot.state == BOOT_IDLE)
+            run(vpe_at(i));
+    if (!group_may_start(some))
+        return;
+    for (unsigned i = 0; i < kern.pe_count; i++)
+        if (waits(vpe_at(i)) && !missing(vpe_at(i)))
+            run(vpe_at(i));
 }
 
 /* Nobody runs who could register what the others wait for. */
 static void give_up_pending(void)
 {
+    if (group_others())
+        return;
     for (unsigned i = 0; i < kern.pe_count; i++)
         if (kern.pes[kern.pe_order[i]].vpe && kern.pes[kern.pe_order[i]].vpe->state == VPE_RUNNING)
             return;
@@ -125,7 +177,7 @@ static void give_up_pending(void)
 bool start_finished(void)
 {
     give_up_pending();
-    if (kern.nvpes > kern.ndaemons)
+    if (kern.nvpes > kern.ndaemons || !group_may_end())
         return false;
     if (srv_shutdown())
         return false;
@@ -136,5 +188,6 @@ bool start_finished(void)
             vpe_exit(v, 0);
     }
     vpe_reap();
+    group_ended();
     return true;
 }

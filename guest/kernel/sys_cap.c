@@ -31,7 +31,7 @@ int sys_creategate(struct sys_call *c)
 static bool range_unused(const struct cap_table *t, const struct cap_range *r)
 {
     for (uint32_t i = 0; i < r->count; i++)
-        if (cap_get(t, r->start + i))
+        if (cap_at(t, r->start + i))
             return false;
     return true;
 }
@@ -93,9 +93,11 @@ int sys_exchange(struct sys_call *c)
 
 int sys_revoke(struct sys_call *c)
 {
+    const struct revoke_for who = {.waiter = c->v};
     struct cap_range r = msg_get_range(&c->in);
     bool own = msg_get_bool(&c->in);
     unsigned found = 0;
+    int err = SE_OK;
     struct cap *cap;
 
     if (c->in.error || (r.type != CRD_OBJ && r.type != CRD_MAP))
@@ -105,17 +107,21 @@ int sys_revoke(struct sys_call *c)
     /* One's own VPE and memory stay. */
     if (r.start <= CAP_SELF_MEM || !cap_range_valid(r.start, r.count))
         return SE_INV_ARGS;
+    c->v->wait = (struct wait){.kind = WAIT_REVOKE, .msg = c->msg, .count = 1};
     for (uint32_t sel = r.start; (cap = cap_next(&c->v->caps, sel)); sel++) {
         sel = cap->sel;
         if (sel >= r.start + r.count)
             break;
         found++;
         if (own)
-            cap_revoke(cap);
-        else
-            cap_revoke_children(cap);
+            cap_revoke_for(cap, &who);
+        else if (!cap_revoke_children(cap, &who))
+            err = SE_OUT_OF_MEM;
     }
-    return found > 0 || r.count == 0 ? SE_OK : SE_INV_ARGS;
+    if (--c->v->wait.count > 0)
+        return SYS_LATER;
+    c->v->wait.kind = WAIT_NONE;
+    return found > 0 || r.count == 0 ? err : SE_INV_ARGS;
 }
 
 /* CAP_INVALID: no capability, *out = NULL.  False: a selector that names none. */
@@ -127,7 +133,25 @@ static bool gate_at(struct vpe *v, uint32_t sel, struct cap **out)
 
 static bool receives(const struct cap *gate)
 {
-    return kern.pes[gate->msg.vpe].vpe->ep[gate->msg.ep].use == EP_RECV;
+    return kern.pes[gate->msg.pe].vpe->ep[gate->msg.ep].use == EP_RECV;
+}
+
+/* Its receiver belongs to another kernel, which is asked. */
+static int ask_receiver(struct sys_call *c, uint64_t ep, uint32_t sel, const struct cap *gate)
+{
+    struct peer *p = peer_find(peer_owner(gate->msg.pe));
+    uint64_t msg[4] = {KC_RECVBUFISATTACHED, 0, gate->msg.pe, gate->msg.ep};
+    int err;
+
+    if (!p)
+        return SE_RECV_GONE;
+    c->v->wait = (struct wait){.msg = c->msg, .ep = (uint8_t)ep, .sel = (uint16_t)sel};
+    msg[1] = kcall_wait(c->v, p, KC_RECVBUFISATTACHED);
+    err = peer_request(p, msg, sizeof(msg), c->v->wait.tid);
+    if (err == SE_OK)
+        return SYS_LATER;
+    c->v->wait.kind = WAIT_NONE;
+    return err;
 }
 
 int sys_activate(struct sys_call *c)
@@ -143,10 +167,15 @@ int sys_activate(struct sys_call *c)
     gate_at(c->v, oldsel, &old);
     if (!gate_at(c->v, newsel, &gate) || (!old && !gate))
         return SE_INV_ARGS;
+    if (gate && gate->type == CAP_MSG && !peer_is_ours(gate->msg.pe))
+        return ask_receiver(c, ep, newsel, gate);
+    /* What another kernel gave us may name anything. */
+    if (gate && gate->type == CAP_MSG && !kern.pes[gate->msg.pe].vpe)
+        return SE_RECV_GONE;
     if (gate && gate->type == CAP_MSG && !receives(gate)) {
         c->v->wait = (struct wait){.kind = WAIT_RECV,
                                    .msg = c->msg,
-                                   .target = kern.pes[gate->msg.vpe].vpe,
+                                   .target = kern.pes[gate->msg.pe].vpe,
                                    .target_ep = gate->msg.ep,
                                    .ep = (uint8_t)ep,
                                    .sel = (uint16_t)newsel};
@@ -155,14 +184,16 @@ int sys_activate(struct sys_call *c)
     return ep_activate(c->v, (unsigned)ep, gate);
 }
 
-static int activate_late(struct vpe *v, bool ok)
+int sys_activate_late(struct vpe *v, bool ok)
 {
     struct cap *gate = cap_get_type(&v->caps, v->wait.sel, CAP_MSG);
 
     if (!ok)
         return SE_RECV_GONE;
-    if (!gate || gate->msg.vpe != v->wait.target->pe || gate->msg.ep != v->wait.target_ep ||
-        v->ep[v->wait.ep].use == EP_RECV)
+    if (!gate || v->ep[v->wait.ep].use == EP_RECV)
+        return SE_INV_ARGS;
+    if (v->wait.kind == WAIT_RECV &&
+        (gate->msg.pe != v->wait.target->pe || gate->msg.ep != v->wait.target_ep))
         return SE_INV_ARGS;
     return ep_activate(v, v->wait.ep, gate);
 }
@@ -171,13 +202,16 @@ void sys_recv_ready(struct vpe *target, unsigned ep, bool ok)
 {
     for (struct vpe *v = kern.vpes; v; v = v->next)
         if (v->wait.kind == WAIT_RECV && v->wait.target == target && v->wait.target_ep == ep)
-            sys_answer(v, activate_late(v, ok), NULL);
+            sys_answer(v, sys_activate_late(v, ok), NULL);
+    kcall_recv_ready(target->pe, ep, ok);
 }
 
 void sys_gate_gone(struct cap *c)
 {
     struct vpe *v = c->holder;
 
-    if (v->wait.kind == WAIT_RECV && v->wait.sel == c->sel)
+    if (v->wait.sel == c->sel &&
+        (v->wait.kind == WAIT_RECV ||
+         (v->wait.kind == WAIT_KERNEL && v->wait.call == KC_RECVBUFISATTACHED)))
         sys_answer(v, SE_INV_ARGS, NULL);
 }

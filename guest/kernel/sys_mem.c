@@ -57,7 +57,7 @@ static int forget(const struct mem_area *a)
 static int request(struct cap *mem, uint64_t addr, uint64_t size)
 {
     if (addr != REQ_ANY) {
-        if (addr % 8 || addr > MEM_MODULES || size > MEM_MODULES - addr)
+        if (addr % 8 || addr > kern.fs_end || size > kern.fs_end - addr)
             return SE_OUT_OF_MEM;
         mem->mem.addr = addr;
         return SE_OK;

@@ -26,23 +26,22 @@ int sys_createsrv(struct sys_call *c)
     return srv_create(c->v, sel, gate, name);
 }
 
-/* The VPE that a selector of v names, if it can have capabilities; NULL: none. */
-static struct vpe *target_at(struct vpe *v, uint32_t sel)
+struct vpe *sys_target(struct vpe *v, uint32_t sel)
 {
     struct cap *c = cap_get_type(&v->caps, sel, CAP_VPE);
 
     return c && c->vpe->state != VPE_ZOMBIE ? c->vpe : NULL;
 }
 
-static int wait_for(struct sys_call *c, struct session *n, const struct wait *w)
+static int wait_for(struct sys_call *c, struct session *n, enum srv_op op, const struct wait *w)
 {
     c->v->wait = *w;
     c->v->wait.kind = WAIT_SRV;
     c->v->wait.msg = c->msg;
-    c->v->wait.session = n;
+    c->v->wait.client = (struct srv_client){.session = n, .vpe = c->v, .op = (uint8_t)op};
     c->v->wait.args = (uint16_t)c->in.pos;
     session_pin(n);
-    srv_request(n->srv, c->v);
+    srv_request(n->srv, &c->v->wait.client);
     return SYS_LATER;
 }
 
@@ -56,17 +55,18 @@ int sys_createsess(struct sys_call *c)
     struct vpe *target;
 
     msg_get_str(&c->in, name, sizeof(name));
-    target = target_at(c->v, tsel);
+    target = sys_target(c->v, tsel);
     if (c->in.error || !target || !cap_unused(&target->caps, sel))
         return SE_INV_ARGS;
     s = srv_find(name);
-    if (!s || s->shutdown)
+    if (!s)
+        return rsession_open(c, target, tsel, sel, name);
+    if (s->shutdown)
         return SE_INV_ARGS;
     n = session_create(s);
     if (!n)
         return SE_OUT_OF_MEM;
-    return wait_for(c, n,
-                    &(struct wait){.op = SRV_OPEN, .sel = (uint16_t)tsel, .sel2 = (uint16_t)sel});
+    return wait_for(c, n, SRV_OPEN, &(struct wait){.sel = (uint16_t)tsel, .sel2 = (uint16_t)sel});
 }
 
 /* The session of a service gets a capability, derived from the service's. */
@@ -119,17 +119,19 @@ static int exchange(struct sys_call *c, enum srv_op op)
     uint32_t tsel = msg_get_u32(&c->in);
     uint32_t sel = msg_get_u32(&c->in);
     struct cap_range range = msg_get_range(&c->in);
-    struct vpe *target = target_at(c->v, tsel);
+    struct vpe *target = sys_target(c->v, tsel);
     struct cap *sess = target ? cap_get_type(&target->caps, sel, CAP_SESS) : NULL;
+    struct service *s = sess ? sess->sess->srv : NULL;
 
-    if (c->in.error || !sess || !sess->sess->srv->cap || sess->sess->srv->shutdown)
+    if (c->in.error || !sess || (s && (!s->cap || s->shutdown)))
         return SE_INV_ARGS;
     if (range.type != CRD_OBJ)
         return range.type == CRD_MAP ? SE_NOT_SUP : SE_INV_ARGS;
     if (!cap_range_valid(range.start, range.count))
         return SE_INV_ARGS;
-    return wait_for(c, sess->sess,
-                    &(struct wait){.op = (uint8_t)op, .sel = (uint16_t)tsel, .range = range});
+    if (!s)
+        return rsession_exchange(c, target, tsel, sess->sess, &range, op == SRV_OBTAIN);
+    return wait_for(c, sess->sess, op, &(struct wait){.sel = (uint16_t)tsel, .range = range});
 }
 
 int sys_obtain(struct sys_call *c)
@@ -149,12 +151,12 @@ size_t srv_build(struct vpe *v, void *buf, size_t size)
     struct msg_writer w;
 
     msg_writer_init(&w, buf, size);
-    msg_put(&w, v->wait.op);
-    if (v->wait.op != SRV_OPEN) {
+    msg_put(&w, v->wait.client.op);
+    if (v->wait.client.op != SRV_OPEN) {
         /* Closed while this call waited for its turn. */
-        if (v->wait.session->caps == 0)
+        if (v->wait.client.session->caps == 0)
             return 0;
-        msg_put(&w, v->wait.session->ident);
+        msg_put(&w, v->wait.client.session->ident);
         msg_put(&w, v->wait.range.count);
     }
     if (v->wait.args < msg->length)
@@ -164,7 +166,7 @@ size_t srv_build(struct vpe *v, void *buf, size_t size)
 
 static int opened(struct vpe *v, struct session *n)
 {
-    struct vpe *target = target_at(v, v->wait.sel);
+    struct vpe *target = sys_target(v, v->wait.sel);
 
     return target ? add_session_cap(n, target, v->wait.sel2, false) : SE_INV_ARGS;
 }
@@ -172,12 +174,12 @@ static int opened(struct vpe *v, struct session *n)
 static int exchanged(struct vpe *v, struct service *s, const struct session *n,
                      struct msg_reader *in)
 {
-    struct vpe *target = target_at(v, v->wait.sel);
+    struct vpe *target = sys_target(v, v->wait.sel);
     struct cap_range theirs = msg_get_range(in);
 
     if (in->error || !target || !s->cap || !s->vpe || n->caps == 0)
         return SE_INV_ARGS;
-    if (v->wait.op == SRV_OBTAIN)
+    if (v->wait.client.op == SRV_OBTAIN)
         return sys_copy_range(s->vpe, &theirs, target, &v->wait.range, true);
     return sys_copy_range(target, &v->wait.range, s->vpe, &theirs, false);
 }
@@ -187,12 +189,12 @@ void srv_answered(struct vpe *v, struct service *s, struct session *n, struct ms
     uint8_t buf[1u << KERN_SRV_ORDER];
     struct msg_writer w;
     size_t rest;
-    int err = v->wait.op == SRV_OPEN ? opened(v, n) : exchanged(v, s, n, in);
+    int err = v->wait.client.op == SRV_OPEN ? opened(v, n) : exchanged(v, s, n, in);
 
     msg_writer_init(&w, buf, sizeof(buf));
     msg_put(&w, (unsigned)err);
     rest = msg_remaining(in);
-    if (err == SE_OK && v->wait.op != SRV_OPEN && rest > 0)
+    if (err == SE_OK && v->wait.client.op != SRV_OPEN && rest > 0)
         msg_put_bytes(&w, msg_get_bytes(in, rest), rest);
     sys_answer_bytes(v, buf, w.len);
 }

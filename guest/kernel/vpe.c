@@ -89,10 +89,15 @@ static int configure(struct vpe *v)
 static void tear_down(struct vpe *v)
 {
     struct pe *pe = &kern.pes[v->pe];
+    bool waits = v->wait.kind != WAIT_NONE;
 
     if (v->wait.kind == WAIT_SRV)
         srv_forget_client(v);
-    if (v->wait.kind != WAIT_NONE)
+    if (v->wait.kind == WAIT_KERNEL)
+        kcall_forget(v);
+    if (v->wait.kind == WAIT_REVOKE)
+        revoke_forget_waiter(v);
+    if (waits)
         hw_ack(v->sysc_ep, v->wait.msg);
     v->wait.kind = WAIT_NONE;
     ep_clear(v);

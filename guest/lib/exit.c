@@ -19,6 +19,9 @@ extern const uint8_t exit_trampoline[], exit_trampoline_end[];
 /* RT space that neither arguments (4 KiB at most, semperos-platform 5.6) nor a deep stack reach. */
 #define TRAMPOLINE_ADDR (PE_ENV_ADDR + 0x1100)
 
+/* Only in programs that use files (file.h); after panic() nothing is certain. */
+extern void file_exit(void) __attribute__((weak));
+
 void guest_exit(int status)
 {
     static uint8_t msg[16];
@@ -26,8 +29,12 @@ void guest_exit(int status)
     uint64_t idle = env()->exitaddr;
     uintptr_t code = TRAMPOLINE_ADDR;
 
+    if (file_exit && status != PANIC_STATUS)
+        file_exit();
     print_flush();
-    guest_note_exit(status);
+    /* What a child's status means is for its parent to say (child.h), which waits for it. */
+    if (env()->caps == 0)
+        guest_note_exit(status);
     if (dtu_type(VPE_EP_SYSC) != DTU_EP_SEND || idle == 0) /* nobody started us as a VPE */
         guest_halt(status);
     env()->entry = 0;

@@ -44,6 +44,9 @@ static void init_heap(void)
     heap_init((void *)begin, (void *)end);
 }
 
+/* Only in programs that use files: their endpoints are taken before anybody else takes them. */
+extern void file_init(void) __attribute__((weak));
+
 void guest_start(void)
 {
     int (*fn)(void *) = (int (*)(void *))(uintptr_t)env()->lambda;
@@ -58,6 +61,8 @@ void guest_start(void)
         status = fn((void *)(uintptr_t)env()->backend);
     } else {
         init_heap();
+        if (file_init)
+            file_init();
         status = main((int)env()->argc, (char **)(uintptr_t)env()->argv);
     }
     guest_exit(status);

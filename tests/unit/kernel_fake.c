@@ -1,43 +1,29 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* See kernel_fake.h. */
-#include "kernel_fake.h"
-#include "kernel_fake_elf.h"
+#include "kernel_fake_impl.h"
 
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "kernel_fake_elf.h"
+
 #include "../../guest/kernel/hw.h"
 #include "heap.h"
 #include "print.h"
 #include "vreg.h"
 
-#define LOW_SIZE  0x24000u /* idle, Env, arguments, stack */
-#define PROG_SIZE 0x10000u /* from PE_PROGRAM_ADDR */
-
-struct kernel kern;
 size_t fake_heap_left = ~(size_t)0;
 unsigned long fake_hw_ops;
 bool fake_can_reset;
 int fake_send_error;
 
-static size_t heap_bytes, heap_at_boot;
+size_t heap_bytes;
+struct fake_pe fake[FAKE_PES];
 static uint64_t wiped_bytes;
 static char console[16384];
 static size_t console_len;
-
-struct fake_pe {
-    uint64_t reg[DTU_WINDOW / 8];
-    uint8_t low[LOW_SIZE], prog[PROG_SIZE];
-    bool idle, broken;
-    bool resetting; /* VREG_RESET was written and its program still runs */
-    struct fake_reply reply;
-    uint8_t slot[SYSC_MSG_MAX] __attribute__((aligned(8))); /* in the kernel */
-    bool slot_used;
-    struct fake_request request;
-};
-static struct fake_pe fake[FAKE_PES];
 
 static struct {
     const uint8_t *data;
@@ -45,7 +31,7 @@ static struct {
 } module[8];
 #define MODULE_ADDR(i) (MEM_MODULES + ((uint64_t)(i) << 20))
 
-static _Noreturn void die(const char *what)
+_Noreturn void fake_die(const char *what)
 {
     fprintf(stderr, "kernel_fake: %s\n", what);
     abort();
@@ -63,7 +49,7 @@ void *heap_alloc(size_t size)
         fake_heap_left--;
     p = malloc(size + 16);
     if (!p)
-        die("out of memory");
+        fake_die("out of memory");
     p[0] = size;
     heap_bytes += size;
     return p + 2;
@@ -141,7 +127,7 @@ static void run_idle(unsigned pe)
     if (!fake[pe].idle)
         return;
     if (get(pe, PE_IDLE_ADDR) == 0)
-        die("a PE is woken where idle should be and is not");
+        fake_die("a PE is woken where idle should be and is not");
     if (get(pe, ENTRY) == 0)
         return;
     set(pe, PE_ENV_ADDR + __builtin_offsetof(struct boot_env, exitaddr), PE_IDLE_ADDR);
@@ -160,10 +146,16 @@ void fake_reset_ends(unsigned pe)
 
 void fake_settle(void)
 {
+    struct kernel *now = kern_now;
+
     for (unsigned pe = 0; pe < FAKE_PES; pe++)
         fake_reset_ends(pe);
-    if (pe_poll() != 0)
-        die("a PE that was reset is still waited for");
+    for (unsigned k = 0; k < fake_kernels(); k++) {
+        fake_use(k);
+        if (pe_poll() != 0)
+            fake_die("a PE that was reset is still waited for");
+    }
+    kern_now = now;
 }
 
 bool fake_in_idle(unsigned pe)
@@ -192,7 +184,7 @@ static int access_ok(unsigned pe, unsigned vpe)
 {
     fake_hw_ops++;
     if (pe >= FAKE_PES)
-        die("access to a PE that is not there");
+        fake_die("access to a PE that is not there");
     if (fake[pe].broken)
         return SE_INV_ARGS;
     return fake_reg(pe, DTU_VPE_ID) == vpe ? SE_OK : SE_VPE_GONE;
@@ -204,7 +196,7 @@ static int read_memory_pe(uint64_t addr, void *buf, size_t n)
     uint64_t off = addr & 0xFFFFF;
 
     if (addr < MEM_MODULES || i >= 8 || off > module[i].size || n > module[i].size - off)
-        die("read outside the modules");
+        fake_die("read outside the modules");
     memcpy(buf, module[i].data + off, n);
     return SE_OK;
 }
@@ -213,9 +205,9 @@ static int read_memory_pe(uint64_t addr, void *buf, size_t n)
 static void check_reset(unsigned pe, uint64_t addr, size_t n)
 {
     if (!fake_can_reset || addr != VREG_BASE + VREG_RESET || n != 8)
-        die("strange access to our own registers");
+        fake_die("strange access to our own registers");
     if (fake_reg(pe, DTU_VPE_ID) != DTU_VPE_INVALID)
-        die("the reset of a PE that has a VPE");
+        fake_die("the reset of a PE that has a VPE");
 }
 
 int hw_read(unsigned pe, unsigned vpe, uint64_t addr, void *buf, size_t n)
@@ -246,17 +238,17 @@ static void write_reset(unsigned pe, const void *buf)
 
     memcpy(&start, buf, sizeof(start));
     if (start != PE_IDLE_ADDR || fake[pe].resetting)
-        die("a strange reset, or a second one");
+        fake_die("a strange reset, or a second one");
     fake[pe].resetting = true;
 }
 
 static void write_regs(unsigned pe, uint64_t off, const void *buf, size_t n)
 {
     if (off % 8 || n % 8 || off > DTU_WINDOW || n > DTU_WINDOW - off)
-        die("strange write to registers");
+        fake_die("strange write to registers");
     memcpy(&fake[pe].reg[off / 8], buf, n);
     if (fake_reg(pe, DTU_VPE_ID) != DTU_VPE_INVALID && fake[pe].resetting)
-        die("a VPE on a PE where its predecessor still runs");
+        fake_die("a VPE on a PE where its predecessor still runs");
     if (off == DTU_EXT_CMD && fake[pe].reg[off / 8] == DTU_EXT_WAKEUP)
         run_idle(pe);
 }
@@ -288,7 +280,7 @@ int hw_write(unsigned pe, unsigned vpe, uint64_t addr, const void *buf, size_t n
         return SE_OK;
     }
     if (addr > FAKE_PE_MEM || n > FAKE_PE_MEM - addr || pe == MEM_PE)
-        die("write outside the memory");
+        fake_die("write outside the memory");
     store(fake[pe].low, 0, LOW_SIZE, addr, buf, n);
     store(fake[pe].prog, PE_PROGRAM_ADDR, PROG_SIZE, addr, buf, n);
     return SE_OK;
@@ -299,7 +291,7 @@ int hw_wipe(unsigned pe, unsigned vpe, uint64_t addr, uint64_t end)
     int err = access_ok(pe, vpe);
 
     if (pe != MEM_PE)
-        die("other memory than the memory PE's is cleared");
+        fake_die("other memory than the memory PE's is cleared");
     if (err == SE_OK && addr < end)
         wiped_bytes += end - addr;
     return err;
@@ -329,10 +321,12 @@ int hw_send(const struct hw_target *to, const void *data, size_t n, unsigned rep
     fake_send_error = 0;
     if (err != SE_OK)
         return err;
+    if (fake[to->pe].is_kernel)
+        return fake_wire_send(to, data, n, reply_ep, reply_label);
     if (fake_ep_type(to->pe, to->ep) != DTU_EP_RECV)
         return SE_RECV_GONE;
     if (reply_ep != KERN_EP_SRV || n > sizeof(r->word))
-        die("strange message to a service");
+        fake_die("strange message to a service");
     *r = (struct fake_request){
         .there = true, .ep = to->ep, .label = to->label, .reply_label = reply_label, .len = n};
     memcpy(r->word, data, n);
@@ -352,7 +346,7 @@ int hw_reply(unsigned ep, const struct dtu_header *msg, const void *data, size_t
     struct fake_pe *f = slot_owner(msg);
 
     if (ep >= KERN_SYSC_EPS || !f || !f->slot_used || n > sizeof(f->reply.word))
-        die("reply to what is no message");
+        fake_die("reply to what is no message");
     f->slot_used = false;
     memset(f->reply.word, 0, sizeof(f->reply.word));
     memcpy(f->reply.word, data, n);
@@ -368,71 +362,17 @@ void hw_ack(unsigned ep, const struct dtu_header *msg)
 {
     struct fake_pe *f = slot_owner(msg);
 
-    if (ep == KERN_EP_SRV)
+    if (ep == KERN_EP_SRV || (ep >= KC_EP && ep < KC_EP + KC_EPS))
         return;
     if (ep >= KERN_SYSC_EPS)
-        die("ack on a strange endpoint");
+        fake_die("ack on a strange endpoint");
     if (f && !f->slot_used)
-        die("ack of what is no message");
+        fake_die("ack of what is no message");
     if (f)
         f->slot_used = false;
 }
 
 /* ---- what tests use ---- */
-
-void fake_boot(unsigned pes)
-{
-    memset(&kern, 0, sizeof(kern));
-    memset(fake, 0, sizeof(fake));
-    memset(module, 0, sizeof(module));
-    console_len = 0;
-    console[0] = 0;
-    fake_send_error = 0;
-    fake_heap_left = ~(size_t)0;
-    heap_bytes = 0;
-    wiped_bytes = 0;
-    fake_can_reset = true;
-    kern.own_pe = KERNEL_PE;
-    kern.mem_pe = MEM_PE;
-    if (memmap_init(&kern.mem, MEM_FREE, FAKE_MEMORY) != 0 || pes + 2 > FAKE_PES)
-        die("boot");
-    for (unsigned id = 2; id < pes + 2; id++) {
-        kern.pes[id].desc = pe_desc(id, FAKE_PE_MEM, PE_TYPE_SPM);
-        kern.pes[id].state = PE_FREE;
-        kern.pe_order[kern.pe_count++] = (uint16_t)id;
-        fake[id].reg[DTU_VPE_ID / 8] = DTU_VPE_INVALID;
-        fake[id].idle = true;
-    }
-    heap_at_boot = heap_bytes;
-}
-
-void fake_end(void)
-{
-    struct mem_area *rest;
-
-    fake_heap_left = ~(size_t)0;
-    for (unsigned id = 2; id < FAKE_PES; id++)
-        if (kern.pes[id].vpe)
-            vpe_exit(kern.pes[id].vpe, 0);
-    vpe_reap();
-    if (kern.vpes || kern.nvpes || kern.ndaemons || kern.reap)
-        die("a VPE is left");
-    for (unsigned i = 0; i < KERN_SYSC_EPS; i++)
-        if (kern.sysc_used[i])
-            die("a place for system calls is lost");
-    rest = kern.mem.free;
-    if (memmap_available(&kern.mem) != FAKE_MEMORY || !rest || rest->next)
-        die("memory is missing");
-    for (unsigned i = 0; i < FAKE_PES; i++)
-        if (fake[i].slot_used)
-            die("a message was neither answered nor dropped");
-    if (kern.services)
-        die("a service is left");
-    if (heap_bytes != heap_at_boot)
-        die("the heap leaks");
-    heap_free(rest);
-    kern.mem.free = NULL;
-}
 
 static uint8_t idle_file[256];
 
@@ -456,16 +396,26 @@ struct vpe *fake_vpe(void)
     if (!load_find("idle"))
         fake_module("idle", idle_file, fake_elf(idle_file, PE_IDLE_ADDR, 5, 16));
     if (!pe || vpe_create("test", pe, VPE_F_BOOT, &v) != SE_OK)
-        die("no VPE");
+        fake_die("no VPE");
     set(v->pe, ENTRY, PE_PROGRAM_ADDR);
     if (vpe_start(v) != SE_OK || fake[v->pe].idle)
-        die("the VPE does not start");
+        fake_die("the VPE does not start");
     return v;
 }
 
 const struct fake_reply *fake_reply(unsigned pe)
 {
     return &fake[pe].reply;
+}
+
+static void count_call(const void *payload, size_t len, int result)
+{
+    uint32_t op = ~0u;
+
+    if (len >= sizeof(op))
+        memcpy(&op, payload, sizeof(op));
+    if (op < SYSC_COUNT)
+        fake_sys_count[op][result != SE_OK]++;
 }
 
 int fake_call_bytes(unsigned pe, const void *payload, size_t len)
@@ -483,15 +433,19 @@ int fake_call_bytes(unsigned pe, const void *payload, size_t len)
     };
 
     if (dtu_ep_type(r[0]) != DTU_EP_SEND || (r[1] & 0xFFFF) < SYSC_MSG_MAX || f->slot_used)
-        die("a second call, or one without a gate");
+        fake_die("a second call, or one without a gate");
     if (len + sizeof(h) > SYSC_MSG_MAX)
-        die("too long for the endpoint");
+        fake_die("too long for the endpoint");
     r[1] -= SYSC_MSG_MAX;
     memset(f->slot, 0xA5, sizeof(f->slot)); /* what an earlier message left */
     memcpy(f->slot, &h, sizeof(h));
     memcpy(f->slot + sizeof(h), payload, len);
     f->slot_used = true;
+    fake_use(f->kernel);
     sys_handle(ep, (const struct dtu_header *)f->slot);
+    if (fake_auto)
+        fake_deliver();
+    count_call(payload, len, f->reply.count == before ? SE_OK : (int)f->reply.word[0]);
     return f->reply.count == before ? FAKE_LATER : (int)f->reply.word[0];
 }
 
@@ -523,9 +477,12 @@ void fake_answer(unsigned pe, unsigned n, const uint64_t *words)
                            .label = r->reply_label};
 
     if (!r->there)
-        die("an answer without a request");
+        fake_die("an answer without a request");
     r->there = false;
+    fake_use(fake[pe].kernel);
     fake_srv_message(h, words);
+    if (fake_auto)
+        fake_deliver();
 }
 
 void fake_message(unsigned ep, struct dtu_header header, const void *payload)
@@ -537,46 +494,14 @@ void fake_message(unsigned ep, struct dtu_header header, const void *payload)
     sys_handle(ep, (const struct dtu_header *)slot);
 }
 
-static void check_cap(const struct vpe *v, const struct cap *c)
+void fake_reset_all(void)
 {
-    if (c->holder != v || cap_get(&v->caps, c->sel) != c)
-        die("a capability is not where it thinks");
-    if (c->parent && cap_get(&c->parent->holder->caps, c->parent->sel) != c->parent)
-        die("a capability outlived its parent");
-    if (c->prev ? c->prev->next != c : c->parent ? c->parent->child != c : c->next != NULL)
-        die("siblings");
-    for (const struct cap *k = c->child; k; k = k->next)
-        if (k->parent != c || (k->next && k->next->prev != k))
-            die("a child has another parent");
-    for (unsigned ep = 0; ep < DTU_EPS; ep++)
-        if ((c->eps >> ep & 1) != (v->ep[ep].use == EP_GATE && v->ep[ep].cap == c))
-            die("an endpoint and its capability disagree");
-    if (c->type == CAP_MSG && !kern.pes[c->msg.vpe].vpe)
-        die("a gate to nobody");
-}
-
-void fake_check(void)
-{
-    for (const struct vpe *v = kern.vpes; v; v = v->next) {
-        unsigned count = 0;
-
-        for (uint32_t sel = 0; cap_next(&v->caps, sel); sel++, count++) {
-            struct cap *c = cap_next(&v->caps, sel);
-
-            check_cap(v, c);
-            sel = c->sel;
-        }
-        if (count != v->caps.count)
-            die("a table has another count");
-        for (unsigned ep = 0; v->state != VPE_ZOMBIE && ep < DTU_EPS; ep++) {
-            unsigned type = fake_ep_type(v->pe, ep);
-
-            if (ep != VPE_EP_SYSC && !fake[v->pe].broken &&
-                (type == DTU_EP_RECV) != (v->ep[ep].use == EP_RECV))
-                die("a receive endpoint that is not in the books");
-            if (ep != VPE_EP_SYSC && !fake[v->pe].broken &&
-                (type == DTU_EP_SEND || type == DTU_EP_MEM) != (v->ep[ep].use == EP_GATE))
-                die("an endpoint that is not in the books");
-        }
-    }
+    memset(module, 0, sizeof(module));
+    console_len = 0;
+    console[0] = 0;
+    fake_send_error = 0;
+    fake_heap_left = ~(size_t)0;
+    heap_bytes = 0;
+    wiped_bytes = 0;
+    fake_can_reset = true;
 }

@@ -14,10 +14,11 @@
 
 #include "../../guest/kernel/kernel.h"
 
-#define FAKE_PES    12u /* ids 0 (memory), 1 (kernel), 2.. */
-#define FAKE_PE_MEM (4ull << 20)
-#define FAKE_MEMORY (1ull << 20) /* free memory of the memory PE */
-#define FAKE_LATER  (-1)         /* the call was not answered (yet) */
+#define FAKE_PES     26u /* ids 0 (memory), 1 (kernel), 2.. */
+#define FAKE_KERNELS 8u
+#define FAKE_PE_MEM  (4ull << 20)
+#define FAKE_MEMORY  (1ull << 20) /* free memory of the memory PE */
+#define FAKE_LATER   (-1)         /* the call was not answered (yet) */
 
 struct fake_reply {
     unsigned count; /* replies so far */
@@ -29,6 +30,48 @@ struct fake_reply {
 void fake_boot(unsigned pes);
 /* Ends all VPEs and checks that nothing is left: heap, messages, memory. */
 void fake_end(void);
+
+/*
+ * So many kernels, each on a PE with `pes` for VPEs behind it, that have connected to each other;
+ * their ids are 0, 1, ...  fake_boot() is one kernel.
+ */
+void fake_boot_many(unsigned kernels, unsigned pes);
+/* The same, but they know of each other only what `configured` says, and nothing was sent yet. */
+void fake_boot_apart(unsigned kernels, unsigned pes, bool configured);
+/* From now on `kern` and the functions of the kernel are that one. */
+void fake_use(unsigned kernel);
+unsigned fake_kernels(void);
+unsigned fake_kernel_pe(unsigned kernel);
+/* The kernel that has that PE. */
+unsigned fake_kernel_of(unsigned pe);
+
+/* Messages between kernels: do they arrive by themselves, whenever a test has done something? */
+extern bool fake_auto;
+/* The oldest one arrives; false: there is none.  All; how many. */
+bool fake_deliver_one(void);
+unsigned fake_deliver(void);
+unsigned fake_wire(void);
+/* One that another kernel might have sent, as it stands. */
+void fake_kcall(unsigned from, unsigned to, const void *payload, size_t len);
+void fake_kcall_header(unsigned to, unsigned ep, struct dtu_header header, const void *payload);
+#define KCALL(from, to, ...) \
+    fake_kcall(from, to, (uint64_t[]){__VA_ARGS__}, sizeof((uint64_t[]){__VA_ARGS__}))
+/* What the kernel sent last to that one, whether it has arrived or not. */
+struct fake_kmsg {
+    unsigned count; /* so far */
+    size_t len;
+    uint64_t word[256];
+};
+const struct fake_kmsg *fake_last(unsigned from, unsigned to);
+/* Messages to the kernel on a dead PE fail, and what is under way to it is lost. */
+void fake_kill(unsigned kernel);
+/* It begins anew, with nothing. */
+void fake_restart(unsigned kernel, bool configured);
+/* ns pass for every kernel that lives. */
+void fake_time(uint64_t ns);
+
+/* For make test-calls: how often each number was sent in this process, [0] well, [1] badly. */
+extern unsigned long fake_sys_count[SYSC_COUNT][2], fake_kc_count[KC_COUNT][2];
 
 /* Places, starts and returns a VPE without a program on the next PE. */
 struct vpe *fake_vpe(void);

@@ -4,11 +4,15 @@
  * naive model, and that revoking leaves neither endpoints nor heap behind.
  */
 /*
- * LINK: tests/unit/kernel_fake.c guest/kernel/cap.c guest/kernel/revoke.c guest/kernel/ep.c
+ * LINK: tests/unit/kernel_fake.c tests/unit/kernel_fake_many.c
+ * LINK: guest/kernel/cap.c guest/kernel/revoke.c guest/kernel/ep.c
  * LINK: guest/kernel/vpe.c guest/kernel/pe.c guest/kernel/load.c guest/kernel/elf.c
  * LINK: guest/kernel/sys.c guest/kernel/sys_cap.c guest/kernel/sys_mem.c guest/kernel/sys_vpe.c
  * LINK: guest/kernel/srv.c guest/kernel/sys_srv.c
- * LINK: guest/kernel/memmap.c guest/kernel/bootline.c
+ * LINK: guest/kernel/peer.c guest/kernel/connect.c guest/kernel/kcall.c guest/kernel/kcall_group.c
+ * LINK: guest/kernel/kcall_srv.c guest/kernel/kcall_exch.c guest/kernel/mht.c guest/kernel/kboot.c
+ * LINK: guest/kernel/kcap.c
+ * LINK: guest/kernel/memmap.c guest/kernel/bootline.c guest/kernel/start.c
  */
 #include <check.h>
 #include <stdint.h>
@@ -144,7 +148,7 @@ START_TEST(ten_thousand_children)
     limit_stack();
     for (uint32_t i = 0; i < CHAIN; i++)
         ck_assert_ptr_nonnull(cap_derive(first, b, 2 + i));
-    cap_revoke_children(first);
+    cap_revoke_children(first, NULL);
     ck_assert_ptr_eq(cap_get(&a->caps, 2), first);
     ck_assert_ptr_null(first->child);
     ck_assert_uint_eq(b->caps.count, 2);
@@ -310,7 +314,7 @@ START_TEST(random_forests)
         if (own)
             cap_revoke(cap_get(&model[top].holder->caps, model[top].sel));
         else
-            cap_revoke_children(cap_get(&model[top].holder->caps, model[top].sel));
+            cap_revoke_children(cap_get(&model[top].holder->caps, model[top].sel), NULL);
         model_revoke(top, own);
         compare();
     }

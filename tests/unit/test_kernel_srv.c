@@ -4,10 +4,14 @@
  * one of the two sides ends in the middle of a request.  fake_end() checks that nothing is left.
  */
 /*
- * LINK: tests/unit/kernel_fake.c guest/kernel/cap.c guest/kernel/revoke.c guest/kernel/ep.c
+ * LINK: tests/unit/kernel_fake.c tests/unit/kernel_fake_many.c
+ * LINK: guest/kernel/cap.c guest/kernel/revoke.c guest/kernel/ep.c
  * LINK: guest/kernel/vpe.c guest/kernel/pe.c guest/kernel/load.c guest/kernel/elf.c
  * LINK: guest/kernel/sys.c guest/kernel/sys_cap.c guest/kernel/sys_mem.c guest/kernel/sys_vpe.c
  * LINK: guest/kernel/srv.c guest/kernel/sys_srv.c
+ * LINK: guest/kernel/peer.c guest/kernel/connect.c guest/kernel/kcall.c guest/kernel/kcall_group.c
+ * LINK: guest/kernel/kcall_srv.c guest/kernel/kcall_exch.c guest/kernel/mht.c guest/kernel/kboot.c
+ * LINK: guest/kernel/kcap.c
  * LINK: guest/kernel/memmap.c guest/kernel/bootline.c guest/kernel/start.c
  */
 #include <check.h>

@@ -1,0 +1,379 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Kernel calls (semperos-platform 7.3): from a message to a handler, the calls that need few lines,
+ * and the calls of VPEs that wait for another kernel.  Sessions are in kcall_srv.c, exchanges in
+ * kcall_exch.c, the hash table in mht.c, CONNECT in connect.c.
+ *
+ * A peer is another machine's word against ours: its messages are read like those of VPEs.  Who it
+ * is says the DTU; what it asks for is looked up; numbers that it hands back (tids) are compared
+ * with what we wait for from it.
+ */
+#include "heap.h"
+#include "hw.h"
+#include "kernel.h"
+#include "print.h"
+#include "srv.h"
+#include "str.h"
+
+static kcall_fn *const handlers[KC_COUNT] = {
+    [KC_SIGVITAL] = kc_sigvital,
+    [KC_CREATEVPE] = kc_createvpe,
+    [KC_EXIT] = kc_exit,
+    [KC_MHTGET] = kc_mhtget,
+    [KC_MHTGETTRY] = kc_mhtgettry,
+    [KC_MHTGETLOCKING] = kc_mhtgetlocking,
+    [KC_MHTPUT] = kc_mhtput,
+    [KC_MHTPUTUNLOCKING] = kc_mhtputunlocking,
+    [KC_MHTLOCK] = kc_mhtlock,
+    [KC_MHTUNLOCK] = kc_mhtunlock,
+    [KC_MHTREMOVE] = kc_mhtremove,
+    [KC_MHTRESERVE] = kc_mhtreserve,
+    [KC_MHTRELEASE] = kc_mhtrelease,
+    [KC_MEMBERUPDATE] = kc_memberupdate,
+    [KC_PARTITIONMIG] = kc_partitionmig,
+    [KC_CREATESESSFWD] = kc_createsessfwd,
+    [KC_CREATESESSRESP] = kc_createsessresp,
+    [KC_CREATESESSFAIL] = kc_createsessfail,
+    [KC_EXCHANGEOSESS] = kc_exchange,
+    [KC_EXCHANGEOSESSREPLY] = kc_exchangereply,
+    [KC_EXCHANGEOSESSACK] = kc_exchangeack,
+    [KC_REMOVECHILDCAPPTR] = kc_removechild,
+    [KC_RECVBUFISATTACHED] = kc_recvbufisattached,
+    [KC_RECVBUFATTACHED] = kc_recvbufattached,
+    [KC_ANNOUNCESRV] = kc_announcesrv,
+    [KC_REVOKE] = kc_revoke,
+    [KC_REVOKEFINISH] = kc_revokefinish,
+    [KC_SHUTDOWNREQUEST] = kc_shutdownrequest,
+    [KC_SHUTDOWN] = kc_shutdown,
+    [KC_ANNOUNCEKRNLS] = kc_announcekrnls,
+    [KC_REPLY] = kc_reply,
+    [KC_STARTAPPS] = kc_startapps,
+};
+
+void kcall_bad(struct kcall *c)
+{
+    (void)c;
+    kern.stats.bad_kcalls++;
+}
+
+/* The kernel that sent it, as the DTU has it, NULL: none that we know. */
+static struct peer *sender(unsigned ep, const struct dtu_header *msg)
+{
+    for (unsigned i = 0; i < KC_PEERS; i++) {
+        struct peer *p = &kern.peers.peer[i];
+
+        if ((p->state != PEER_UP && p->state != PEER_BOOTING) || p->pe != msg->sender_pe ||
+            p->id != msg->sender_vpe || p->id != msg->label)
+            continue;
+        return ep == peer_ep(p) || ep == KC_SETUP_EP ? p : NULL;
+    }
+    return NULL;
+}
+
+void kcall_handle(unsigned ep, const struct dtu_header *msg)
+{
+    struct msg_reader in;
+    struct kcall c = {.msg = msg, .in = &in};
+    uint32_t op;
+
+    kern.stats.kcalls++;
+    msg_reader_init(&in, msg + 1, msg->length <= KC_MSG_MAX ? msg->length : 0);
+    op = msg_get_u32(&in);
+    if (!in.error && op == KC_CONNECT) {
+        connect_handle(msg, &in);
+    } else {
+        c.p = sender(ep, msg);
+        if (!c.p || in.error || op >= KC_COUNT || (c.p->state != PEER_UP && op != KC_SIGVITAL)) {
+            kcall_bad(&c);
+        } else {
+            c.p->quiet = 0;
+            handlers[op](&c);
+            if (c.p->state == PEER_UP)
+                peer_flush(c.p);
+        }
+    }
+    hw_ack(ep, msg);
+    vpe_reap();
+}
+
+/* ---- calls of VPEs that wait for another kernel ---- */
+
+uint32_t kcall_wait(struct vpe *v, struct peer *p, unsigned op)
+{
+    kern.tids = kern.tids % 0x7FFFFFFFu + 1;
+    v->wait.kind = WAIT_KERNEL;
+    v->wait.tid = kern.tids;
+    v->wait.peer = p->id;
+    v->wait.call = (uint8_t)op;
+    v->wait.waited = 0;
+    return kern.tids;
+}
+
+struct vpe *kcall_waiting(const struct peer *p, unsigned op, uint32_t tid)
+{
+    for (struct vpe *v = kern.vpes; v; v = v->next)
+        if (v->wait.kind == WAIT_KERNEL && v->wait.tid == tid && v->wait.call == op &&
+            v->wait.peer == p->id)
+            return v;
+    return NULL;
+}
+
+/* The answer will still come, and has to be undone then. */
+static void note_late(const struct vpe *v)
+{
+    struct klate *l;
+
+    if (!peer_find(v->wait.peer) ||
+        (v->wait.call != KC_CREATESESSFWD && v->wait.call != KC_EXCHANGEOSESS))
+        return;
+    l = heap_calloc(1, sizeof(*l));
+    if (!l)
+        return; /* then the other kernel has a child too many until somebody revokes it */
+    l->tid = v->wait.tid;
+    l->peer = v->wait.peer;
+    l->holder = v->wait.holder;
+    l->serial = v->wait.serial;
+    l->op = v->wait.call;
+    l->obtain = v->wait.sel2;
+    l->start = v->wait.range.start;
+    l->next = kern.peers.late;
+    kern.peers.late = l;
+}
+
+bool kcall_was_late(const struct peer *p, unsigned op, uint32_t tid, struct klate *out)
+{
+    for (struct klate **link = &kern.peers.late; *link; link = &(*link)->next) {
+        struct klate *l = *link;
+
+        if (l->peer != p->id || l->op != op || l->tid != tid)
+            continue;
+        *link = l->next;
+        *out = *l;
+        heap_free(l);
+        return true;
+    }
+    kern.stats.late++;
+    return false;
+}
+
+void kcall_drop_late(const struct peer *p)
+{
+    struct klate **link = &kern.peers.late;
+
+    while (*link) {
+        struct klate *l = *link;
+
+        if (l->peer != p->id) {
+            link = &l->next;
+            continue;
+        }
+        *link = l->next;
+        heap_free(l);
+    }
+}
+
+/* What was reserved for the answer is free again. */
+static void unreserve(const struct vpe *v)
+{
+    struct vpe *holder = kern.pes[v->wait.holder].vpe;
+    uint32_t n = v->wait.range.count, start = v->wait.range.start;
+
+    for (uint32_t i = 0; holder && v->wait.serial && i < n; i++) {
+        struct cap *c = cap_at(&holder->caps, start + i);
+
+        if (c && c->type == CAP_NONE && c->serial == v->wait.serial)
+            cap_revoke(c);
+    }
+}
+
+void kcall_forget(struct vpe *v)
+{
+    v->wait.kind = WAIT_NONE;
+    unreserve(v);
+    note_late(v);
+}
+
+void kcall_done(struct vpe *v)
+{
+    v->wait.kind = WAIT_NONE;
+    unreserve(v);
+}
+
+void kcall_failed(struct vpe *v, int error)
+{
+    kcall_forget(v);
+    sys_answer(v, error, NULL);
+}
+
+void kc_recvbufattached(struct kcall *c)
+{
+    uint32_t tid = msg_get_u32(c->in);
+    int err = (int)msg_get_u32(c->in);
+    struct vpe *v = kcall_waiting(c->p, KC_RECVBUFISATTACHED, tid);
+
+    if (c->in->error || !peer_answered(c->p, KC_RECVBUFISATTACHED, &tid)) {
+        kcall_bad(c);
+        return;
+    }
+    if (v)
+        sys_answer(v, sys_activate_late(v, err == SE_OK), NULL);
+    else
+        kern.stats.late++;
+}
+
+static void recv_answer(struct peer *p, uint32_t tid, int err)
+{
+    const uint64_t msg[3] = {KC_RECVBUFATTACHED, tid, (unsigned)err};
+
+    peer_reply(p, msg, sizeof(msg));
+}
+
+void kcall_recv_ready(unsigned pe, unsigned ep, bool ok)
+{
+    for (unsigned i = 0; i < KC_PEERS; i++) {
+        struct peer *p = &kern.peers.peer[i];
+
+        for (unsigned k = 0; p->state == PEER_UP && k < KC_WAITS; k++) {
+            struct kwait *w = &p->waits[k];
+
+            if (!w->used || w->op != KC_RECVBUFISATTACHED || w->pe != pe || w->ep != ep)
+                continue;
+            w->used = false;
+            recv_answer(p, w->tid, ok ? SE_OK : SE_RECV_GONE);
+        }
+    }
+}
+
+void kc_recvbufisattached(struct kcall *c)
+{
+    uint32_t tid = msg_get_u32(c->in), pe = msg_get_u32(c->in), ep = msg_get_u32(c->in);
+    struct vpe *v = pe < BOOT_PES && peer_is_ours(pe) ? kern.pes[pe].vpe : NULL;
+
+    if (c->in->error || ep >= DTU_EPS) {
+        kcall_bad(c);
+        recv_answer(c->p, tid, SE_INV_ARGS);
+        return;
+    }
+    if (!v) {
+        recv_answer(c->p, tid, SE_RECV_GONE);
+        return;
+    }
+    if (v->ep[ep].use == EP_RECV) {
+        recv_answer(c->p, tid, SE_OK);
+        return;
+    }
+    for (unsigned k = 0; k < KC_WAITS; k++) {
+        if (c->p->waits[k].used)
+            continue;
+        c->p->waits[k] = (struct kwait){.used = true,
+                                        .op = KC_RECVBUFISATTACHED,
+                                        .tid = tid,
+                                        .pe = (uint16_t)pe,
+                                        .ep = (uint8_t)ep};
+        return;
+    }
+    recv_answer(c->p, tid, SE_RECV_GONE);
+}
+
+/* ---- capabilities ---- */
+
+void kc_revoke(struct kcall *c)
+{
+    uint64_t key = msg_get_u64(c->in), parent = msg_get_u64(c->in);
+
+    msg_get_u64(c->in); /* where it began: nobody asks */
+    if (c->in->error) {
+        kcall_bad(c);
+        peer_ack(c->p);
+        return;
+    }
+    revoke_asked(c->p, key, parent);
+}
+
+void kc_revokefinish(struct kcall *c)
+{
+    uint64_t initiator = msg_get_u64(c->in);
+    uint32_t delta = msg_get_u32(c->in), tid = 0;
+    bool with_reply = msg_get_bool(c->in);
+
+    if (c->in->error) {
+        kcall_bad(c);
+    } else {
+        if (with_reply && !peer_answered(c->p, KC_REVOKE, &tid))
+            kcall_bad(c);
+        /* -n: so many answers; more to wait for is nothing that one could ask of us. */
+        if ((int32_t)delta >= 0 || !revoke_answered(c->p, initiator, 0u - delta))
+            kern.stats.late++;
+    }
+    peer_ack(c->p);
+}
+
+void kc_removechild(struct kcall *c)
+{
+    uint64_t parent = msg_get_u64(c->in);
+    uint32_t n = msg_get_u32(c->in);
+    uint64_t child = msg_get_u64(c->in);
+    uint32_t m = msg_get_u32(c->in);
+
+    if (c->in->error || n != m || n > VPE_CAPS_MAX) {
+        kcall_bad(c);
+    } else {
+        for (uint32_t i = 0; i < n; i++)
+            if (!revoke_child_gone(c->p, parent + i, child + i))
+                kern.stats.late++;
+    }
+    peer_ack(c->p);
+}
+
+/* ---- the rest ---- */
+
+void kc_reply(struct kcall *c)
+{
+    uint32_t tid = 0;
+    struct vpe *v;
+
+    if (!peer_answered(c->p, KC_COUNT, &tid)) {
+        kcall_bad(c);
+        return;
+    }
+    v = tid ? kcall_waiting(c->p, KC_EXCHANGEOSESSACK, tid) : NULL;
+    if (v)
+        sys_answer(v, SE_OK, NULL);
+}
+
+void kc_exit(struct kcall *c)
+{
+    msg_get_u32(c->in); /* its exit code: its own machine says it */
+    if (c->in->error || c->p->created) {
+        kcall_bad(c); /* kernels that begin together end together */
+        return;
+    }
+    kern.peers.left = true;
+    peer_lost(c->p, NULL);
+}
+
+void kc_sigvital(struct kcall *c)
+{
+    uint32_t thread = msg_get_u32(c->in);
+    uint32_t err = msg_get_u32(c->in);
+
+    (void)thread; /* the original's; we know whom we started */
+    if (c->in->error || c->p != kern.boot.peer || kern.boot.state == BOOT_IDLE) {
+        kcall_bad(c);
+        return;
+    }
+    kboot_alive(c->p, (int)err);
+}
+
+void kc_announcesrv(struct kcall *c)
+{
+    char name[KC_NAME];
+    uint64_t key = msg_get_u64(c->in);
+    size_t len = msg_get_str(c->in, name, sizeof(name));
+
+    if (c->in->error || len == 0 || peer_of_key(key) != c->p || !rservice_add(c->p, key, name))
+        kcall_bad(c);
+    else
+        kern.srv_news = true;
+    peer_ack(c->p);
+}

@@ -1,0 +1,332 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Other kernels: what is known of each, what is on its way to it, and who owns which PE
+ * (semperos-platform 7).  Included by kernel.h, which has the rest of the state.
+ *
+ * Nothing here blocks.  What cannot be sent now waits in a queue: answers in one, requests in
+ * another, revocations in a third that needs no memory, since its entries are the children to be
+ * revoked (struct rkid) and the capabilities whose revocation is to be reported (struct cap).
+ */
+#ifndef KERNEL_PEER_H
+#define KERNEL_PEER_H
+
+#include "boot.h"
+#include "kernelcalls.h"
+#include "syscalls.h"
+
+#define KC_NAME 64u
+
+/* A tid with this bit: the request gets a mere acknowledgement, and somebody waits for that. */
+#define KC_TID_ACK 0x80000000u
+
+enum peer_state {
+    PEER_NONE,
+    PEER_BOOTING,    /* we have started it; it has not called yet */
+    PEER_CONNECTING, /* has not answered our CONNECT, or not even that could be sent */
+    PEER_UP,
+};
+
+/* A message that waits to be sent. */
+struct kmsg {
+    struct kmsg *next;
+    uint16_t len;
+    uint32_t tid; /* of a request that gets more than an acknowledgement */
+    uint8_t data[];
+};
+struct kmsg_queue {
+    struct kmsg *head, **tail;
+};
+
+/* A request that was sent and not answered. */
+struct kreq {
+    uint8_t op;
+    uint32_t tid;
+    uint64_t waited; /* ns */
+};
+
+/* What the peer waits for here; as it may have four messages under way, there are few. */
+struct kwait {
+    bool used;
+    uint8_t op;
+    uint32_t tid;
+    uint16_t pe;
+    uint8_t ep;
+    uint64_t key;
+    uint64_t waited; /* ns */
+};
+#define KC_WAITS 8u
+
+struct peer {
+    uint16_t id, pe;
+    enum peer_state state;
+    bool configured; /* by peer=: connected to again when it is gone */
+    bool created;    /* by us, or our creator, or announced: shares our start and end */
+    uint8_t remote_ep;
+    uint64_t incarnation; /* 0: it has not told */
+    bool last_reply;      /* the last message either way was a reply of ours */
+    bool flushing;
+    unsigned inflight;
+    struct kreq req[KC_INFLIGHT]; /* oldest first */
+    struct kmsg_queue requests, replies;
+    struct rkid *revokes, **revokes_tail;  /* REVOKE for each */
+    struct cap *finished, **finished_tail; /* REVOKEFINISH for each, key: the initiator's */
+    struct cap *removed, **removed_tail;   /* REMOVECHILDCAPPTR for each */
+    unsigned acks;                         /* REPLYKRNLC owed */
+    uint64_t gone[KC_WAITS];               /* REVOKEFINISH for what was not there */
+    unsigned ngone;
+    struct kwait waits[KC_WAITS];
+    uint64_t failing;                  /* ns for which it could not be reached */
+    uint64_t quiet;                    /* ns since it was last seen to live */
+    uint64_t retry;                    /* ns until the next CONNECT */
+    bool start_sign;                   /* STARTAPPS came from it */
+    bool asked_end, may_end, told_end; /* SHUTDOWNREQUEST, its answer, SHUTDOWN */
+    uint64_t end_waited;
+    unsigned starting; /* KCREATEVPEs that it has not answered */
+};
+
+/* A service of another kernel. */
+struct rservice {
+    struct rservice *next;
+    uint16_t peer;
+    uint64_t key;
+    char name[KC_NAME];
+};
+
+/* A call whose VPE does not wait any more: what the answer has created there must go again. */
+struct klate {
+    struct klate *next;
+    uint32_t tid;
+    uint16_t peer, holder, serial;
+    uint8_t op;
+    bool obtain;
+    uint32_t start; /* first selector */
+};
+
+struct peers {
+    struct peer peer[KC_PEERS]; /* the index is the place at our endpoints */
+    uint16_t owner[BOOT_PES];   /* of each PE; KC_NO_KERNEL: not known */
+    uint8_t flags[BOOT_PES];    /* enum member_flags */
+    uint64_t descs[BOOT_PES];   /* PE descriptors, as far as known */
+    uint64_t incarnation;       /* ours */
+    unsigned max_id;            /* highest id given to a kernel that we started */
+    struct rservice *services;
+    struct klate *late;
+    struct rexchange *exchanges; /* that other kernels have asked for */
+    bool independent;            /* booted by itself, id= */
+    bool secondary;              /* created by another kernel, */
+    uint16_t creator;            /* this one, */
+    uint32_t creator_thread;     /* where this thread waits for us */
+    bool announced;              /* ANNOUNCEKRNLS came */
+    bool start_sent;             /* STARTAPPS: our own programs could run */
+    bool started;                /* and so could those of all others */
+    bool end_asked;              /* kernel 0 wants to know when we could end; */
+    bool end_offered;            /* we have told it */
+    bool end_told;               /* SHUTDOWN came */
+    bool left;                   /* KEXIT came from somebody */
+};
+
+/* ---- the store of the distributed hash table (mht.c) ---- */
+
+#define MHT_BODY_MAX 512u
+struct mht_item {
+    struct mht_item *next;
+    uint64_t key;
+    uint32_t length; /* as the original counts it */
+    uint32_t lock;   /* handle; 0: not locked */
+    uint16_t locker; /* who has it, also a reservation */
+    bool reserved;   /* a place without an item */
+    uint16_t body_len;
+    uint8_t body[];
+};
+struct mht {
+    struct mht_item *items;
+    unsigned count;
+    uint32_t handles; /* the last one */
+};
+#define MHT_ITEMS_MAX 4096u
+
+/* ---- starting other kernels (kboot.c) ---- */
+
+enum boot_state { BOOT_IDLE, BOOT_LINE, BOOT_ALIVE, BOOT_CONNECTED };
+struct boot {
+    enum boot_state state;
+    int argc, pos;
+    char **argv;
+    struct peer *peer; /* the one that is starting */
+    uint16_t pes[BOOT_PES];
+    unsigned npes;
+    uint64_t waited;
+};
+
+struct msg_writer;
+struct msg_reader;
+struct dtu_header;
+
+/* ---- peer.c: membership and messages ---- */
+
+/* Who owns that PE: our id, that of another kernel, KC_NO_KERNEL. */
+uint16_t peer_owner(unsigned pe);
+bool peer_is_ours(unsigned pe);
+
+/* The kernel of that id, NULL: not connected. */
+struct peer *peer_find(unsigned id);
+/* The kernel that owns a key's PE, NULL: we, or nobody that is connected. */
+struct peer *peer_of_key(uint64_t key);
+
+/* A place for a kernel.  NULL: there is one of that id, or no place. */
+struct peer *peer_add(unsigned id, unsigned pe);
+
+/* Our endpoint for its messages. */
+unsigned peer_ep(const struct peer *p);
+
+/*
+ * A request of n bytes, sent as soon as there may be one more.  tid: of the answer, 0: it will be a
+ * mere acknowledgement.  SE_OK, SE_OUT_OF_MEM, SE_RECV_GONE (not connected).
+ */
+int peer_request(struct peer *p, const void *data, size_t n, uint32_t tid);
+/* An answer; what cannot be kept is counted as dropped. */
+void peer_reply(struct peer *p, const void *data, size_t n);
+void peer_ack(struct peer *p);
+
+/* REVOKE for k; REVOKEFINISH and REMOVECHILDCAPPTR for c, which is then peer.c's to free. */
+void peer_revoke(struct peer *p, struct rkid *k);
+void peer_finished(struct peer *p, struct cap *c);
+void peer_removed(struct peer *p, struct cap *c);
+/* REVOKEFINISH for something that is not there. */
+void peer_gone(struct peer *p, uint64_t parent);
+/* k was answered or its kernel is gone: it must not be sent. */
+void peer_unqueue(struct peer *p, struct rkid *k);
+
+/*
+ * An answer came, to the request of that op and *tid; or, op KC_COUNT, an acknowledgement for the
+ * oldest that gets no more than that, *tid says which.  False: there is no such request.
+ */
+bool peer_answered(struct peer *p, unsigned op, uint32_t *tid);
+
+/* Sends what can be sent. */
+void peer_flush(struct peer *p);
+
+/*
+ * It is gone, for a reason that is printed: its capabilities die, who waits for it gets an error.
+ */
+void peer_lost(struct peer *p, const char *why);
+
+/* Is anything still to be sent?  And the end of all peers, without a word. */
+bool peer_sending(void);
+void peer_close_all(void);
+
+/* ns have passed.  Call it again after so many, 0: no need to. */
+uint64_t peer_tick(uint64_t ns);
+
+/* ---- connect.c ---- */
+
+void connect_send(struct peer *p);
+void connect_handle(const struct dtu_header *msg, struct msg_reader *in);
+/* Our services' names to a kernel that has just been connected, or NULL: a new one to all. */
+void connect_announce(struct peer *p);
+void connect_announce_one(uint64_t key, const char *name);
+/* These PEs are of that kernel now. */
+void connect_member(unsigned id, uint64_t desc, unsigned flags);
+
+/* ---- kcall.c, kcall_srv.c, kcall_mht.c: kernel calls ---- */
+
+struct kcall {
+    struct peer *p;
+    const struct dtu_header *msg;
+    struct msg_reader *in;
+};
+typedef void kcall_fn(struct kcall *c);
+
+/* A message at one of endpoints 6-13; it is acknowledged. */
+void kcall_handle(unsigned ep, const struct dtu_header *msg);
+
+/* It made no sense. */
+void kcall_bad(struct kcall *c);
+
+kcall_fn kc_sigvital, kc_createvpe, kc_exit, kc_memberupdate, kc_announcekrnls, kc_reply;
+kcall_fn kc_startapps, kc_shutdownrequest, kc_shutdown, kc_recvbufisattached, kc_recvbufattached;
+kcall_fn kc_removechild, kc_revoke, kc_revokefinish, kc_announcesrv;
+kcall_fn kc_createsessfwd, kc_createsessresp, kc_createsessfail; /* kcall_srv.c */
+kcall_fn kc_exchange, kc_exchangereply, kc_exchangeack;          /* kcall_exch.c */
+kcall_fn kc_mhtget, kc_mhtgettry, kc_mhtgetlocking, kc_mhtput, kc_mhtputunlocking; /* mht.c */
+kcall_fn kc_mhtlock, kc_mhtunlock, kc_mhtremove, kc_mhtreserve, kc_mhtrelease, kc_partitionmig;
+
+/* A tid for a call of v, whose wait is set up for the answer of op. */
+struct vpe;
+uint32_t kcall_wait(struct vpe *v, struct peer *p, unsigned op);
+/* Who waits for that answer; NULL: nobody (any more). */
+struct vpe *kcall_waiting(const struct peer *p, unsigned op, uint32_t tid);
+/* v's call has failed: reserved selectors are free again, v gets the error. */
+void kcall_failed(struct vpe *v, int error);
+/* The same without an answer: v is ending. */
+void kcall_forget(struct vpe *v);
+/* The answer has come: what it did not need is not reserved any longer. */
+void kcall_done(struct vpe *v);
+/* Was that answer given up?  Then *out says what it was about. */
+bool kcall_was_late(const struct peer *p, unsigned op, uint32_t tid, struct klate *out);
+void kcall_drop_late(const struct peer *p);
+/* Endpoint ep of a PE of ours receives (or never will): tells the kernels that wait for it. */
+void kcall_recv_ready(unsigned pe, unsigned ep, bool ok);
+
+/* ---- kcall_srv.c: sessions and exchange over them, across kernels ---- */
+
+/* OPEN or an exchange with a service of another kernel; SYS_LATER or an error. */
+struct sys_call;
+struct session;
+struct service;
+int rsession_open(struct sys_call *c, struct vpe *target, unsigned tsel, unsigned sel,
+                  const char *name);
+int rsession_exchange(struct sys_call *c, struct vpe *target, unsigned tsel,
+                      const struct session *n, const struct cap_range *r, bool obtain);
+
+/* A request of c's kernel for a service, with what is left of the message.  NULL: no memory. */
+struct rexchange *rexchange_new(struct kcall *c, unsigned op, uint32_t tid);
+void rexchange_free(struct rexchange *x);
+/* The service has answered, or, in NULL, will not. */
+void rexchange_answered(struct rexchange *x, struct service *s, struct session *n, int error,
+                        struct msg_reader *in);
+void rexchange_opened(struct rexchange *x, struct service *s, struct session *n, int error);
+size_t rexchange_build(const struct rexchange *x, void *buf, size_t size);
+/* All that a kernel has asked for. */
+void rexchange_peer_gone(const struct peer *p);
+uint64_t rexchange_tick(uint64_t ns);
+/* Is there a service of that name elsewhere? */
+bool rservice_exists(const char *name);
+bool rservice_add(struct peer *p, uint64_t key, const char *name);
+void rservice_peer_gone(const struct peer *p);
+
+/* Capabilities as they travel (semperos-platform 7.3). */
+bool kcap_travels(const struct cap *c);
+void kcap_put(struct msg_writer *w, const struct cap *c);
+/* Reads one and makes the reserved capability `into` of it; into NULL: only reads its key. */
+int kcap_get(struct msg_reader *in, struct cap *into, uint64_t *key);
+
+/* ---- kcall_group.c: beginning and ending together ---- */
+
+/* Nobody runs here but daemons: may they end?  group_ended(): they have, the others are told. */
+bool group_may_end(void);
+void group_ended(void);
+/* May programs that are not daemons start?  missing: some of ours cannot yet. */
+bool group_may_start(bool missing);
+/* Are there other kernels, which may offer services? */
+bool group_others(void);
+/* Asks another kernel to start that program. */
+bool group_start_elsewhere(const char *name);
+
+/* ---- mht.c ---- */
+
+void mht_peer_gone(const struct peer *p);
+void mht_free_all(void);
+/* A PE without VPE, and what is stored for it, becomes another kernel's.  enum semper_error. */
+int mht_migrate(unsigned pe, struct peer *to);
+
+/* ---- kboot.c ---- */
+
+/* A further kernel is to be started; it goes on in kboot_alive().  NULL or why not. */
+struct boot_app;
+const char *kboot_start(const struct boot_app *app);
+/* SIGVITAL came from it. */
+void kboot_alive(struct peer *p, int error);
+uint64_t kboot_tick(uint64_t ns);
+
+#endif
