@@ -29,7 +29,9 @@ GUEST_PROGS := \
     pattern:60:guest/apps/pattern \
     filetest:64:guest/apps/filetest \
     captree:68:guest/apps/captree \
-    capchain:72:guest/apps/capchain
+    capchain:72:guest/apps/capchain \
+    ringbench:64:guest/apps/ringbench \
+    ringattack:72:guest/apps/ringattack
 
 GUEST_B   := $(B)/guest
 GUEST_INC := -Iinclude -Iguest/lib

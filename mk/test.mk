@@ -103,6 +103,13 @@ fuzz: $(FUZZ:%=$(B)/fuzz/%)
 test-fuzz-corpus: $(REPLAY)
 	@sh tests/run $(REPLAY:%=replay:%)
 
+# ---- models ----------------------------------------------------------------------------------
+
+## make test-spin       models of the rings' two protocols, and that they can fail
+.PHONY: test-spin
+test-spin: $(DEPS_SPIN)
+	@sh tests/run script:tests/spin/run.sh
+
 # ---- whole machines --------------------------------------------------------------------------
 
 SYSTEM := $(sort $(wildcard tests/system/*.sh))

@@ -106,6 +106,7 @@ static void on_debug(void *arg, uint32_t value)
 
 const struct vdtu_ops pe_dtu_ops = {
     .wake = on_wake,
+    .bell = on_wake,
     .drain = on_drain,
     .barrier = on_barrier,
     .irq = on_irq,
@@ -158,7 +159,8 @@ static bool wait_over(struct pe *pe)
     pe->waiting = PE_NOT_WAITING;
     return true;
 }
-_Static_assert((int)VDTU_MESSAGE == VREG_CAUSE_MESSAGE && (int)VDTU_WAKEUP == VREG_CAUSE_WAKEUP,
+_Static_assert((int)VDTU_MESSAGE == VREG_CAUSE_MESSAGE && (int)VDTU_WAKEUP == VREG_CAUSE_WAKEUP &&
+                   (int)VDTU_BELL == VREG_CAUSE_RING,
                "one set of causes");
 
 /* ---- exits ---- */
@@ -213,6 +215,8 @@ static enum pe_why handle_mmio(struct pe *pe)
         return PE_KICKED;
     }
     memcpy(&value, run->mmio.data, run->mmio.len <= 8 ? run->mmio.len : 8);
+    if (*pe_vreg(pe, VREG_FEATURES) & VREG_F_EXITS)
+        ++*pe_vreg(pe, VREG_EXITS);
     return mmio_store(pe, run->mmio.phys_addr, value, run->mmio.len);
 }
 

@@ -39,6 +39,7 @@ int machine_defaults(struct machine *m)
         .spm_size = PE_SPM_DEFAULT,
         .dram_size = MEM_SIZE,
         .log_level = LOG_WARN,
+        .rings = true,
         .images = default_images(),
         .link_program = strdup("bridge"),
         .link_images = default_images(),
@@ -291,6 +292,8 @@ static int parse_key(struct machine *m, enum machine_key key, const char *v, int
         return parse_bool(v, &m->stats);
     case KEY_UNTIL_IDLE:
         return parse_bool(v, &m->until_idle);
+    case KEY_RINGS:
+        return parse_bool(v, &m->rings);
     default:
         return parse_net_key(m, key, v, line);
     }
@@ -310,6 +313,7 @@ static const char *const wanted[KEY_COUNT] = {
     [KEY_REPORT] = "a list of pairs, exits",
     [KEY_STATS] = "yes or no",
     [KEY_UNTIL_IDLE] = "yes or no",
+    [KEY_RINGS] = "yes or no",
     [KEY_PCAP] = "a file",
     [KEY_LINK_KEY] = "a file",
     [KEY_LINK_PROGRAM] = "the bare name of a program",

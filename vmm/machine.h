@@ -62,6 +62,7 @@ enum machine_key {
     KEY_REPORT,
     KEY_STATS,
     KEY_UNTIL_IDLE,
+    KEY_RINGS,
     KEY_PCAP,
     KEY_LINK_KEY,
     KEY_LINK_PROGRAM,
@@ -133,6 +134,7 @@ struct machine {
     unsigned report;          /* enum machine_report, or-ed: tables printed at the end */
     bool stats;
     bool until_idle; /* end with status 0 when every PE waits */
+    bool rings;      /* PEs may have channels without exits */
     struct machine_pe *pe;
     unsigned npe;
     struct seed_opts seed; /* from the command line only */

@@ -21,13 +21,17 @@
 #include <unistd.h>
 
 #include "../include/boot.h"
+#include "../include/ring.h"
 #include "bridge.h"
 #include "doctor.h"
 #include "exits.h"
 #include "nic.h"
 #include "sched.h"
+#include "window.h"
 
-#define PAGES_PER_PE 4u /* DTU registers, our registers, exception stack, bounce page */
+/* DTU registers, our registers, table of the rings; exception stack, bounce page */
+#define READ_PAGES   (2u + RING_TABLE_SIZE / 4096u)
+#define PAGES_PER_PE (READ_PAGES + 2u)
 #define OWN_SIZE     (PAGES_PER_PE * 4096u)
 #define FDS_PER_PE   2u
 #define FDS_BESIDES  64u
@@ -137,7 +141,7 @@ static int add_pe(struct node *n, struct pe *pe, uint64_t *offset)
     pe->mem = n->mem + *offset;
     *offset += pe->mem_size;
     pe->regs = n->pages + (pe->place + 1) * (size_t)OWN_SIZE;
-    pe->shim = pe->regs + 2 * 4096;
+    pe->shim = pe->regs + READ_PAGES * 4096;
     atomic_store(&pe->barrier, DTU_RW_BARRIER);
     cfg.mem = pe->mem;
     cfg.mem_size = pe->mem_size;
@@ -267,6 +271,14 @@ static uint64_t tsc_hz(int vm_fd)
     return khz > 0 ? (uint64_t)khz * 1000u : 0;
 }
 
+/*
+ * In a run that is ordered or recorded every message has to be seen: no rings there.
+ */
+static bool rings_possible(const struct machine *desc)
+{
+    return desc->rings && !desc->seed.on && !desc->seed.trace;
+}
+
 int node_open(struct node *n, const struct machine *desc, struct diag *diag, char *err,
               size_t errsize)
 {
@@ -291,6 +303,10 @@ int node_open(struct node *n, const struct machine *desc, struct diag *diag, cha
         r = add_pes(n);
     if (r == 0)
         r = add_nic(n);
+    if (r == 0 && rings_possible(desc))
+        r = windows_open(n);
+    for (i = 0; r == 0 && i < n->npes; i++)
+        vreg_reset(&n->pes[i]);
     if (r == 0)
         r = bridge_attach(n);
     if (r < 0) {
@@ -355,6 +371,7 @@ void node_close(struct node *n)
     loader_free(&n->boot);
     vdtu_noc_free(n->noc);
     bridge_detach(n);
+    windows_close(n);
     if (n->wake_fd >= 0)
         close(n->wake_fd);
     kvm_close(&n->kvm);

@@ -33,6 +33,7 @@ enum node_end {
 struct bridge;
 struct recording;
 struct sched;
+struct windows;
 
 struct node {
     const struct machine *desc;
@@ -43,6 +44,7 @@ struct node {
     size_t shim_size;
     bool shim_readonly; /* once */
     struct vdtu_noc *noc;
+    struct windows *windows; /* rings (window.h); NULL: none */
 
     uint8_t *dram; /* the memory PE's, sparse; NULL: the node has none */
     uint8_t *mem;  /* all local memories, sparse, in the order of the PEs */

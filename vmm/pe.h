@@ -55,7 +55,7 @@ struct pe {
     /* Memory: owned by the node, mapped for the life of the machine. */
     uint8_t *mem;
     uint64_t mem_size;
-    uint8_t *regs; /* two pages: the DTU's registers, then our own */
+    uint8_t *regs; /* the DTU's registers, our own page, the table of the rings */
     uint8_t *shim; /* the shim's pages that are this PE's own */
 
     struct vdtu *dtu;

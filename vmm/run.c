@@ -19,6 +19,7 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+#include "../vdtu/ring.h"
 #include "console.h"
 #include "deadlock.h"
 #include "nic.h"
@@ -288,6 +289,7 @@ static void report(struct run *r, int status)
                 "closed, or not read\n",
                 console_lost(c));
     for (k = 0; k < r->n; k++) {
+        vdtu_noc_rings_settle(r->node[k]->noc);
         if (m->report & REPORT_PAIRS)
             stats_pairs(r->node[k], stdout);
         if (m->report & REPORT_EXITS)

@@ -19,6 +19,8 @@
 #include <sys/mman.h>
 #include <time.h>
 
+#include "window.h"
+
 #define STACK_SIZE (1u << 20) /* sanitizers need most of it; only touched pages cost */
 #define GUARD_SIZE 4096u
 
@@ -135,8 +137,10 @@ static void block(struct runner *r)
     uint64_t until = pe->deadline, since = host_now();
     struct timespec ts;
 
+    windows_asleep(n, 1);
     if (pe->nic && nic_is_direct(pe->nic)) {
         block_at_nic(r);
+        windows_asleep(n, -1);
         return;
     }
 
@@ -158,6 +162,7 @@ static void block(struct runner *r)
     }
     r->token = false;
     pthread_mutex_unlock(&r->lock);
+    windows_asleep(n, -1);
     pe->wait_ns += host_now() - since;
 }
 
@@ -204,8 +209,10 @@ static void *runner_main(void *arg)
         else if (why == PE_OVER)
             break;
     }
-    if (pe->end != PE_RUNNING)
+    if (pe->end != PE_RUNNING) {
+        windows_asleep(n, 1);
         one_less(n);
+    }
     if (pe->end != PE_RUNNING && pe->nic &&
         n->external) /* nor does its NIC wake anybody any more */
         one_less(n);

@@ -85,6 +85,9 @@ static void print_pe(struct pe *pe, FILE *out)
             " bytes)\n  memory    read %" PRIu64 " bytes written %" PRIu64 " bytes\n",
             s.msgs_sent, s.bytes_sent, s.msgs_received, s.bytes_received, s.bytes_read,
             s.bytes_written);
+    if (s.ring_sent || s.ring_received || s.channels)
+        fprintf(out, "  rings     sent %" PRIu64 " received %" PRIu64 " channels %" PRIu64 "\n",
+                s.ring_sent, s.ring_received, s.channels);
     print_refused(out, &s, pe);
     bridge_print_stats(pe, out);
 }

@@ -4,12 +4,14 @@
  */
 #include <string.h>
 
+#include "../vdtu/ring.h"
 #include "bridge.h"
 #include "console.h"
 #include "exits.h"
 #include "node.h"
 #include "record.h"
 #include "sched.h"
+#include "window.h"
 
 #define PRINT_CHUNK 4096u
 
@@ -17,8 +19,9 @@ void vreg_reset(struct pe *pe)
 {
     *pe_vreg(pe, VREG_MAGIC) = VREG_MAGIC_VALUE;
     *pe_vreg(pe, VREG_VERS) = VREG_VERSION;
-    *pe_vreg(pe, VREG_FEATURES) =
-        VREG_F_TIME | VREG_F_WAIT | VREG_F_CONSOLE | VREG_F_EXIT | VREG_F_RESET;
+    *pe_vreg(pe, VREG_FEATURES) = VREG_F_TIME | VREG_F_WAIT | VREG_F_CONSOLE | VREG_F_EXIT |
+                                  VREG_F_RESET | (pe->node->desc->seed.on ? 0 : VREG_F_EXITS) |
+                                  (windows_on(pe->node) ? VREG_F_RING : 0);
     if (pe->nic)
         *pe_vreg(pe, VREG_FEATURES) |= VREG_F_NIC;
     *pe_vreg(pe, VREG_PE) = pe->id;
@@ -107,6 +110,17 @@ enum pe_why vreg_store(struct pe *pe, unsigned off, uint64_t value, unsigned siz
         if (scope <= VREG_EXIT_MACHINE)
             return pe_exit_program(pe, (uint32_t)value, (enum vreg_exit)scope);
         break;
+    case VREG_RING:
+        *pe_vreg(pe, VREG_RING) = window_want(pe, value);
+        return PE_KICKED;
+    case VREG_RING_OPEN:
+        if (value < DTU_EPS)
+            vdtu_ring_open(pe->dtu, (unsigned)value);
+        return PE_KICKED;
+    case VREG_RING_BELL:
+        if (value < RING_ENTRIES_MAX)
+            vdtu_ring_bell(pe->dtu, (unsigned)value);
+        return PE_KICKED;
     default:
         break;
     }

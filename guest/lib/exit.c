@@ -10,6 +10,7 @@
 #include "env.h"
 #include "marshal.h"
 #include "print.h"
+#include "ring_lib.h"
 #include "start.h"
 #include "str.h"
 
@@ -43,6 +44,11 @@ void guest_exit(int status)
     msg_writer_init(&w, msg, sizeof(msg));
     msg_put(&w, SYSC_EXIT);
     msg_put(&w, (uint32_t)status);
+    /* Where there are rings the kernel resets the CPU before it loads anything. */
+    if (ring_send(&ring_self, VPE_EP_SYSC, msg, w.len, VPE_EP_RECV, 0) == SE_OK) {
+        __asm__ volatile("jmp *%0" : : "r"(idle) : "memory");
+        __builtin_unreachable();
+    }
     dtu_set(DTU_DATA_ADDR, (uintptr_t)msg);
     dtu_set(DTU_DATA_SIZE, w.len);
     dtu_set(DTU_REPLY_EPID, VPE_EP_RECV);

@@ -6,8 +6,11 @@
 #include "env.h"
 #include "heap.h"
 #include "print.h"
+#include "ring_lib.h"
 
 extern char image_end[];
+
+__attribute__((weak)) const unsigned ring_entries = 64;
 
 #define POLL_NS 1000000u /* between two looks at something nobody wakes us for */
 
@@ -52,6 +55,7 @@ void guest_start(void)
     /* The kernel sets coreid last (semperos-platform 5.7); a stray wake-up may be earlier. */
     while (env()->coreid == 0)
         dtu_relax(POLL_NS);
+    ring_init(ring_entries);
     if (fn) {
         /* vpe_run() copied the heap along with the image, so it is set up already. */
         status = fn((void *)(uintptr_t)env()->backend);
