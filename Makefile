@@ -17,9 +17,12 @@ HOSTCC  := $(CC) $(CSTD) $(WARN) -O2 -g -D_GNU_SOURCE -pthread -MMD -MP $(CFLAGS
 include mk/deps.mk
 include mk/host.mk
 include mk/guest.mk
+include mk/files.mk
 include mk/test.mk
+include mk/net.mk
 include mk/bench.mk
 include mk/explore.mk
+include mk/ci.mk
 
 all: $(ALL)
 

@@ -12,6 +12,9 @@
  * packets that it took.  The bridge appends any number, then stores to VREG_BRIDGE_RUN; when that
  * store returns all of them are served, with result, and for a READ data and len, filled in.
  *
+ * The store to VREG_BRIDGE_AREA sets all four indices to 0; where it names no place for an area
+ * (outside local memory, or not aligned to 64) the register reads 0 afterwards.
+ *
  * Indices count up freely, modulo 2^32; an entry's slot is its index modulo BRIDGE_SLOTS.  The host
  * keeps copies of its own indices and reads each of the bridge's once: a bridge that scribbles over
  * them harms its own traffic only.

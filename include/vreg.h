@@ -34,6 +34,11 @@ enum vreg {
     VREG_BRIDGE_AREA = 0x78, /* store the local address of a struct bridge_area; 0: none */
     VREG_BRIDGE_RUN = 0x80,  /* store anything: serve what is new in `in`; latches TIME, too */
     VREG_EPOCH = 0x88,       /* a random number of this run of the node, never 0 */
+    /* With VREG_F_RING only; ring.h */
+    VREG_RING = 0x90, /* store how many entries are wanted, 0: none; load: how many there are */
+    VREG_RING_OPEN = 0x98, /* store the number of a send endpoint: a channel for it, please */
+    VREG_RING_BELL = 0xA0, /* store the number of an entry: the PE at its other end shall wake */
+    VREG_EXITS = 0xA8,     /* with VREG_F_EXITS: stores of this PE that were exits so far */
 };
 
 enum vreg_feature {
@@ -44,6 +49,8 @@ enum vreg_feature {
     VREG_F_RESET = 1 << 4,
     VREG_F_BRIDGE = 1 << 5, /* may take and inject NoC packets */
     VREG_F_NIC = 1 << 6,    /* has an 82540EM on PCI bus 0 */
+    VREG_F_RING = 1 << 7,   /* messages without exits */
+    VREG_F_EXITS = 1 << 8,  /* VREG_EXITS counts */
 };
 
 enum vreg_cause {
@@ -52,6 +59,7 @@ enum vreg_cause {
     VREG_CAUSE_TIMEOUT = 4,
     VREG_CAUSE_BRIDGE = 8, /* packets were appended to `out` since the last wait; consumed */
     VREG_CAUSE_NIC = 16,   /* the NIC's interrupt line is raised */
+    VREG_CAUSE_RING = 32,  /* somebody has rung the bell; consumed */
 };
 
 /* What an exit store ends.  A status other than 0 makes the run end with exit status 1. */

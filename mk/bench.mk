@@ -6,13 +6,22 @@ BENCH_OBJ := $(patsubst %.c,$(B)/%.o,$(wildcard tests/bench/*.c))
 $(GUEST_B)/trapbench: $(GUEST_B)/obj/apps/trapbench/trapbench.o
 	$(Q)$(GUESTLD) -Wl,-Ttext=0x200000 -o $@ $<
 
-$(B)/bench: $(BENCH_OBJ) $(filter-out $(B)/vmm/main.o,$(VMM_OBJ)) $(B)/libvdtu.a
+$(B)/bench: $(BENCH_OBJ) $(filter-out $(B)/vmm/main.o,$(VMM_OBJ)) $(B)/libvdtu.a $(B)/libnetdev.a
 	$(Q)$(HOSTCC) -o $@ $^ $(HOST_LIBS)
 
 ## make bench           ratios against baselines measured in the same run; build/bench.json
-##                      (SEMPEROS=folder adds the original's programs)
+##                      (SEMPEROS=folder adds the original's programs; CASES="msg sys" runs
+##                      those whose names begin so)
 .PHONY: bench
 bench: all $(B)/bench $(GUEST_B)/trapbench
-	$(Q)$(B)/bench
+	$(Q)$(B)/bench $(CASES)
+
+## make bench-check     holds the last results against tests/bench/budgets
+## make bench-report    renders them: build/bench.html
+.PHONY: bench-check bench-report
+bench-check:
+	@sh tests/bench/check.sh
+bench-report:
+	@sh tests/bench/report.sh
 
 -include $(BENCH_OBJ:.o=.d)

@@ -4,15 +4,18 @@
 # remembers that a group was there, so that later runs ask nobody.
 #
 #   base   to build: included below, so it is there before anything compiles
+#   spin   models
 #   test   unit tests, fuzzers, format check
 #   stock  the machine under QEMU (tests/stock/)
 
-DEPS_BASE_PKGS  := gcc libc6-dev binutils libinih-dev
+DEPS_BASE_PKGS  := gcc libc6-dev binutils libinih-dev libsodium-dev
 DEPS_TEST_PKGS  := check libsubunit-dev clang clang-format libclang-rt-14-dev git
-DEPS_STOCK_PKGS := qemu-system-x86 busybox-static cpio
+DEPS_SPIN_PKGS  := spin
+DEPS_STOCK_PKGS := qemu-system-x86 busybox-static cpio ipxe-qemu
 
 DEPS_BASE  := $(B)/deps-base.mk
 DEPS_TEST  := $(B)/deps-test.stamp
+DEPS_SPIN  := $(B)/deps-spin.stamp
 DEPS_STOCK := $(B)/deps-stock.stamp
 
 $(DEPS_BASE): mk/deps.mk mk/deps.sh
@@ -21,6 +24,10 @@ $(DEPS_BASE): mk/deps.mk mk/deps.sh
 
 $(DEPS_TEST): mk/deps.mk mk/deps.sh
 	@sh mk/deps.sh tests $(DEPS_TEST_PKGS)
+	@mkdir -p $(@D) && touch $@
+
+$(DEPS_SPIN): mk/deps.mk mk/deps.sh
+	@sh mk/deps.sh models $(DEPS_SPIN_PKGS)
 	@mkdir -p $(@D) && touch $@
 
 $(DEPS_STOCK): mk/deps.mk mk/deps.sh

@@ -15,7 +15,23 @@ GUEST_PROGS := \
     srvtest:40:guest/apps/srvtest \
     capserver:44:guest/apps/capserver \
     capclient:48:guest/apps/capclient \
-    hosttest:64:guest/apps/hosttest
+    nictest:52:guest/apps/nictest \
+    linktest:60:guest/apps/linktest \
+    hosttest:64:guest/apps/hosttest \
+    linkhost:64:guest/apps/linkhost \
+    m3fs:52:guest/apps/m3fs \
+    shell:56:guest/apps/shell \
+    cat:60:guest/apps/cat \
+    echo:60:guest/apps/echo \
+    ls:60:guest/apps/ls \
+    wc:60:guest/apps/wc \
+    filesum:60:guest/apps/filesum \
+    pattern:60:guest/apps/pattern \
+    filetest:64:guest/apps/filetest \
+    captree:68:guest/apps/captree \
+    capchain:72:guest/apps/capchain \
+    ringbench:64:guest/apps/ringbench \
+    ringattack:72:guest/apps/ringattack
 
 GUEST_B   := $(B)/guest
 GUEST_INC := -Iinclude -Iguest/lib
@@ -31,9 +47,11 @@ guest_obj  = $(patsubst guest/%.c,$(GUEST_B)/obj/%.o,$(call guest_src,$1))
 GUEST_HAVE := $(foreach p,$(GUEST_PROGS),$(if $(call guest_src,$p),$p))
 
 GUEST_LIB      := $(GUEST_B)/libguest.a
-GUEST_LIB_OBJS := $(patsubst guest/%.c,$(GUEST_B)/obj/%.o,$(wildcard guest/lib/*.c))
+GUEST_LIB_OBJS := $(patsubst guest/%.c,$(GUEST_B)/obj/%.o,$(wildcard guest/lib/*.c guest/fs/*.c) guest/kernel/elf.c)
 GUEST_BINS     := $(foreach p,$(GUEST_HAVE),$(GUEST_B)/$(call guest_word,$p,1))
 GUEST_BINS     += $(if $(wildcard guest/apps/idle/idle.S),$(GUEST_B)/idle)
+
+include mk/lwip.mk
 
 ## make guests          the programs for PEs (build/guest)
 .PHONY: guests
@@ -75,6 +93,16 @@ N ?= 64
 .PHONY: run-kernel services multi-2 multi-4 run-N
 run-kernel services multi-2 multi-4: %: $(SEMPERVM_NEEDS) demos/%.ini
 	@$(SEMPERVM) run demos/$@.ini
+
+# Each node is a sempervm of its own; where there is no KVM all of them run in one machine under QEMU.
+HOSTS := $(if $(filter yes,$(KVM)),sh demos/hosts.sh,sh tests/stock/run.sh sh demos/hosts.sh)
+
+## make dual-host       two nodes over the network: every kind of packet and every error, both ways
+##                      (PEER=address, NODE=0 or 1: our node only, the other one is on that machine)
+## make triple-host     three nodes, all pairs (PEER="1=address 2=address", NODE=0)
+.PHONY: dual-host triple-host
+dual-host triple-host: %: $(SEMPERVM_NEEDS) bridge demos/%.ini
+	@$(HOSTS) demos/$@.ini
 
 ## make run-N N=64      the same with 2 to 64 PEs
 run-N: $(SEMPERVM_NEEDS)

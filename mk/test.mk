@@ -8,12 +8,12 @@
 # test_vdtu_send.c.  Those are compiled with the test's flavour of sanitizers into build/<flavour>/ and linked to it.
 # tests/run runs what is built and counts.
 
-TEST_LIBS := -lcheck -lsubunit -lrt -lm -lpthread -linih
+TEST_LIBS := -lcheck -lsubunit -lrt -lm -lpthread -linih -lsodium
 TEST_CC    = $(CSTD) $(WARN) -D_GNU_SOURCE -pthread -g -O1 -fno-omit-frame-pointer -MMD -MP \
 	-iquote include -iquote guest/lib
 
 ASAN_FLAGS := -fsanitize=address,undefined -fno-sanitize-recover=all
-TSAN_FLAGS := -fsanitize=thread
+TSAN_FLAGS := -fsanitize=thread -Wno-tsan
 FUZZ_FLAGS := -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all
 
 # $(call links,FILE): the sources that FILE declares.
@@ -39,6 +39,7 @@ $(B)/clang/%.o: %.c | $(DEPS_TEST)
 # ---- unit tests ------------------------------------------------------------------------------
 
 UNIT := $(patsubst tests/unit/%.c,$(B)/unit/%,$(sort $(wildcard tests/unit/test_*.c)))
+UNIT += $(if $(wildcard $(LWIP_STAMP)),$(NET_TEST))
 # Those that start threads, themselves or in what they link, run under ThreadSanitizer too.
 TSAN := $(patsubst tests/unit/%.c,$(B)/unit-tsan/%,$(sort $(shell \
 	grep -ls -e pthread_create -e 'TSAN:' $(wildcard tests/unit/test_*.c))))
@@ -70,12 +71,12 @@ NO_ASLR = $(shell setarch -R true 2>/dev/null && echo setarch -R)
 
 ## make test-tsan       the concurrent unit tests, and a whole machine, under ThreadSanitizer
 .PHONY: test-tsan
-test-tsan: $(TSAN) $(B)/thread/sempervm $(B)/thread/guest all
+test-tsan: $(TSAN) $(FRAMEPEER) $(B)/thread/sempervm $(B)/thread/guest all
 	@CK_FORK=no TSAN_OPTIONS=halt_on_error=1 SEMPERVM=$(B)/thread/sempervm $(NO_ASLR) \
 		sh tests/run $(TSAN:%=unit:%) $(MACHINES:%=script:tests/system/%.sh)
 
 # The scripts that run healthy machines; under a sanitizer they are about the VMM's own threads.
-MACHINES := run-kernel multi
+MACHINES := run-kernel multi nic hosts
 
 # ---- fuzzing ---------------------------------------------------------------------------------
 
@@ -85,11 +86,11 @@ FUZZ_SECONDS ?= 60
 
 $(B)/replay/%: $$(call objects,asan,tests/fuzz/$$*.c) $(B)/asan/tests/fuzz/replay.o
 	@mkdir -p $(@D)
-	$(Q)gcc $(ASAN_FLAGS) -o $@ $^ -linih -lpthread
+	$(Q)gcc $(ASAN_FLAGS) -o $@ $^ -linih -lsodium -lpthread
 
 $(B)/fuzz/%: $$(call objects,clang,tests/fuzz/$$*.c)
 	@mkdir -p $(@D)
-	$(Q)clang -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all -o $@ $^ -linih -lpthread
+	$(Q)clang -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all -o $@ $^ -linih -lsodium -lpthread
 
 ## make fuzz            each fuzz target for FUZZ_SECONDS (60), FUZZ_SEED (1; 0: new inputs); findings go to build/fuzz/
 .PHONY: fuzz
@@ -102,6 +103,13 @@ fuzz: $(FUZZ:%=$(B)/fuzz/%)
 test-fuzz-corpus: $(REPLAY)
 	@sh tests/run $(REPLAY:%=replay:%)
 
+# ---- models ----------------------------------------------------------------------------------
+
+## make test-spin       models of the rings' two protocols, and that they can fail
+.PHONY: test-spin
+test-spin: $(DEPS_SPIN)
+	@sh tests/run script:tests/spin/run.sh
+
 # ---- whole machines --------------------------------------------------------------------------
 
 SYSTEM := $(sort $(wildcard tests/system/*.sh))
@@ -111,12 +119,12 @@ SYSTEM_ITEMS := $(if $(filter yes,$(KVM)),$(SYSTEM:%=script:%),script:tests/stoc
 
 ## make test-system     whole machines on /dev/kvm
 .PHONY: test-system
-test-system: $(SEMPERVM_NEEDS)
+test-system: $(SEMPERVM_NEEDS) $(FRAMEPEER)
 	@sh tests/run $(SYSTEM_ITEMS)
 
 ## make test-asan       whole machines with a sempervm under ASan and UBSan
 .PHONY: test-asan
-test-asan: all $(B)/address/sempervm $(B)/address/guest
+test-asan: all $(FRAMEPEER) $(B)/address/sempervm $(B)/address/guest
 	@SEMPERVM=$(B)/address/sempervm SEEDS=1 sh tests/run $(SYSTEM_SANITIZED:%=script:%)
 # The README's commands name the program as built for users.
 SYSTEM_SANITIZED = $(filter-out tests/system/readme.sh,$(SYSTEM))
@@ -126,10 +134,18 @@ $(B)/thread/guest $(B)/address/guest:
 	@mkdir -p $(@D)
 	@ln -sfn ../guest $@
 
+# The other end of a NIC in tests/system.
+FRAMEPEER := $(B)/framepeer
+
+$(B)/framepeer $(B)/static/framepeer: tests/net/framepeer.c
+	@mkdir -p $(@D)
+	$(Q)gcc $(CSTD) $(WARN) -D_GNU_SOURCE -O2 -static -o $@ $<
+
 STOCK       := $(B)/stock
 STOCK_IMAGE := $(STOCK)/image.cpio
-STOCK_FILES = $(wildcard Makefile README.md mk demos tests/system tests/lib.sh tests/run) \
-	$(B)/static/sempervm $(B)/static/probe $(GUEST_BINS) $(B)/seed-hashes
+STOCK_FILES = $(wildcard Makefile README.md mk demos tests/system tests/net tests/lib.sh tests/run) \
+	$(B)/static/sempervm $(B)/static/probe $(B)/static/framepeer $(LOSSY) $(NEIGHBOUR) $(GUEST_BINS) \
+	$(B)/seed-hashes $(B)/static/semperfs $(FILES_IMG)
 
 $(B)/static/probe: tests/stock/probe.c
 	@mkdir -p $(@D)
@@ -140,8 +156,9 @@ $(STOCK)/vmlinuz: tests/stock/kernel.sh | $(DEPS_STOCK)
 	@touch $@
 
 $(STOCK_IMAGE): tests/stock/image.sh tests/stock/init $(STOCK)/vmlinuz $(B)/static/sempervm \
-		$(B)/static/probe $(GUEST_BINS) $(B)/seed-hashes $(SYSTEM) tests/lib.sh tests/run README.md \
-		$(wildcard mk/*.mk demos/*) | $(DEPS_STOCK)
+		$(B)/static/semperfs $(FILES_IMG) $(B)/static/probe $(B)/static/framepeer $(LOSSY) $(NEIGHBOUR) \
+		$(GUEST_BINS) $(B)/seed-hashes $(SYSTEM) tests/lib.sh tests/run README.md \
+		$(wildcard mk/*.mk demos/* tests/net/*) | $(DEPS_STOCK)
 	@sh tests/stock/image.sh $@ $(STOCK) $(STOCK_FILES)
 
 ## make stock-image     the machine under QEMU that tests/stock/run.sh boots
@@ -156,7 +173,7 @@ test-stock: stock-image
 ## make test-semperos   the original SemperOS; SEMPEROS=folder of a built checkout
 .PHONY: test-semperos
 test-semperos: all
-	@sh tests/run script:tests/semperos.sh
+	@sh tests/run script:tests/semperos.sh script:tests/semperos-files.sh
 
 # ---- all together ----------------------------------------------------------------------------
 
@@ -165,12 +182,13 @@ test-semperos: all
 format-check: $(DEPS_TEST)
 	@sh tests/run script:tests/format.sh
 
-TEST_ITEMS = $(UNIT:%=unit:%) script:tests/calls.sh $(REPLAY:%=replay:%) script:tests/format.sh $(SYSTEM_ITEMS) \
-	script:tests/semperos.sh
+TEST_ITEMS = $(UNIT:%=unit:%) script:tests/calls.sh $(REPLAY:%=replay:%) script:tests/format.sh \
+	$(SYSTEM_ITEMS) script:tests/semperos.sh script:tests/semperos-files.sh \
+	script:tests/qtest/qtest.sh
 
 ## make test            unit tests, stored fuzz inputs, system tests, format
 .PHONY: test
-test: $(UNIT) $(REPLAY) $(SEMPERVM_NEEDS)
+test: $(UNIT) $(REPLAY) $(SEMPERVM_NEEDS) $(FRAMEPEER) $(B)/qtest
 	@sh tests/run $(TEST_ITEMS)
 
 -include $(wildcard $(B)/asan/*/*.d $(B)/asan/*/*/*.d $(B)/tsan/*/*.d $(B)/tsan/*/*/*.d \

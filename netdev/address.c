@@ -53,6 +53,22 @@ bool address_same(const struct sockaddr_storage *a, const struct sockaddr_storag
     if (a->ss_family != b->ss_family || address_port(a) != address_port(b))
         return false;
     if (a->ss_family == AF_INET6)
-        return memcmp(&a6->sin6_addr, &b6->sin6_addr, sizeof(a6->sin6_addr)) == 0;
+        return memcmp(&a6->sin6_addr, &b6->sin6_addr, sizeof(a6->sin6_addr)) == 0 &&
+               (!a6->sin6_scope_id || !b6->sin6_scope_id || a6->sin6_scope_id == b6->sin6_scope_id);
     return a4->sin_addr.s_addr == b4->sin_addr.s_addr;
+}
+
+void address_map(struct sockaddr_storage *addr, socklen_t *len)
+{
+    struct sockaddr_in v4;
+    struct sockaddr_in6 v6 = {.sin6_family = AF_INET6};
+
+    if (addr->ss_family != AF_INET)
+        return;
+    memcpy(&v4, addr, sizeof(v4));
+    v6.sin6_port = v4.sin_port;
+    v6.sin6_addr.s6_addr[10] = v6.sin6_addr.s6_addr[11] = 0xFF;
+    memcpy(v6.sin6_addr.s6_addr + 12, &v4.sin_addr, 4);
+    memcpy(addr, &v6, sizeof(v6));
+    *len = sizeof(v6);
 }

@@ -10,6 +10,8 @@
 /* type: SOCK_DGRAM or SOCK_STREAM.  0 or -EINVAL. */
 int address_parse(const char *text, int type, struct sockaddr_storage *addr, socklen_t *len);
 uint16_t address_port(const struct sockaddr_storage *addr);
+/* An IPv4 address as an IPv6 socket has it (::ffff:a.b.c.d); others stay. */
+void address_map(struct sockaddr_storage *addr, socklen_t *len);
 bool address_same(const struct sockaddr_storage *a, const struct sockaddr_storage *b);
 
 #endif

@@ -140,9 +140,17 @@ enum {
 #define TXP_TXSM   0x2u
 #define TXD_DD     0x01u
 
-#define RXD_DD   0x01u
-#define RXD_EOP  0x02u
-#define RXD_IXSM 0x04u
-#define RXD_VP   0x08u
+#define RXD_DD    0x01u
+#define RXD_EOP   0x02u
+#define RXD_IXSM  0x04u
+#define RXD_VP    0x08u
+#define RXD_TCPCS 0x20u
+#define RXD_IPCS  0x40u
+#define RXD_TCPE  0x20u /* errors byte */
+#define RXD_IPE   0x40u
+
+#define RXCSUM_PCSS  0x0FFu
+#define RXCSUM_IPOFL 0x100u
+#define RXCSUM_TUOFL 0x200u
 
 #endif

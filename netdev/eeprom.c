@@ -1,16 +1,24 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The EEPROM: 64 words, read through EERD or bit by bit as a Microwire 93C46.  Read-only.
+ * The EEPROM: 64 words, read through EERD or bit by bit as a Microwire 93C46, and written so.  What
+ * a guest writes lasts as long as the device: a reset loads the address from there, as on the
+ * board.
  *
  * Bit by bit: the rise of CS starts over; each rise of SK takes a bit from DI (start bit, two bits
- * opcode, six bits address); after a read's ninth, each fall of SK brings the next bit to DO, and
- * the words follow each other.
+ * opcode, six bits address); after a read's ninth, each fall of SK brings the next bit to DO: a
+ * zero first, then the words one after the other.  A write takes sixteen more bits from DI, if
+ * writing was enabled by an instruction of its own; the fall of CS stores the word.  Writing all
+ * words with one instruction is not there: no driver does.
  */
 #include <string.h>
 
 #include "internal.h"
 
-#define READ_OPCODE 6u /* start bit and 10b */
+/* Start bit and opcode; with opcode 0 the upper two bits of the address say what. */
+enum { OP_MISC = 4, OP_WRITE = 5, OP_READ = 6, OP_ERASE = 7 };
+enum { MISC_DISABLE = 0, MISC_ENABLE = 3 };
+
+#define HEAD_BITS 9u
 
 void nd_eeprom_init(struct netdev *n)
 {
@@ -39,8 +47,10 @@ static bool data_out(const struct netdev *n)
     if (!n->ee.reading)
         return true; /* ready */
     if (n->ee.out == 0)
-        return false; /* the dummy bit before the first word */
-    return n->eeprom[(n->ee.out - 1) / 16 % EEPROM_WORDS] >> (15 - (n->ee.out - 1) % 16) & 1;
+        return false; /* the zero before the first word */
+    return n->eeprom[((n->ee.shift & 0x3F) + (n->ee.out - 1) / 16) % EEPROM_WORDS] >>
+               (15 - (n->ee.out - 1) % 16) &
+           1;
 }
 
 uint32_t nd_eecd_read(struct netdev *n, uint32_t offset)
@@ -53,32 +63,62 @@ uint32_t nd_eecd_read(struct netdev *n, uint32_t offset)
     return value | (data_out(n) ? EECD_DO : 0);
 }
 
+/* Nine bits are in. */
+static void instruction(struct netdev *n)
+{
+    uint32_t op = n->ee.shift >> 6 & 7, address = n->ee.shift & 0x3F;
+
+    n->ee.reading = op == OP_READ;
+    if (op == OP_MISC && address >> 4 == MISC_ENABLE)
+        n->ee.writable = true;
+    if (op == OP_MISC && address >> 4 == MISC_DISABLE)
+        n->ee.writable = false;
+}
+
+/* The end of an instruction: CS fell. */
+static void store(struct netdev *n)
+{
+    uint32_t write = n->ee.bits == HEAD_BITS + 16, head = write ? n->ee.shift >> 16 : n->ee.shift;
+    uint32_t op = head >> 6 & 7, address = head & 0x3F;
+
+    if (!n->ee.writable)
+        return;
+    if (write && op == OP_WRITE)
+        n->eeprom[address] = (uint16_t)n->ee.shift;
+    if (n->ee.bits == HEAD_BITS && op == OP_ERASE)
+        n->eeprom[address] = 0xFFFF;
+}
+
+static void clock_rise(struct netdev *n, bool di)
+{
+    if (n->ee.reading || n->ee.bits > HEAD_BITS + 16)
+        return;
+    if (n->ee.bits == 0 && !di)
+        return; /* not a start bit */
+    n->ee.bits++;
+    n->ee.shift = n->ee.shift << 1 | di;
+    if (n->ee.bits == HEAD_BITS)
+        instruction(n);
+}
+
 void nd_eecd_write(struct netdev *n, uint32_t offset, uint32_t value)
 {
     uint32_t changed = value ^ n->ee.pins;
 
     (void)offset;
     n->ee.pins = value & (EECD_SK | EECD_CS | EECD_DI | EECD_FWE | EECD_REQ);
-    if (!(value & EECD_CS))
-        return;
     if (changed & EECD_CS) {
+        if (!(value & EECD_CS))
+            store(n);
         n->ee.shift = n->ee.bits = n->ee.out = 0;
         n->ee.reading = false;
     }
-    if (!(changed & EECD_SK))
+    if (!(value & EECD_CS) || !(changed & EECD_SK))
         return;
-    if (!(value & EECD_SK)) {
-        if (n->ee.reading)
-            n->ee.out = n->ee.out == 16 * EEPROM_WORDS ? 1 : n->ee.out + 1;
-        return;
-    }
-    if (n->ee.bits >= 9)
-        return;
-    n->ee.shift = n->ee.shift << 1 | (value & EECD_DI ? 1 : 0);
-    if (++n->ee.bits == 9 && (n->ee.shift >> 6 & 7) == READ_OPCODE) {
-        n->ee.out = (n->ee.shift & 0x3F) * 16;
-        n->ee.reading = true;
-    }
+    if (value & EECD_SK)
+        clock_rise(n, value & EECD_DI);
+    else if (n->ee.reading)
+        n->ee.out = n->ee.out == 16 * EEPROM_WORDS ? 1 : n->ee.out + 1;
 }
 
 uint32_t nd_eerd_read(struct netdev *n, uint32_t offset)

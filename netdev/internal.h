@@ -60,7 +60,7 @@ struct netdev {
     uint16_t eeprom[EEPROM_WORDS];
     struct {
         uint32_t pins, shift, bits, out;
-        bool reading;
+        bool reading, writable;
     } ee;
     uint16_t phy[32];
 
@@ -166,5 +166,13 @@ bool nd_tx_run(struct netdev *n);
 bool nd_tx_pending(const struct netdev *n);
 /* offload.c */
 void nd_tx_send(struct netdev *n);
+uint32_t nd_sum16(const uint8_t *p, uint32_t len);
+uint32_t nd_fold(uint32_t sum);
+/* rxcsum.c */
+struct rx_sums {
+    uint16_t packet; /* ones' complement sum from PCSS on, not inverted */
+    uint8_t status, errors;
+};
+struct rx_sums nd_rx_sums(const struct netdev *n, const uint8_t *frame, uint32_t len);
 
 #endif

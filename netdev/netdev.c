@@ -25,6 +25,7 @@ struct netdev *netdev_new(const struct netdev_config *config)
     n->config = *config;
     n->wire = true;
     nd_regs_index(n);
+    nd_eeprom_init(n);
     netdev_reset(n);
     n->stats.resets = 0;
     return n;
@@ -38,7 +39,6 @@ void netdev_free(struct netdev *n)
 void netdev_reset(struct netdev *n)
 {
     nd_pci_init(n);
-    nd_eeprom_init(n);
     nd_soft_reset(n);
     nd_phy_reset(n);
     if (n->config.ops->windows)

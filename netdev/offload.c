@@ -8,7 +8,7 @@
 
 #include "internal.h"
 
-static uint32_t sum16(const uint8_t *p, uint32_t len)
+uint32_t nd_sum16(const uint8_t *p, uint32_t len)
 {
     uint32_t sum = 0; /* at most 32,768 terms: no overflow */
 
@@ -17,7 +17,7 @@ static uint32_t sum16(const uint8_t *p, uint32_t len)
     return len ? sum + ((uint32_t)p[0] << 8) : sum;
 }
 
-static uint32_t fold(uint32_t sum)
+uint32_t nd_fold(uint32_t sum)
 {
     sum = (sum & 0xFFFF) + (sum >> 16);
     return (sum & 0xFFFF) + (sum >> 16);
@@ -33,7 +33,7 @@ static void insert_sum(struct netdev *n, uint32_t at, uint32_t start, uint32_t e
         n->stats.bad_offload++;
         return;
     }
-    sum = ~fold(sum16(p->data + start, stop - start)) & 0xFFFF;
+    sum = ~nd_fold(nd_sum16(p->data + start, stop - start)) & 0xFFFF;
     put16be(p->data + at, sum ? sum : 0xFFFF);
 }
 
@@ -61,7 +61,7 @@ static void segment_header(struct netdev *n)
     if ((p->popts & TXP_TXSM) && c->tucso + 2u <= p->size) {
         uint8_t *at = p->data + c->tucso;
 
-        put16be(at, fold(get16be(at) + p->size - c->tucss));
+        put16be(at, nd_fold(get16be(at) + p->size - c->tucss));
     }
     n->stats.tso_segments++;
 }

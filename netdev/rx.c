@@ -91,6 +91,7 @@ struct fill {
     uint32_t len, done;
     uint8_t vp;
     uint16_t tag;
+    struct rx_sums sums;
 };
 
 /* Serves the descriptor at RDH; -1 when the ring itself is not in RAM. */
@@ -112,7 +113,12 @@ static int fill_one(struct netdev *n, struct fill *f)
         f->done += part;
         put16le(desc + 8, part);
         put16le(desc + 14, f->tag);
-        status |= f->vp | (f->done == f->len ? RXD_EOP | RXD_IXSM : 0);
+        status |= f->vp;
+        if (f->done == f->len) {
+            status |= RXD_EOP | f->sums.status;
+            put16le(desc + 10, f->sums.packet);
+            desc[13] = f->sums.errors;
+        }
     }
     if (nd_dma_write(n, at + 8, desc + 8, 8))
         return -1;
@@ -181,16 +187,19 @@ enum netdev_rx nd_receive(struct netdev *n, const uint8_t *frame, uint32_t len)
         nd_count(n, E_MPC);
         return dropped(n, NETDEV_RX_BAD_RING);
     }
-    put32le(copy + len, fcs(copy, len));
     if (tagged && (MAC(n, E_CTRL) & CTRL_VME)) {
         f.vp = RXD_VP;
         f.tag = (uint16_t)get16be(copy + 14);
         memmove(copy + 4, copy, 12);
         f.data = copy + 4;
         len -= 4;
-        put32le(copy + 4 + len, fcs(copy + 4, len));
     }
-    f.len = len + (MAC(n, E_RCTL) & RCTL_SECRC ? 0 : 4);
+    f.sums = nd_rx_sums(n, f.data, len);
+    f.len = len;
+    if (!(MAC(n, E_RCTL) & RCTL_SECRC)) {
+        put32le(copy + (f.data - copy) + len, fcs(f.data, len));
+        f.len += 4;
+    }
     ret = deliver(n, &f);
     if (ret == NETDEV_RX_OK)
         count_good(n, f.data, wire);

@@ -254,4 +254,53 @@ want_out 'capserver: 10 capabilities given, 10 revoked'
 want_end
 end
 
+# ---- split over two nodes: kernel 0 boots kernel 1 on the other one, unaware of the network -----
+
+# split WORDS: the boot line of node 0, on PEs 1-3; PEs 4 and 5 of node 1 are idle when it begins.
+# The output is node 1's and then node 0's, whose end is the machine's.
+split()
+{
+    port=$((20000 + $$ % 20000))
+    cat >"$T/split.ini" <<INI
+[boot]
+images = $bin
+[run]
+timeout = 180
+[node 0]
+pes = 1-3
+line = $*
+listen = 127.0.0.1:$port
+[node 1]
+pes = 4-5
+listen = 127.0.0.1:$((port + 1))
+INI
+    "$SEMPERVM" run --node 1 "$T/split.ini" >"$T/other" 2>&1 </dev/null &
+    other=$!
+    VM_LIMIT=200
+    vm run --node 0 "$T/split.ini"
+    kill "$other"
+    wait "$other" 2>/dev/null
+    cat "$T/other" "$T/out" >"$T/both"
+    mv "$T/both" "$T/out"
+}
+
+if [ ! -e build/guest/bridge ]; then
+    skip 'semperos: split over two nodes' 'no build/guest/bridge; it is built where the sources of lwIP can be had'
+    finish
+fi
+
+begin 'semperos: hello, split: kernel 1 and its program on another node'
+split kernel kernel hello pes=2 -- hello
+want_status 0
+want_count 2 'Hello World'
+want_shutdowns 2
+want_count 1 'link up node 0'
+end
+
+begin 'semperos: capbench, split over two nodes, 10 capabilities'
+split kernel kernel capbench-client 10 requires=capbench-server pes=2 -- capbench-server 10 daemon
+want_status 0
+want_capbench 10
+end
+
 finish

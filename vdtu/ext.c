@@ -4,6 +4,7 @@
  * owner that there is a reason to run, and remembers a WAKEUP that found nobody asleep.
  */
 #include "internal.h"
+#include "ring.h"
 
 void vdtu_wake(struct vdtu *d)
 {
@@ -56,6 +57,9 @@ unsigned vdtu_poll(struct vdtu *d)
     if (d->wakeup)
         why |= VDTU_WAKEUP;
     d->wakeup = false;
+    if (__atomic_load_n(&d->belled, __ATOMIC_RELAXED) &&
+        __atomic_exchange_n(&d->belled, false, __ATOMIC_SEQ_CST))
+        why |= VDTU_BELL;
     vdtu_unlock(d);
     return why;
 }
@@ -64,6 +68,7 @@ void vdtu_reset_cpu(struct vdtu *d, void (*wipe)(void *arg))
 {
     unsigned off;
 
+    vdtu_ring_disable(d);
     vdtu_lock(d); /* the old program's queued stores are applied, then what they did goes */
     for (off = DTU_COMMAND; off < DTU_EP0; off += 8)
         vdtu_set(d, off, 0);

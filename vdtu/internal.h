@@ -35,8 +35,11 @@ struct vdtu {
     uint32_t has_header[DTU_EPS];
     uint16_t pe;
     bool memory_pe;
-    bool busy;   /* a command runs, perhaps with the lock dropped */
-    bool wakeup; /* a WAKEUP that nobody has consumed */
+    bool busy;              /* a command runs, perhaps with the lock dropped */
+    bool wakeup;            /* a WAKEUP that nobody has consumed */
+    bool belled;            /* atomic: a bell that nobody has consumed (ring.h) */
+    struct vdtu_ring *ring; /* NULL: its PE wants no rings; changes under both locks */
+    uint32_t owed[DTU_EPS]; /* credits to give back, see vdtu_ring_settle(); rings' lock, atomic */
     struct vdtu_stats stats;
     struct vdtu_event ev; /* of the command that runs, when somebody traces */
     unsigned refusal;     /* what the transit callback wants its packet to end with */
@@ -50,8 +53,9 @@ struct vdtu_noc {
     void *transit_arg;
     vdtu_trace_fn trace;
     void *trace_arg;
-    bool halted;     /* atomic */
-    uint64_t *pairs; /* [from * DTU_PES + to], NULL: not counted */
+    struct vdtu_rings *rings; /* NULL: nobody provides memory for them */
+    bool halted;              /* atomic */
+    uint64_t *pairs;          /* [from * DTU_PES + to], NULL: not counted */
 };
 
 /* ---- noc.c ---- */
@@ -74,6 +78,7 @@ unsigned vdtu_accept(struct vdtu *t, struct vdtu_pkt *pkt);
 
 /* Counts a message that was accepted.  No lock needed. */
 void vdtu_count_pair(struct vdtu_noc *noc, unsigned from, unsigned to);
+void vdtu_count_pairs(struct vdtu_noc *noc, unsigned from, unsigned to, uint64_t n);
 
 /* Notes a packet's payload for the trace, if there is one. */
 void vdtu_note(struct vdtu *d, const struct vdtu_pkt *pkt);
@@ -133,6 +138,18 @@ void vdtu_command(struct vdtu *d, uint64_t value);
 unsigned vdtu_cmd_send(struct vdtu *d, struct vdtu_cmd *c);
 unsigned vdtu_cmd_reply(struct vdtu *d, struct vdtu_cmd *c);
 unsigned vdtu_accept_msg(struct vdtu *t, struct vdtu_pkt *pkt);
+
+/* ---- ring.c: hooks, for which nothing is to do where d->ring is NULL ---- */
+
+/* A word of the endpoint, or VPE_ID, was written: channels from there and to there end. */
+void vdtu_ring_ep_changed(struct vdtu *d, unsigned ep);
+void vdtu_ring_vpe_changed(struct vdtu *d);
+/* The credits of a channel that its receiver ended come back to the endpoint. */
+void vdtu_ring_settle(struct vdtu *d, unsigned ep);
+/* A message of PE src has got that slot: where it stands among those that come by a channel. */
+void vdtu_ring_stamp(struct vdtu *d, unsigned ep, int slot, unsigned src);
+void vdtu_rings_free(struct vdtu_noc *noc);
+void vdtu_ring_free(struct vdtu *d);
 
 /* ---- slots.c ---- */
 

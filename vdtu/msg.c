@@ -102,6 +102,7 @@ unsigned vdtu_cmd_send(struct vdtu *d, struct vdtu_cmd *c)
 {
     static const struct vdtu_action send = {send_prepare, send_commit};
 
+    vdtu_ring_settle(d, c->ep);
     return vdtu_act(d, &send, c);
 }
 
@@ -248,6 +249,7 @@ unsigned vdtu_accept_msg(struct vdtu *t, struct vdtu_pkt *pkt)
     t->header[ep][slot] = pkt->hdr;
     t->has_header[ep] |= 1u << slot;
     vdtu_slot_fill(&r, slot);
+    vdtu_ring_stamp(t, ep, slot, pkt->src_pe);
     vdtu_recv_set(t, ep, &r);
     t->stats.msgs_received++;
     t->stats.bytes_received += pkt->len;

@@ -17,8 +17,10 @@ struct vdtu_noc *vdtu_noc_new(void)
 
 void vdtu_noc_free(struct vdtu_noc *noc)
 {
-    if (noc)
+    if (noc) {
+        vdtu_rings_free(noc);
         free(noc->pairs);
+    }
     free(noc);
 }
 
@@ -36,10 +38,15 @@ uint64_t vdtu_noc_pair(const struct vdtu_noc *noc, unsigned from, unsigned to)
     return __atomic_load_n(&noc->pairs[(size_t)from * DTU_PES + to], __ATOMIC_RELAXED);
 }
 
-void vdtu_count_pair(struct vdtu_noc *noc, unsigned from, unsigned to)
+void vdtu_count_pairs(struct vdtu_noc *noc, unsigned from, unsigned to, uint64_t n)
 {
     if (noc->pairs && from < DTU_PES && to < DTU_PES)
-        __atomic_fetch_add(&noc->pairs[(size_t)from * DTU_PES + to], 1, __ATOMIC_RELAXED);
+        __atomic_fetch_add(&noc->pairs[(size_t)from * DTU_PES + to], n, __ATOMIC_RELAXED);
+}
+
+void vdtu_count_pair(struct vdtu_noc *noc, unsigned from, unsigned to)
+{
+    vdtu_count_pairs(noc, from, to, 1);
 }
 
 void vdtu_noc_remote(struct vdtu_noc *noc, vdtu_remote_fn fn, void *arg)
@@ -108,6 +115,7 @@ void vdtu_free(struct vdtu *d)
     if (!d)
         return;
     d->noc->dtu[d->pe] = NULL;
+    vdtu_ring_free(d);
     pthread_mutex_destroy(&d->lock);
     free(d);
 }

@@ -47,6 +47,8 @@ struct vdtu_ops {
      */
     uint64_t (*page_load)(void *arg, unsigned off);
     void (*page_store)(void *arg, unsigned off, uint64_t value);
+    /* Somebody rang the bell (ring.h): as wake, but called with no DTU lock held for sure. */
+    void (*bell)(void *arg);
     /* DEBUG_MSG command: a trace marker (dtu-spec 2.2). */
     void (*debug)(void *arg, uint32_t value);
 };
@@ -79,6 +81,8 @@ struct vdtu_stats {
     uint64_t bad_acks;       /* ACKs of nothing (dtu-spec 10.3) */
     uint64_t lost_grants;    /* credits whose endpoint was no longer SEND (dtu-spec 3.4) */
     uint64_t outside;        /* accesses beyond the local memory: zeros / dropped */
+    uint64_t ring_sent, ring_received; /* by channels, counted when those end (ring.h) */
+    uint64_t channels;                 /* opened from here */
 };
 
 /* An empty NoC.  NULL and errno when out of memory.  The caller frees it after its DTUs. */
@@ -124,10 +128,11 @@ void vdtu_posted(struct vdtu *d, uint64_t off, uint64_t value, unsigned size);
 
 /*
  * Should the CPU go to sleep (HLT or wait register; dtu-spec 6.3, 12.4)?  0: yes.  Otherwise
- * VDTU_MESSAGE (MSG_CNT > 0) and/or VDTU_WAKEUP (a latched WAKEUP, consumed by this call).  A
+ * VDTU_MESSAGE (MSG_CNT > 0), VDTU_WAKEUP (a latched WAKEUP, consumed by this call), VDTU_BELL
+ * (a bell, likewise).  A
  * message or WAKEUP that comes after this call was made calls ops->wake.
  */
-enum { VDTU_MESSAGE = 1, VDTU_WAKEUP = 2 };
+enum { VDTU_MESSAGE = 1, VDTU_WAKEUP = 2, VDTU_BELL = 32 };
 unsigned vdtu_poll(struct vdtu *d);
 
 /* Latches a wake-up from outside (as EXT_CMD WAKEUP does) and calls ops->wake. */

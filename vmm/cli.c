@@ -20,7 +20,19 @@
 
 /* Keys of options: 0x100 and the machine's key; those below have no key of their own. */
 #define OPT(key) (0x100 + (key))
-enum { OPT_FS = 0x200, OPT_SEED, OPT_POLICY, OPT_FAULTS, OPT_SCHEDULE, OPT_TRACE, OPT_NO_PREFIX };
+enum {
+    OPT_FS = 0x200,
+    OPT_SEED,
+    OPT_POLICY,
+    OPT_FAULTS,
+    OPT_SCHEDULE,
+    OPT_TRACE,
+    OPT_NODE,
+    OPT_PEER,
+    OPT_LISTEN,
+    OPT_NIC,
+    OPT_NO_PREFIX
+};
 
 struct option_use {
     int key;
@@ -45,23 +57,30 @@ static const struct argp_option options[] = {
     {"dram", OPT(KEY_DRAM), "SIZE", 0, "Memory of the memory PE (8G)", 1},
     {"images", OPT(KEY_IMAGES), "DIR", 0, "Folder of the programs (guest/ next to sempervm)", 1},
     {"fs", OPT_FS, "FILE[:N]", 0, "File-system image, N copies of it; may be repeated", 1},
-    {NULL, 0, NULL, 0, "The run:", 2},
-    {"timeout", OPT(KEY_TIMEOUT), "SECONDS", 0, "End with status 4 after that time", 2},
-    {"until-idle", OPT(KEY_UNTIL_IDLE), NULL, 0, "End with status 0 when all PEs wait", 2},
-    {"seed", OPT_SEED, "N", 0, "Make the run a function of this number", 2},
+    {"nic", OPT_NIC, "LIST", 0, "A NIC: pe=N,udp=HOST:PORT,peer=HOST:PORT or pe=N,stream=...", 1},
+    {NULL, 0, NULL, 0, "One of several nodes:", 2},
+    {"node", OPT_NODE, "K", 0, "Which one; auto: by Slurm, Open MPI or host name", 2},
+    {"listen", OPT_LISTEN, "HOST:PORT", 0, "Its own UDP address", 2},
+    {"peer", OPT_PEER, "K=HOST:PORT", 0, "Where node K is; may be repeated", 2},
+    {NULL, 0, NULL, 0, "The run:", 3},
+    {"timeout", OPT(KEY_TIMEOUT), "SECONDS", 0, "End with status 4 after that time", 3},
+    {"until-idle", OPT(KEY_UNTIL_IDLE), NULL, 0, "End with status 0 when all PEs wait", 3},
+    {"rings", OPT(KEY_RINGS), "WHEN", 0, "Messages without exits: yes, no", 3},
+    {"seed", OPT_SEED, "N", 0, "Make the run a function of this number", 3},
     {"policy", OPT_POLICY, "NAME", 0, "With --seed: uniform (default), rr, pct[:CHANGES[:STEPS]]",
-     2},
+     3},
     {"faults", OPT_FAULTS, "LIST", 0,
-     "With --seed: refuse, delay, spurious, crash = SHARE or PE@STEP", 2},
-    {"schedule", OPT_SCHEDULE, "TRACE", OPTION_HIDDEN, "Follow its switches (explore)", 2},
-    {"trace", OPT_TRACE, "FILE", 0, "Record every operation there", 2},
-    {NULL, 0, NULL, 0, "Output:", 3},
-    {"log", OPT(KEY_LOG), "LEVEL", 0, "error, warn (default), info or debug", 3},
-    {"prefix", OPT(KEY_PREFIX), NULL, 0, "Begin console lines with their PE", 3},
-    {"no-prefix", OPT_NO_PREFIX, NULL, 0, "Leave console lines as they are", 3},
-    {"color", OPT(KEY_COLOR), "WHEN", OPTION_ARG_OPTIONAL, "auto (default), always or never", 3},
-    {"report", OPT(KEY_REPORT), "LIST", 0, "Tables at the end: pairs, exits", 3},
-    {"stats", OPT(KEY_STATS), NULL, 0, "Counters of each PE at the end", 3},
+     "With --seed: refuse, delay, spurious, crash = SHARE or PE@STEP", 3},
+    {"schedule", OPT_SCHEDULE, "TRACE", OPTION_HIDDEN, "Follow its switches (explore)", 3},
+    {"trace", OPT_TRACE, "FILE", 0, "Record every operation there", 3},
+    {"pcap", OPT(KEY_PCAP), "FILE", 0, "Record the NIC's frames there (pcapng)", 3},
+    {NULL, 0, NULL, 0, "Output:", 4},
+    {"log", OPT(KEY_LOG), "LEVEL", 0, "error, warn (default), info or debug", 4},
+    {"prefix", OPT(KEY_PREFIX), NULL, 0, "Begin console lines with their PE", 4},
+    {"no-prefix", OPT_NO_PREFIX, NULL, 0, "Leave console lines as they are", 4},
+    {"color", OPT(KEY_COLOR), "WHEN", OPTION_ARG_OPTIONAL, "auto (default), always or never", 4},
+    {"report", OPT(KEY_REPORT), "LIST", 0, "Tables at the end: pairs, exits", 4},
+    {"stats", OPT(KEY_STATS), NULL, 0, "Counters of each PE at the end", 4},
     {NULL, 0, NULL, 0, NULL, 0},
 };
 
@@ -149,6 +168,14 @@ static int apply_option(struct machine *m, const struct option_use *u, struct di
     snprintf(name, sizeof(name), "--%s", option_name(u->key));
     if (u->key == OPT_FS)
         return machine_add_fs(m, value, name, 0, d);
+    if (u->key == OPT_NIC)
+        return machine_set_nic(m, value, d);
+    if (u->key == OPT_NODE)
+        return machine_set_node(m, value, d);
+    if (u->key == OPT_PEER)
+        return machine_set_peer(m, value, d);
+    if (u->key == OPT_LISTEN)
+        return machine_set_listen(m, value, d);
     if (u->key == OPT_NO_PREFIX)
         return machine_set(m, KEY_PREFIX, "no", name, 0, d);
     if (!value)
@@ -165,8 +192,13 @@ static int apply_options(struct machine *m, const struct cli *c, struct diag *d)
             machine_clear_fs(m);
             break;
         }
+    /* Which node it is comes first: the others may be about it. */
     for (unsigned i = 0; i < c->nuse && r != -ENOMEM; i++)
-        r = apply_option(m, &c->use[i], d);
+        if (c->use[i].key == OPT_NODE)
+            r = apply_option(m, &c->use[i], d);
+    for (unsigned i = 0; i < c->nuse && r != -ENOMEM; i++)
+        if (c->use[i].key != OPT_NODE)
+            r = apply_option(m, &c->use[i], d);
     return r == -ENOMEM ? r : 0;
 }
 
@@ -187,7 +219,7 @@ static int describe(struct machine *m, const struct cli *c, struct diag *d)
         (boot = machine_from_bootline(m, c->nboot, c->boot, d)) < 0)
         r = boot;
     /* Of a file with errors the rest is still worth a look, if it said what to run. */
-    return r == -EINVAL && m->argc > 0 ? 0 : r;
+    return r == -EINVAL && (m->argc > 0 || m->nnodes) ? 0 : r;
 }
 
 static int refuse(struct diag *d, int r)
@@ -215,17 +247,14 @@ static int follow_schedule(struct machine *m, struct trace_record **list, struct
     return 0;
 }
 
-static int run(struct machine *m, const struct cli *c, struct diag *d)
+/* A machine of several nodes without --node: all of them in one process, which needs a seed. */
+static bool is_whole(const struct machine *m)
 {
-    struct trace_record *schedule = NULL;
-    int r = describe(m, c, d);
+    return m->nnodes && !m->selected;
+}
 
-    if (r == 0)
-        r = machine_validate(m, d);
-    if (r == 0 && m->seed.schedule && !c->recorded)
-        r = follow_schedule(m, &schedule, d);
-    if (r < 0 || diag_count(d))
-        return refuse(d, r);
+static void set_recorded(struct machine *m, const struct cli *c)
+{
     m->seed.args = c->args;
     m->seed.args_len = c->args_len;
     m->seed.until = UINT64_MAX;
@@ -239,7 +268,74 @@ static int run(struct machine *m, const struct cli *c, struct diag *d)
         m->seed.machine = c->recorded->machine;
         m->seed.until = c->recorded->until;
     }
-    r = run_machine(m);
+}
+
+/* Recordings of several NICs cannot go to one file. */
+static int own_pcap(struct machine *m)
+{
+    char *path = m->pcap;
+
+    if (!path)
+        return 0;
+    if (asprintf(&m->pcap, "%s.%u", path, m->self) < 0) {
+        m->pcap = path;
+        return -ENOMEM;
+    }
+    free(path);
+    return 0;
+}
+
+/* The machine as node k sees it. */
+static int describe_node(struct machine *m, unsigned k, const struct machine *whole,
+                         const struct cli *c, struct diag *d)
+{
+    int r = describe(m, c, d);
+
+    m->selected = true;
+    m->self = k;
+    if (r == 0)
+        r = machine_validate(m, d);
+    if (r == 0)
+        r = own_pcap(m);
+    m->seed = whole->seed;
+    return r == 0 && diag_count(d) ? -EINVAL : r;
+}
+
+static int run_whole(const struct machine *whole, const struct cli *c, struct diag *d)
+{
+    struct machine m[MACHINE_MAX_NODES] = {0};
+    unsigned k, n = 0;
+    int r = 0, status;
+
+    for (k = 0; k < whole->nnodes && r == 0; k++)
+        if (whole->node[k].there)
+            r = describe_node(&m[n++], k, whole, c, d);
+    status = r < 0 ? refuse(d, r) : run_machines(m, n);
+    for (k = 0; k < n; k++)
+        machine_free(&m[k]);
+    return status;
+}
+
+static int run(struct machine *m, const struct cli *c, struct diag *d)
+{
+    struct trace_record *schedule = NULL;
+    int r = describe(m, c, d);
+
+    if (r == 0 && is_whole(m) && !m->seed.on && !m->seed.schedule && !c->recorded) {
+        diag_add(d, NULL, 0,
+                 "%s describes %u nodes; say with --node which of them to run, or run all of them "
+                 "in one process with --seed",
+                 m->file, m->nnodes);
+        r = -EINVAL;
+    }
+    if (r == 0)
+        r = machine_validate(m, d);
+    if (r == 0 && m->seed.schedule && !c->recorded)
+        r = follow_schedule(m, &schedule, d);
+    if (r < 0 || diag_count(d))
+        return refuse(d, r);
+    set_recorded(m, c);
+    r = is_whole(m) ? run_whole(m, c, d) : run_machine(m);
     free(schedule);
     return r;
 }

@@ -3,6 +3,7 @@
 
 #include <inttypes.h>
 
+#include "bridge.h"
 #include "sched_seed.h"
 
 static const char *const ep_types[8] = {"invalid", "send",   "receive", "memory",
@@ -47,10 +48,17 @@ void deadlock_report(struct node *n, FILE *out)
         struct pe *pe = &n->pes[i];
         unsigned vpe = (unsigned)vdtu_reg(pe->dtu, DTU_VPE_ID);
 
-        if (vpe == DTU_VPE_INVALID)
+        unsigned to = 0;
+        uint32_t id = n->bridge ? bridge_waits(n->bridge, pe->id, &to) : 0;
+
+        if (vpe == DTU_VPE_INVALID && !id)
             continue; /* idle: it waits for a program */
-        fprintf(out, "  PE %u, VPE %u: %s", pe->id, vpe, wait_name(pe));
-        if (pe->end == PE_RUNNING)
+        fprintf(out, "  PE %u, VPE %u: ", pe->id, vpe);
+        if (id)
+            fprintf(out, "waits for packet %" PRIu32 " to PE %u", id, to);
+        else
+            fprintf(out, "%s", wait_name(pe));
+        if (pe->end == PE_RUNNING && !id)
             print_receivers(pe, out);
         fprintf(out, "\n");
     }
@@ -80,8 +88,11 @@ void deadlock_dump(struct node *n, FILE *out)
 {
     unsigned i;
 
-    fprintf(out, "DTUs at step %" PRIu64 "\nPE 0:", sched_seed_steps(n));
-    dump_dtu(n->dram_dtu, out);
+    fprintf(out, "DTUs at step %" PRIu64 "\n", sched_seed_steps(n));
+    if (n->dram_dtu) {
+        fprintf(out, "PE %u:", vdtu_pe(n->dram_dtu));
+        dump_dtu(n->dram_dtu, out);
+    }
     for (i = 0; i < n->npes; i++) {
         fprintf(out, "PE %u, %s:", n->pes[i].id, wait_name(&n->pes[i]));
         dump_dtu(n->pes[i].dtu, out);

@@ -14,6 +14,8 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 
+#include "bridge.h"
+#include "nic.h"
 #include "node.h"
 #include "record.h"
 #include "sched.h"
@@ -45,8 +47,10 @@ static void on_drain(void *arg)
         uint64_t value = 0;
 
         memcpy(&value, m->data, m->len <= 8 ? m->len : 8);
-        vdtu_posted(pe->dtu, m->phys_addr - DTU_BASE, value, m->len);
-        pe->posted++;
+        if (!pe->nic || !nic_posted(pe->nic, m->phys_addr, value, m->len)) {
+            vdtu_posted(pe->dtu, m->phys_addr - DTU_BASE, value, m->len);
+            pe->posted++;
+        }
         first = (first + 1) % max;
     }
     __atomic_store_n(&ring->first, first, __ATOMIC_RELEASE);
@@ -102,6 +106,7 @@ static void on_debug(void *arg, uint32_t value)
 
 const struct vdtu_ops pe_dtu_ops = {
     .wake = on_wake,
+    .bell = on_wake,
     .drain = on_drain,
     .barrier = on_barrier,
     .irq = on_irq,
@@ -136,24 +141,26 @@ void pe_wait_begin(struct pe *pe, enum pe_wait how, uint64_t deadline)
 static bool wait_over(struct pe *pe)
 {
     const struct sched *sched = pe->node->sched;
-    unsigned cause = vdtu_poll(pe->dtu);
-    uint64_t now;
+    unsigned cause = vdtu_poll(pe->dtu) | bridge_causes(pe);
+    uint64_t now = sched->now(pe->node);
 
-    if (!cause && pe->deadline != VREG_WAIT_FOREVER) {
-        now = sched->now(pe->node);
-        if (now >= pe->deadline)
-            cause = VREG_CAUSE_TIMEOUT;
-    }
+    if (pe->nic && nic_line(pe->nic))
+        cause |= VREG_CAUSE_NIC;
+    if (!cause && pe->deadline != VREG_WAIT_FOREVER && now >= pe->deadline)
+        cause = VREG_CAUSE_TIMEOUT;
     if (!cause && !(sched->spurious && sched->spurious(pe)))
         return false;
     node_record(pe->node, &(struct trace_record){
                               .op = TR_WAKE, .pe = pe->id, .peer = 0xFFFF, .result = cause});
-    if (pe->waiting == PE_WAIT_VREG)
+    if (pe->waiting == PE_WAIT_VREG) {
         *pe_vreg(pe, VREG_WAIT_CAUSE) = cause;
+        *pe_vreg(pe, VREG_TIME) = now;
+    }
     pe->waiting = PE_NOT_WAITING;
     return true;
 }
-_Static_assert((int)VDTU_MESSAGE == VREG_CAUSE_MESSAGE && (int)VDTU_WAKEUP == VREG_CAUSE_WAKEUP,
+_Static_assert((int)VDTU_MESSAGE == VREG_CAUSE_MESSAGE && (int)VDTU_WAKEUP == VREG_CAUSE_WAKEUP &&
+                   (int)VDTU_BELL == VREG_CAUSE_RING,
                "one set of causes");
 
 /* ---- exits ---- */
@@ -197,6 +204,10 @@ static enum pe_why handle_mmio(struct pe *pe)
     struct kvm_run *run = pe->run;
     uint64_t value = 0;
 
+    if (pe->nic && nic_mmio(pe->nic, run)) {
+        pe->exits[PX_NIC]++;
+        return PE_KICKED;
+    }
     if (!run->mmio.is_write) {
         /* Nothing is there, or a fetch past the registers: zeros (dtu-spec 5.3, 12.3). */
         memset(run->mmio.data, 0, sizeof(run->mmio.data));
@@ -204,6 +215,8 @@ static enum pe_why handle_mmio(struct pe *pe)
         return PE_KICKED;
     }
     memcpy(&value, run->mmio.data, run->mmio.len <= 8 ? run->mmio.len : 8);
+    if (*pe_vreg(pe, VREG_FEATURES) & VREG_F_EXITS)
+        ++*pe_vreg(pe, VREG_EXITS);
     return mmio_store(pe, run->mmio.phys_addr, value, run->mmio.len);
 }
 
@@ -228,6 +241,25 @@ static enum pe_why handle_other(struct pe *pe, unsigned reason)
     return PE_OVER;
 }
 
+/* An `in` or `out`: of a stub (trap.c), or of a program that has a device. */
+static enum pe_why handle_io(struct pe *pe)
+{
+    struct kvm_run *run = pe->run;
+    char text[96];
+
+    if (run->io.port >= SHIM_PORT && run->io.port < SHIM_PORT + SHIM_VECTORS &&
+        run->io.direction == KVM_EXIT_IO_OUT && (!pe->nic || nic_is_stub(pe->nic)))
+        return trap_handle(pe, run->io.port - SHIM_PORT);
+    if (!pe->nic)
+        return handle_other(pe, run->exit_reason);
+    pe->exits[PX_NIC]++;
+    if (nic_port(pe->nic, run))
+        return PE_KICKED;
+    snprintf(text, sizeof(text), "#GP protection: port %#x is not this PE's", run->io.port);
+    pe_fault(pe, text);
+    return PE_OVER;
+}
+
 static enum pe_why handle_exit(struct pe *pe)
 {
     struct kvm_run *run = pe->run;
@@ -237,10 +269,7 @@ static enum pe_why handle_exit(struct pe *pe)
     case KVM_EXIT_MMIO:
         return handle_mmio(pe);
     case KVM_EXIT_IO:
-        if (run->io.port >= SHIM_PORT && run->io.port < SHIM_PORT + SHIM_VECTORS &&
-            run->io.direction == KVM_EXIT_IO_OUT)
-            return trap_handle(pe, run->io.port - SHIM_PORT);
-        return handle_other(pe, run->exit_reason);
+        return handle_io(pe);
     default:
         return handle_other(pe, run->exit_reason);
     }
@@ -314,22 +343,39 @@ int pe_reset(struct pe *pe)
 
     if (r < 0)
         return r;
-    shim_regs(&regs, atomic_load(&pe->reset_to));
     if (ioctl(pe->vcpu_fd, KVM_GET_SREGS, &sregs) < 0)
         return -errno;
-    shim_sregs(&sregs);
+    pe_start_regs(pe, &sregs, &regs, atomic_load(&pe->reset_to));
+    if (pe->nic)
+        nic_pe_reset(pe->nic);
     if (ioctl(pe->vcpu_fd, KVM_SET_SREGS, &sregs) < 0 ||
         ioctl(pe->vcpu_fd, KVM_SET_REGS, &regs) < 0 || ioctl(pe->vcpu_fd, KVM_SET_FPU, &fpu) < 0 ||
         ioctl(pe->vcpu_fd, KVM_SET_VCPU_EVENTS, &events) < 0)
         return -errno;
     node_record(pe->node, &(struct trace_record){
                               .op = TR_RESET, .pe = pe->id, .peer = 0xFFFF, .label = regs.rip});
+    bridge_pe_reset(pe);
     pe->bounce.active = false;
     pe->waiting = PE_WAIT_HLT;
     pe->deadline = VREG_WAIT_FOREVER;
     vdtu_reset_cpu(pe->dtu, wipe);
     atomic_store(&pe->resetting, false);
     return 0;
+}
+
+/* Into the guest and out again.  What it posted to the NIC takes effect before its exit does. */
+static int enter(struct pe *pe)
+{
+    int r, e;
+
+    if (!pe->nic)
+        return ioctl(pe->vcpu_fd, KVM_RUN, 0);
+    nic_enter(pe->nic);
+    r = ioctl(pe->vcpu_fd, KVM_RUN, 0);
+    e = errno;
+    nic_leave(pe->nic);
+    errno = e;
+    return r;
 }
 
 enum pe_why pe_run(struct pe *pe)
@@ -339,13 +385,15 @@ enum pe_why pe_run(struct pe *pe)
     if (pe->end != PE_RUNNING)
         return PE_OVER;
     while (atomic_load(&pe->node->end) == NODE_RUNS) {
-        if (atomic_load(&pe->kicked) && !look_at_flags(pe))
+        if (atomic_load(&pe->kicked) && !look_at_flags(pe)) /* it has faulted */
             return PE_OVER;
         if (pe->waiting != PE_NOT_WAITING && !wait_over(pe))
             return PE_WAITS;
-        why = ioctl(pe->vcpu_fd, KVM_RUN, 0) < 0 ? run_failed(pe, errno) : handle_exit(pe);
-        if (why == PE_OVER)
+        why = enter(pe) < 0 ? run_failed(pe, errno) : handle_exit(pe);
+        if (why == PE_OVER) {
+            bridge_pe_over(pe);
             break;
+        }
     }
     return why;
 }

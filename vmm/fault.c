@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 
+#include "bridge.h"
 #include "node.h"
 #include "record.h"
 
@@ -109,4 +110,5 @@ void pe_fault(struct pe *pe, const char *reason)
     pe->exits[PX_FAULT]++;
     fault_report(pe, reason, false);
     pe->end = PE_FAULTED;
+    bridge_pe_over(pe);
 }

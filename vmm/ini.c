@@ -19,7 +19,18 @@
 
 #define MAX_FILE (1u << 20)
 
-enum section { SEC_NONE, SEC_MACHINE, SEC_BOOT, SEC_RUN, SEC_PE, SEC_UNKNOWN, SEC_COUNT };
+enum section {
+    SEC_NONE,
+    SEC_MACHINE,
+    SEC_BOOT,
+    SEC_RUN,
+    SEC_LINK,
+    SEC_NIC,
+    SEC_PE, /* those from here on have a number */
+    SEC_NODE,
+    SEC_UNKNOWN,
+    SEC_COUNT
+};
 
 struct reader {
     struct machine *m;
@@ -30,9 +41,11 @@ struct reader {
     enum section section;
     int seen[SEC_COUNT]; /* line of a section's head */
     struct machine_pe *pe;
+    int node; /* -1: its number was wrong */
     int fs_line;
     int pe_spm_line;
     const struct key *last; /* what an indented line continues */
+    const struct key *now;  /* what is being set */
     char *boot;             /* the boot line so far */
     int boot_line;
     int error; /* -ENOMEM */
@@ -41,7 +54,8 @@ struct reader {
 #define COMPLAIN(r, ...) diag_add((r)->d, (r)->m->file, (r)->line, __VA_ARGS__)
 
 static const char *const section_names[SEC_COUNT] = {
-    [SEC_MACHINE] = "machine", [SEC_BOOT] = "boot", [SEC_RUN] = "run", [SEC_PE] = "pe"};
+    [SEC_MACHINE] = "machine", [SEC_BOOT] = "boot", [SEC_RUN] = "run",  [SEC_LINK] = "link",
+    [SEC_NIC] = "nic",         [SEC_PE] = "pe",     [SEC_NODE] = "node"};
 
 /* Keys; those of the boot line, images and single PEs have functions of their own. */
 struct key {
@@ -49,7 +63,8 @@ struct key {
     const char *name;
     enum machine_key key;
     int (*set)(struct reader *r, const char *value);
-    bool more; /* may continue on indented lines */
+    bool more;          /* may continue on indented lines */
+    enum node_key node; /* SEC_NODE */
 };
 
 static int set_boot(struct reader *r, const char *value)
@@ -80,21 +95,48 @@ static int set_pe_spm(struct reader *r, const char *value)
     return -EINVAL;
 }
 
+static int set_node(struct reader *r, const char *value)
+{
+    if (r->node < 0)
+        return 0;
+    return machine_node_set(r->m, (unsigned)r->node, r->now->node, value, r->line, r->d);
+}
+
 static const struct key keys[] = {
-    {SEC_MACHINE, "pes", KEY_PES, NULL, false},
-    {SEC_MACHINE, "spm", KEY_SPM, NULL, false},
-    {SEC_MACHINE, "dram", KEY_DRAM, NULL, false},
-    {SEC_BOOT, "images", KEY_IMAGES, NULL, false},
-    {SEC_BOOT, "fs", KEY_COUNT, set_fs, true},
-    {SEC_BOOT, "line", KEY_BOOT, set_boot, true},
-    {SEC_RUN, "log", KEY_LOG, NULL, false},
-    {SEC_RUN, "timeout", KEY_TIMEOUT, NULL, false},
-    {SEC_RUN, "stats", KEY_STATS, NULL, false},
-    {SEC_RUN, "prefix", KEY_PREFIX, NULL, false},
-    {SEC_RUN, "color", KEY_COLOR, NULL, false},
-    {SEC_RUN, "report", KEY_REPORT, NULL, false},
-    {SEC_RUN, "until-idle", KEY_UNTIL_IDLE, NULL, false},
-    {SEC_PE, "spm", KEY_COUNT, set_pe_spm, false},
+    {SEC_MACHINE, "pes", KEY_PES, NULL, false, 0},
+    {SEC_MACHINE, "spm", KEY_SPM, NULL, false, 0},
+    {SEC_MACHINE, "dram", KEY_DRAM, NULL, false, 0},
+    {SEC_BOOT, "images", KEY_IMAGES, NULL, false, 0},
+    {SEC_BOOT, "fs", KEY_COUNT, set_fs, true, 0},
+    {SEC_BOOT, "line", KEY_BOOT, set_boot, true, 0},
+    {SEC_RUN, "log", KEY_LOG, NULL, false, 0},
+    {SEC_RUN, "timeout", KEY_TIMEOUT, NULL, false, 0},
+    {SEC_RUN, "stats", KEY_STATS, NULL, false, 0},
+    {SEC_RUN, "prefix", KEY_PREFIX, NULL, false, 0},
+    {SEC_RUN, "color", KEY_COLOR, NULL, false, 0},
+    {SEC_RUN, "report", KEY_REPORT, NULL, false, 0},
+    {SEC_RUN, "until-idle", KEY_UNTIL_IDLE, NULL, false, 0},
+    {SEC_RUN, "rings", KEY_RINGS, NULL, false, 0},
+    {SEC_PE, "spm", KEY_COUNT, set_pe_spm, false, 0},
+    {SEC_RUN, "pcap", KEY_PCAP, NULL, false, 0},
+    {SEC_LINK, "key", KEY_LINK_KEY, NULL, false, 0},
+    {SEC_LINK, "program", KEY_LINK_PROGRAM, NULL, false, 0},
+    {SEC_LINK, "options", KEY_LINK_OPTIONS, NULL, false, 0},
+    {SEC_NIC, "pe", KEY_NIC_PE, NULL, false, 0},
+    {SEC_NIC, "mac", KEY_NIC_MAC, NULL, false, 0},
+    {SEC_NIC, "udp", KEY_NIC_UDP, NULL, false, 0},
+    {SEC_NIC, "peer", KEY_NIC_PEER, NULL, false, 0},
+    {SEC_NIC, "stream", KEY_NIC_STREAM, NULL, false, 0},
+    {SEC_NODE, "pes", KEY_COUNT, set_node, false, NODE_PES},
+    {SEC_NODE, "line", KEY_COUNT, set_node, true, NODE_BOOT},
+    {SEC_NODE, "boot", KEY_COUNT, set_node, true, NODE_BOOT},
+    {SEC_NODE, "memory", KEY_COUNT, set_node, false, NODE_MEMORY},
+    {SEC_NODE, "bridge", KEY_COUNT, set_node, false, NODE_BRIDGE},
+    {SEC_NODE, "listen", KEY_COUNT, set_node, false, NODE_LISTEN},
+    {SEC_NODE, "at", KEY_COUNT, set_node, false, NODE_AT},
+    {SEC_NODE, "stream", KEY_COUNT, set_node, false, NODE_STREAM},
+    {SEC_NODE, "mac", KEY_COUNT, set_node, false, NODE_MAC},
+    {SEC_NODE, "address", KEY_COUNT, set_node, false, NODE_ADDRESS},
 };
 
 static const struct key *find_key(enum section section, const char *name)
@@ -143,9 +185,36 @@ static void begin_pe(struct reader *r, const char *number)
         add_pe(r, (unsigned)n);
 }
 
+static void begin_node(struct reader *r, const char *number)
+{
+    struct machine *m = r->m;
+    char *end;
+    unsigned long k = strtoul(number, &end, 10);
+
+    r->section = SEC_NODE;
+    r->node = -1;
+    if (!isdigit((unsigned char)*number) || *end || k >= MACHINE_MAX_NODES) {
+        COMPLAIN(r, "section [node %s] wants the number of a node from 0 to %u", number,
+                 MACHINE_MAX_NODES - 1);
+    } else if (m->node[k].there) {
+        COMPLAIN(r, "section [node %lu] is there already, in line %d; remove one", k,
+                 m->node[k].line);
+    } else {
+        r->node = (int)k;
+        m->node[k].there = true;
+        m->node[k].line = r->line;
+        if (k >= m->nnodes)
+            m->nnodes = (unsigned)k + 1;
+    }
+}
+
 static void begin_section(struct reader *r, const char *name)
 {
     r->last = NULL;
+    if (strncmp(name, "node ", 5) == 0) {
+        begin_node(r, name + 5 + strspn(name + 5, " \t"));
+        return;
+    }
     if (strncmp(name, "pe ", 3) == 0) {
         begin_pe(r, name + 3 + strspn(name + 3, " \t"));
         return;
@@ -162,7 +231,10 @@ static void begin_section(struct reader *r, const char *name)
         return;
     }
     r->section = SEC_UNKNOWN;
-    COMPLAIN(r, "unknown section [%s], want [machine], [boot], [run] or [pe N]", name);
+    COMPLAIN(r,
+             "unknown section [%s], want [machine], [boot], [run], [link], [nic], [pe N] or "
+             "[node K]",
+             name);
 }
 
 /* ---- lines ----------------------------------------------------------------------------------- */
@@ -227,6 +299,7 @@ static bool repeated(struct reader *r, const struct key *k)
     int before = k->set == set_fs       ? r->fs_line
                  : k->set == set_boot   ? r->boot_line
                  : k->set == set_pe_spm ? r->pe_spm_line
+                 : k->set == set_node   ? (r->node < 0 ? 0 : r->m->node[r->node].where[k->node])
                                         : r->m->where[k->key];
 
     if (before == 0)
@@ -241,6 +314,7 @@ static int set_key(struct reader *r, const struct key *k, const char *value)
         r->fs_line = r->line;
     if (k->set == set_pe_spm)
         r->pe_spm_line = r->line;
+    r->now = k;
     if (k->set)
         return k->set(r, value);
     return machine_set(r->m, k->key, value, k->name, r->line, r->d);
@@ -248,6 +322,7 @@ static int set_key(struct reader *r, const struct key *k, const char *value)
 
 static int continue_key(struct reader *r, const char *value)
 {
+    r->now = r->last;
     if (r->last->more)
         return r->last->set(r, value);
     COMPLAIN(r, "an indented line continues %s, which has one line; remove the blanks before it",

@@ -36,15 +36,15 @@ static const char *boot_place(const struct machine *m, int *line)
 
 /* ---- programs -------------------------------------------------------------------------------- */
 
-static int read_module(const struct machine *m, struct loader_module *mod, const char *name,
-                       struct diag *d)
+static int read_module(const struct machine *m, struct loader_module *mod, const char *folder,
+                       const char *name, struct diag *d)
 {
     char *path = NULL, err[ELF_ERR];
     int r, line;
     const char *file = boot_place(m, &line);
 
     mod->name = strdup(name);
-    if (!mod->name || asprintf(&path, "%s/%s", m->images, name) < 0)
+    if (!mod->name || asprintf(&path, "%s/%s", folder, name) < 0)
         return -ENOMEM;
     r = read_whole(path, MAX_PROGRAM, (char **)&mod->data, &mod->size);
     if (r < 0 && r != -ENOMEM) {
@@ -71,38 +71,59 @@ static int check_module(const struct machine *m, const struct loader_module *mod
     return -EINVAL;
 }
 
+/* Of the PEs that this node's kernel may load programs into. */
 static uint64_t smallest_pe(const struct machine *m)
 {
-    uint64_t least = machine_spm(m, KERNEL_PE);
+    uint64_t least = machine_spm(m, machine_first_pe(m));
 
-    for (unsigned pe = 2; pe <= m->pes; pe++)
-        if (machine_spm(m, pe) < least)
+    for (unsigned pe = 1; pe <= MACHINE_MAX_PES; pe++)
+        if (machine_owns(m, pe) && machine_spm(m, pe) < least)
             least = machine_spm(m, pe);
     return least;
 }
 
-/* The boot modules, and the first program behind them when it is none.  Goes on after errors. */
+/* A program that one PE runs and that may be no boot module: appended to the N names, once. */
+static int add_program(const char *name[], int n, const char *program)
+{
+    for (int i = 0; i < n; i++)
+        if (strcmp(name[i], program) == 0)
+            return n;
+    name[n] = program;
+    return n + 1;
+}
+
+/* How much memory a program must fit into. */
+static uint64_t room_for(const struct machine *m, const char *program)
+{
+    if (machine_bridge(m) && strcmp(program, m->link_program) == 0)
+        return machine_spm(m, machine_bridge(m));
+    return machine_spm(m, machine_first_pe(m));
+}
+
+/* The boot modules, and behind them the first program and the bridge's when they are none.  Goes on
+ * after errors. */
 static int read_modules(const struct machine *m, struct loader_result *out, struct diag *d)
 {
-    const char *name[BOOT_MODULES + 1];
+    const char *name[BOOT_MODULES + 2];
     int n = machine_modules(m, name, BOOT_MODULES), result = 0;
     uint64_t least = smallest_pe(m);
 
     if (n < 0)
         return -EINVAL;
     out->nboot = (unsigned)n;
-    name[n] = m->argv[0];
-    for (int i = 0; i < (int)out->nboot; i++)
-        if (strcmp(name[i], m->argv[0]) == 0)
-            name[out->nboot] = NULL;
-    n += name[out->nboot] != NULL;
+    if (m->argc)
+        n = add_program(name, n, m->argv[0]);
+    if (machine_bridge(m))
+        n = add_program(name, n, m->link_program);
     out->mod = calloc((size_t)n, sizeof(*out->mod));
     if (!out->mod)
         return -ENOMEM;
     for (int i = 0; i < n; i++) {
         struct loader_module *mod = &out->mod[out->nmod++];
-        uint64_t size = i < (int)out->nboot ? least : machine_spm(m, KERNEL_PE);
-        int r = read_module(m, mod, name[i], d);
+        uint64_t size = i < (int)out->nboot ? least : room_for(m, name[i]);
+        bool bridge =
+            i >= (int)out->nboot && machine_bridge(m) && strcmp(name[i], m->link_program) == 0;
+        int r = read_module(m, mod, bridge ? m->link_images : m->images, name[i], d);
 
         if (r == 0)
             r = check_module(m, mod, size, d);
@@ -125,12 +146,12 @@ const struct loader_module *loader_find(const struct loader_result *r, const cha
 /* ---- boot modules and KEnv ------------------------------------------------------------------- */
 
 /* Where each module goes; its record follows it.  Returns where KEnv goes. */
-static uint64_t place_modules(struct loader_result *out)
+static uint64_t place_modules(const struct machine *m, struct loader_result *out)
 {
     uint64_t at = MEM_MODULES;
 
     for (unsigned i = 0; i < out->nboot; i++) {
-        out->mod[i].addr = dtu_noc_addr(MEM_PE, at);
+        out->mod[i].addr = dtu_noc_addr(machine_mem_pe(m), at);
         at = round_up(at + out->mod[i].size, 8) + sizeof(struct boot_module);
         at = round_up(at, PAGE);
     }
@@ -139,8 +160,12 @@ static uint64_t place_modules(struct loader_result *out)
 
 static int layout(const struct machine *m, struct loader_result *out, struct diag *d)
 {
-    uint64_t at = place_modules(out), end = at + sizeof(struct boot_kenv);
+    uint64_t at, end;
 
+    if (machine_mem_pe(m) == MACHINE_NO_PE)
+        return 0;
+    at = place_modules(m, out);
+    end = at + sizeof(struct boot_kenv);
     if (end > MEM_MODULES + MEM_MODULES_MAX) {
         diag_add(d, NULL, 0,
                  "the %u boot modules in %s need %" PRIu64
@@ -148,7 +173,7 @@ static int layout(const struct machine *m, struct loader_result *out, struct dia
                  out->nboot, m->images, (uint64_t)((end - MEM_MODULES) >> 10));
         return -EINVAL;
     }
-    out->kenv = machine_has_kernel(m) ? dtu_noc_addr(MEM_PE, at) : 0;
+    out->kenv = machine_has_kernel(m) ? dtu_noc_addr(machine_mem_pe(m), at) : 0;
     return 0;
 }
 
@@ -157,6 +182,7 @@ static uint64_t offset_of(uint64_t noc)
     return noc & ((1ull << DTU_OFFSET_BITS) - 1);
 }
 
+/* Returns the NoC address of the module's record. */
 static uint64_t write_module(uint8_t *dram, const struct loader_module *mod)
 {
     uint64_t at = offset_of(mod->addr), record = round_up(at + mod->size, 8);
@@ -165,7 +191,21 @@ static uint64_t write_module(uint8_t *dram, const struct loader_module *mod)
     memcpy(dram + at, mod->data, mod->size);
     snprintf(b.name, sizeof(b.name), "%s", mod->name);
     memcpy(dram + record, &b, sizeof(b));
-    return dtu_noc_addr(MEM_PE, record);
+    return mod->addr - at + record;
+}
+
+/* The machine as this node's kernel sees it: its own PEs and its memory, bridges not at all. */
+static void fill_pes(const struct machine *m, struct boot_kenv *k)
+{
+    unsigned mem = machine_mem_pe(m);
+
+    for (unsigned pe = 1; pe <= MACHINE_MAX_PES; pe++)
+        if (machine_owns(m, pe)) {
+            k->pes[pe] = pe_desc(pe, machine_spm(m, pe), PE_TYPE_SPM);
+            k->pe_count = pe + 1;
+        }
+    k->pes[mem] = pe_desc(mem, m->dram_size, PE_TYPE_MEM);
+    k->mem_mods[0] = (struct boot_mem_mod){.pe = mem, .offset = 0, .size = m->dram_size};
 }
 
 static int write_modules(const struct machine *m, uint8_t *dram, const struct loader_result *out)
@@ -179,11 +219,7 @@ static int write_modules(const struct machine *m, uint8_t *dram, const struct lo
         return -ENOMEM;
     for (unsigned i = 0; i < out->nboot; i++)
         k->mods[i] = write_module(dram, &out->mod[i]);
-    k->pe_count = m->pes + 1;
-    k->pes[MEM_PE] = pe_desc(MEM_PE, m->dram_size, PE_TYPE_MEM);
-    for (unsigned i = 1; i <= m->pes; i++)
-        k->pes[i] = pe_desc(i, machine_spm(m, i), PE_TYPE_SPM);
-    k->mem_mods[0] = (struct boot_mem_mod){.pe = MEM_PE, .offset = 0, .size = m->dram_size};
+    fill_pes(m, k);
     memcpy(dram + offset_of(out->kenv), k, sizeof(*k));
     free(k);
     return 0;
@@ -252,7 +288,7 @@ static int load_images(const struct machine *m, uint8_t *dram, struct diag *d)
     uint64_t at = 0;
     int r = 0;
 
-    for (unsigned i = 0; i < m->nfs && r == 0; i++) {
+    for (unsigned i = 0; i < m->nfs && r == 0 && dram; i++) {
         r = load_image(&m->fs[i], dram + at, d);
         at += m->fs[i].size * m->fs[i].replicas;
     }
@@ -267,14 +303,14 @@ int loader_boot(const struct machine *m, const struct loader_mem *mem, struct lo
     size_t before = diag_count(d);
     int r;
 
-    *out = (struct loader_result){.pes = m->pes};
+    *out = (struct loader_result){.pes = machine_npes(m)};
     r = read_modules(m, out, d);
     if (r == 0)
         r = layout(m, out, d);
     if (r == 0)
-        r = load_images(m, mem->mem[MEM_PE], d);
+        r = load_images(m, mem->mem[0], d);
     if (r == 0)
-        r = write_modules(m, mem->mem[MEM_PE], out);
+        r = write_modules(m, mem->mem[0], out);
     if (r == 0)
         r = loader_fill_pes(m, mem, out);
     if (r == -ENOMEM && diag_count(d) == before)
@@ -286,7 +322,7 @@ int loader_boot(const struct machine *m, const struct loader_mem *mem, struct lo
 
 int loader_check(const struct machine *m, struct diag *d)
 {
-    struct loader_result out = {.pes = m->pes};
+    struct loader_result out = {.pes = machine_npes(m)};
     int r = read_modules(m, &out, d);
 
     if (r == 0)

@@ -10,8 +10,8 @@
 #include "elf.h"
 #include "machine.h"
 
-/* The memories to fill, all zero and at least as large as the machine says.  Index = PE id: [0] is
- * the memory PE, [1..pes] the core PEs.  Owned by the caller. */
+/* The memories to fill, all zero and at least as large as the machine says.  [0] is the memory PE
+ * (NULL: the node has none), [1 + place] the core PEs (machine_pe()).  Owned by the caller. */
 struct loader_mem {
     void **mem;
 };
@@ -25,12 +25,12 @@ struct loader_module {
 };
 
 struct loader_result {
-    struct loader_module *mod; /* the boot modules in their order, then what only PE 1 runs */
+    struct loader_module *mod; /* the boot modules in their order, then what only one PE runs */
     unsigned nmod;
     unsigned nboot;  /* the first nboot are boot modules */
-    uint64_t *entry; /* by PE id 0..pes; [0] is 0 */
-    unsigned pes;
-    uint64_t kenv; /* NoC address; 0: no kernel */
+    uint64_t *entry; /* as the memories; [0] is 0 */
+    unsigned pes;    /* core PEs of this node */
+    uint64_t kenv;   /* NoC address; 0: no kernel */
 };
 
 /*

@@ -39,9 +39,14 @@ int machine_defaults(struct machine *m)
         .spm_size = PE_SPM_DEFAULT,
         .dram_size = MEM_SIZE,
         .log_level = LOG_WARN,
+        .rings = true,
         .images = default_images(),
+        .link_program = strdup("bridge"),
+        .link_images = default_images(),
+        .seed = {.faults = {.up = 1000000}},
+        .nic = {.mac = {0x52, 0x54, 0x00, 0x12, 0x34, 0x56}},
     };
-    return m->images ? 0 : -ENOMEM;
+    return m->images && m->link_program && m->link_images ? 0 : -ENOMEM;
 }
 
 void machine_clear_fs(struct machine *m)
@@ -57,6 +62,7 @@ void machine_free(struct machine *m)
 {
     bootline_set(m, 0, NULL);
     machine_clear_fs(m);
+    nodes_free(m);
     free(m->pe);
     free(m->images);
     free(m->file);
@@ -68,6 +74,9 @@ uint64_t machine_spm(const struct machine *m, unsigned pe)
     for (unsigned i = 0; i < m->npe; i++)
         if (m->pe[i].pe == pe && m->pe[i].spm_size)
             return m->pe[i].spm_size;
+    for (unsigned k = 0; k < m->nnodes; k++)
+        if (m->node[k].bridge == pe)
+            return MACHINE_BRIDGE_SPM;
     return m->spm_size;
 }
 
@@ -209,6 +218,55 @@ static int parse_pes(const char *s, unsigned *out)
     return 0;
 }
 
+static int replace(char **to, const char *v)
+{
+    char *copy = strdup(v);
+
+    if (!copy)
+        return -ENOMEM;
+    free(*to);
+    *to = copy;
+    return 0;
+}
+
+static int parse_program(struct machine *m, const char *v)
+{
+    return *v && !strchr(v, '/') && *v != '.' ? replace(&m->link_program, v) : -EINVAL;
+}
+
+/* The keys of [nic] and [link]. */
+static int parse_net_key(struct machine *m, enum machine_key key, const char *v, int line)
+{
+    struct machine_nic *nic = &m->nic;
+
+    switch (key) {
+    case KEY_PCAP:
+        return *v ? machine_path(m, v, line, &m->pcap) : -EINVAL;
+    case KEY_LINK_KEY:
+        return *v ? machine_path(m, v, line, &m->link_key) : -EINVAL;
+    case KEY_LINK_PROGRAM:
+        return parse_program(m, v);
+    case KEY_LINK_OPTIONS:
+        return *v ? replace(&m->link_options, v) : -EINVAL;
+    case KEY_NIC_PE:
+        nic->on = true;
+        return parse_pes(v, &nic->pe);
+    case KEY_NIC_MAC:
+        nic->on = true;
+        return machine_parse_mac(v, nic->mac);
+    case KEY_NIC_UDP:
+    case KEY_NIC_PEER:
+        nic->on = true;
+        return machine_is_address(v) ? replace(key == KEY_NIC_UDP ? &nic->udp : &nic->peer, v)
+                                     : -EINVAL;
+    case KEY_NIC_STREAM:
+        nic->on = true;
+        return machine_is_stream(v) ? replace(&nic->stream, v) : -EINVAL;
+    default:
+        return -EINVAL;
+    }
+}
+
 static int parse_key(struct machine *m, enum machine_key key, const char *v, int line)
 {
     switch (key) {
@@ -234,8 +292,10 @@ static int parse_key(struct machine *m, enum machine_key key, const char *v, int
         return parse_bool(v, &m->stats);
     case KEY_UNTIL_IDLE:
         return parse_bool(v, &m->until_idle);
+    case KEY_RINGS:
+        return parse_bool(v, &m->rings);
     default:
-        return -EINVAL;
+        return parse_net_key(m, key, v, line);
     }
 }
 
@@ -253,6 +313,16 @@ static const char *const wanted[KEY_COUNT] = {
     [KEY_REPORT] = "a list of pairs, exits",
     [KEY_STATS] = "yes or no",
     [KEY_UNTIL_IDLE] = "yes or no",
+    [KEY_RINGS] = "yes or no",
+    [KEY_PCAP] = "a file",
+    [KEY_LINK_KEY] = "a file",
+    [KEY_LINK_PROGRAM] = "the bare name of a program",
+    [KEY_LINK_OPTIONS] = "what guest/bridge/args.h lists, like dead=5000 stats",
+    [KEY_NIC_PE] = "a number from 1 to 1022",
+    [KEY_NIC_MAC] = "six bytes like 52:54:00:12:34:56, no group address",
+    [KEY_NIC_UDP] = "host:port",
+    [KEY_NIC_PEER] = "host:port",
+    [KEY_NIC_STREAM] = "listen: or connect: and tcp:host:port or unix:PATH",
 };
 
 int machine_set(struct machine *m, enum machine_key key, const char *value, const char *name,

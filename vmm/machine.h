@@ -25,6 +25,9 @@
 #define MACHINE_SPM_MAX     (1ull << 30)
 #define MACHINE_DRAM_MAX    (1ull << 37)
 #define MACHINE_MAX_FS      16u
+#define MACHINE_MAX_NODES   16u
+#define MACHINE_NO_PE       0xFFFFu
+#define MACHINE_BRIDGE_SPM  (16ull << 20)
 
 enum machine_log { LOG_ERROR = 0, LOG_WARN = 1, LOG_INFO = 2, LOG_DEBUG = 3 };
 enum machine_when { WHEN_AUTO = 0, WHEN_ALWAYS = 1, WHEN_NEVER = 2 };
@@ -59,11 +62,64 @@ enum machine_key {
     KEY_REPORT,
     KEY_STATS,
     KEY_UNTIL_IDLE,
+    KEY_RINGS,
+    KEY_PCAP,
+    KEY_LINK_KEY,
+    KEY_LINK_PROGRAM,
+    KEY_LINK_OPTIONS,
+    KEY_NIC_PE,
+    KEY_NIC_MAC,
+    KEY_NIC_UDP,
+    KEY_NIC_PEER,
+    KEY_NIC_STREAM,
     KEY_COUNT
 };
 
+/* What can be said once of a node; indexes machine_node.where. */
+enum node_key {
+    NODE_PES,
+    NODE_BOOT,
+    NODE_MEMORY,
+    NODE_BRIDGE,
+    NODE_LISTEN,
+    NODE_AT,
+    NODE_STREAM,
+    NODE_MAC,
+    NODE_ADDRESS,
+    NODE_KEYS
+};
+
+/*
+ * `[node K]`: one sempervm process of a machine of several.  PE numbers are the whole machine's.
+ * machine_validate() fills in what was left to its default.
+ */
+struct machine_node {
+    bool there;           /* the file has such a section */
+    unsigned first, last; /* core PEs */
+    unsigned memory;      /* the memory PE; MACHINE_NO_PE: none */
+    unsigned bridge;
+    char *boot;     /* the boot line; NULL: its PEs are idle and belong to node 0's kernel */
+    char *listen;   /* "host:port" of its UDP socket */
+    char *at;       /* "host:port" where the others send to */
+    char *stream;   /* instead of UDP, between two nodes: as machine_nic.stream */
+    uint8_t mac[6]; /* of its bridge's NIC */
+    char ip4[16];   /* of its bridge */
+    char ip6[46];   /* empty: none */
+    int line;       /* of the section's head */
+    int where[NODE_KEYS];
+};
+
+/* `[nic]`: an 82540EM in one PE of a machine of one node. */
+struct machine_nic {
+    bool on;
+    unsigned pe;
+    uint8_t mac[6];
+    char *udp, *peer; /* "host:port": ours, the other's */
+    char *stream;     /* "listen:" or "connect:" and "tcp:host:port" or "unix:PATH" */
+};
+
 struct machine {
-    unsigned pes;       /* core PEs, ids 1..pes */
+    unsigned pes;       /* core PEs, ids 1..pes; of a machine of several nodes see `node` */
     uint64_t spm_size;  /* bytes of local memory of a core PE, a multiple of 4 KiB */
     uint64_t dram_size; /* bytes of the memory PE, a multiple of 4 KiB */
     char *images;       /* folder of the programs, resolved by machine_validate() */
@@ -78,9 +134,22 @@ struct machine {
     unsigned report;          /* enum machine_report, or-ed: tables printed at the end */
     bool stats;
     bool until_idle; /* end with status 0 when every PE waits */
+    bool rings;      /* PEs may have channels without exits */
     struct machine_pe *pe;
     unsigned npe;
     struct seed_opts seed; /* from the command line only */
+
+    /* Several nodes; none: this is the only one. */
+    struct machine_node node[MACHINE_MAX_NODES];
+    unsigned nnodes;    /* the highest number and 1 */
+    bool selected;      /* --node was given */
+    unsigned self;      /* which of them this process is */
+    char *link_key;     /* file with the key of the link; NULL: frames go as they are */
+    char *link_program; /* of the bridge PEs */
+    char *link_images;  /* its folder: the programs', or where ours are (machine_validate()) */
+    char *link_options; /* one more argument of theirs; NULL: none */
+    struct machine_nic nic;
+    char *pcap; /* record frames there; NULL: do not */
 
     /* For messages: the file the description came from, and the line of each key (0: not there). */
     char *file;
@@ -127,8 +196,42 @@ int machine_validate(struct machine *m, struct diag *d);
  */
 int machine_check(struct machine *m, struct diag *d, FILE *out, FILE *err);
 
-/* Local memory of core PE 1..pes, in bytes. */
+/* Local memory of a core PE, in bytes. */
 uint64_t machine_spm(const struct machine *m, unsigned pe);
+
+/*
+ * The PEs of this node: its memory PE (MACHINE_NO_PE: it has none), the first one, which gets the
+ * boot line, and all core PEs by their place 0..machine_npes()-1, the bridge last.
+ */
+unsigned machine_mem_pe(const struct machine *m);
+unsigned machine_first_pe(const struct machine *m);
+unsigned machine_npes(const struct machine *m);
+unsigned machine_pe(const struct machine *m, unsigned place);
+/* The bridge PE of this node, or of a machine of one node the PE with a NIC; 0: there is none. */
+unsigned machine_bridge(const struct machine *m);
+unsigned machine_nic_pe(const struct machine *m);
+
+/* Is that PE a core PE of this node's kernel, as KEnv tells it?  Node 0's kernel has those of nodes
+ * without a boot line, too. */
+bool machine_owns(const struct machine *m, unsigned pe);
+
+/* ---- several nodes: nodes.c ---- */
+
+/* Set one value of node K.  -EINVAL, -ENOMEM. */
+int machine_node_set(struct machine *m, unsigned k, enum node_key key, const char *value, int line,
+                     struct diag *d);
+/* --node: a number, or "auto": what the launcher's environment says.  --peer K=HOST:PORT.
+ * --listen.  --nic KEY=VALUE,...  -EINVAL, -ENOMEM. */
+int machine_set_node(struct machine *m, const char *value, struct diag *d);
+int machine_set_peer(struct machine *m, const char *value, struct diag *d);
+int machine_set_listen(struct machine *m, const char *value, struct diag *d);
+int machine_set_nic(struct machine *m, const char *value, struct diag *d);
+/* The number that "auto" finds, -ENOENT if nothing says. */
+int machine_node_auto(void);
+
+/* This machine as node K sees it, with K's boot line.  For machine_validate().  -ENOMEM, -EINVAL.
+ */
+int machine_become(struct machine *m, unsigned k, struct diag *d);
 
 /* True if PE 1 runs a kernel: then it gets KEnv and boot modules, and its arguments are groups. */
 bool machine_has_kernel(const struct machine *m);

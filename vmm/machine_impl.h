@@ -23,4 +23,18 @@ int read_whole(const char *path, size_t max, char **out, size_t *size);
  */
 char *images_find(const char *folder, const char *program);
 
+/* "aa:bb:cc:dd:ee:ff", no group address.  -EINVAL. */
+int machine_parse_mac(const char *s, uint8_t mac[6]);
+
+/* Is it "host:port" or "[v6 address]:port", by its looks? */
+bool machine_is_address(const char *s);
+
+/* Is it "listen:" or "connect:" and "tcp:host:port" or "unix:PATH"? */
+bool machine_is_stream(const char *s);
+
+/* Defaults of all nodes, and what is wrong with them. */
+void nodes_check(struct machine *m, struct diag *d);
+void nic_check(const struct machine *m, struct diag *d);
+void nodes_free(struct machine *m);
+
 #endif

@@ -21,11 +21,17 @@
 #include <unistd.h>
 
 #include "../include/boot.h"
+#include "../include/ring.h"
+#include "bridge.h"
 #include "doctor.h"
 #include "exits.h"
+#include "nic.h"
 #include "sched.h"
+#include "window.h"
 
-#define PAGES_PER_PE 4u /* DTU registers, our registers, exception stack, bounce page */
+/* DTU registers, our registers, table of the rings; exception stack, bounce page */
+#define READ_PAGES   (2u + RING_TABLE_SIZE / 4096u)
+#define PAGES_PER_PE (READ_PAGES + 2u)
 #define OWN_SIZE     (PAGES_PER_PE * 4096u)
 #define FDS_PER_PE   2u
 #define FDS_BESIDES  64u
@@ -36,6 +42,16 @@ uint64_t host_now(void)
 
     clock_gettime(CLOCK_MONOTONIC, &ts);
     return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
+}
+
+struct pe *node_pe(const struct node *n, unsigned id)
+{
+    unsigned first = n->pes[0].id;
+
+    /* In a row, but for the bridge at the end. */
+    if (id >= first && id - first < n->npes && n->pes[id - first].id == id)
+        return &n->pes[id - first];
+    return id == n->pes[n->npes - 1].id ? &n->pes[n->npes - 1] : NULL;
 }
 
 bool node_finish(struct node *n, enum node_end why, uint32_t status)
@@ -104,8 +120,11 @@ static void *map_memory(uint64_t size, bool small_pages)
 
 static int add_memory_pe(struct node *n)
 {
-    struct vdtu_config cfg = {.pe = MEM_PE, .memory_pe = true, .mem_size = n->desc->dram_size};
+    struct vdtu_config cfg = {
+        .pe = (uint16_t)machine_mem_pe(n->desc), .memory_pe = true, .mem_size = n->desc->dram_size};
 
+    if (cfg.pe == MACHINE_NO_PE)
+        return 0;
     n->dram = map_memory(cfg.mem_size, false);
     if (!n->dram)
         return -ENOMEM;
@@ -121,8 +140,8 @@ static int add_pe(struct node *n, struct pe *pe, uint64_t *offset)
     pe->mem_size = machine_spm(n->desc, pe->id);
     pe->mem = n->mem + *offset;
     *offset += pe->mem_size;
-    pe->regs = n->pages + (size_t)pe->id * OWN_SIZE;
-    pe->shim = pe->regs + 2 * 4096;
+    pe->regs = n->pages + (pe->place + 1) * (size_t)OWN_SIZE;
+    pe->shim = pe->regs + READ_PAGES * 4096;
     atomic_store(&pe->barrier, DTU_RW_BARRIER);
     cfg.mem = pe->mem;
     cfg.mem_size = pe->mem_size;
@@ -136,8 +155,8 @@ static int map_all(struct node *n)
 {
     unsigned i;
 
-    for (i = 1; i <= n->npes; i++)
-        n->mem_size += machine_spm(n->desc, i);
+    for (i = 0; i < n->npes; i++)
+        n->mem_size += machine_spm(n->desc, n->pes[i].id);
     n->mem = map_memory(n->mem_size, true);
     n->pages = map_memory((n->npes + 1u) * (uint64_t)OWN_SIZE, true);
     n->shim_readonly = strcmp(doctor_kvm_flavour(), "kvm_pvm") == 0;
@@ -156,13 +175,14 @@ static int add_pes(struct node *n)
     unsigned i;
     int r;
 
-    n->npes = n->desc->pes;
+    n->npes = machine_npes(n->desc);
     n->pes = calloc(n->npes, sizeof(*n->pes));
     if (!n->pes)
         return -ENOMEM;
     for (i = 0; i < n->npes; i++) {
         n->pes[i].node = n;
-        n->pes[i].id = (uint16_t)(i + 1);
+        n->pes[i].id = (uint16_t)machine_pe(n->desc, i);
+        n->pes[i].place = i;
         n->pes[i].vm_fd = n->pes[i].vcpu_fd = -1;
     }
     r = map_all(n);
@@ -191,7 +211,7 @@ static int load(struct node *n, struct diag *diag, char *err, size_t errsize)
 
     if (!mem.mem)
         return -ENOMEM;
-    mem.mem[MEM_PE] = n->dram;
+    mem.mem[0] = n->dram;
     for (i = 0; i < n->npes; i++)
         mem.mem[i + 1] = n->pes[i].mem;
     r = loader_boot(n->desc, &mem, &n->boot, diag);
@@ -203,12 +223,60 @@ static int load(struct node *n, struct diag *diag, char *err, size_t errsize)
     return r;
 }
 
+static int add_nic(struct node *n)
+{
+    const struct machine *m = n->desc;
+    struct pe *pe = node_pe(n, machine_nic_pe(m));
+    int r;
+
+    if (!pe)
+        return 0;
+    r = nic_new(pe, m->nnodes ? m->node[m->self].mac : m->nic.mac);
+    if (r == 0)
+        vreg_reset(pe); /* now with a NIC */
+    return r;
+}
+
+struct pe *node_nic(const struct node *n)
+{
+    struct pe *pe = node_pe(n, machine_nic_pe(n->desc));
+
+    return pe && pe->nic ? pe : NULL;
+}
+
+void node_stop_nic(struct node *n)
+{
+    struct pe *pe = node_nic(n);
+
+    if (pe)
+        nic_stop(pe->nic);
+}
+
+static int start_nic(struct node *n, struct diag *diag, char *err, size_t errsize)
+{
+    struct pe *pe = node_nic(n);
+    int r = pe ? nic_start(pe->nic, n->desc, err, errsize) : 0;
+
+    n->external = pe && !n->desc->seed.on;
+    if (r == -EINVAL)
+        diag_add(diag, NULL, 0, "%s", err);
+    return r;
+}
+
 /* The TSC's rate as KVM knows it; 0: it does not say. */
 static uint64_t tsc_hz(int vm_fd)
 {
     int khz = ioctl(vm_fd, KVM_GET_TSC_KHZ, 0);
 
     return khz > 0 ? (uint64_t)khz * 1000u : 0;
+}
+
+/*
+ * In a run that is ordered or recorded every message has to be seen: no rings there.
+ */
+static bool rings_possible(const struct machine *desc)
+{
+    return desc->rings && !desc->seed.on && !desc->seed.trace;
 }
 
 int node_open(struct node *n, const struct machine *desc, struct diag *diag, char *err,
@@ -223,7 +291,7 @@ int node_open(struct node *n, const struct machine *desc, struct diag *diag, cha
     n->sched = desc->seed.on ? &sched_seed : &sched_threads;
     n->start_ns = host_now();
     n->host_cores = (uint64_t)sysconf(_SC_NPROCESSORS_ONLN);
-    if ((r = raise_fd_limit(desc->pes, err, errsize)) < 0 ||
+    if ((r = raise_fd_limit(machine_npes(desc), err, errsize)) < 0 ||
         (r = kvm_open(&n->kvm, err, errsize)) < 0)
         return r;
     n->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -233,9 +301,17 @@ int node_open(struct node *n, const struct machine *desc, struct diag *diag, cha
         r = vdtu_noc_count_pairs(n->noc);
     if (r == 0)
         r = add_pes(n);
+    if (r == 0)
+        r = add_nic(n);
+    if (r == 0 && rings_possible(desc))
+        r = windows_open(n);
+    for (i = 0; r == 0 && i < n->npes; i++)
+        vreg_reset(&n->pes[i]);
+    if (r == 0)
+        r = bridge_attach(n);
     if (r < 0) {
         snprintf(err, errsize, "cannot set up %u PEs: %s: use fewer or less memory (--spm, --dram)",
-                 desc->pes, strerror(-r));
+                 machine_npes(desc), strerror(-r));
         return r;
     }
     r = create_vms(n, err, errsize);
@@ -244,7 +320,32 @@ int node_open(struct node *n, const struct machine *desc, struct diag *diag, cha
     n->tsc_hz = tsc_hz(n->pes[0].vm_fd);
     for (i = 0; i < n->npes; i++)
         *pe_vreg(&n->pes[i], VREG_TSC_HZ) = n->tsc_hz;
-    return load(n, diag, err, errsize);
+    r = load(n, diag, err, errsize);
+    return r == 0 ? start_nic(n, diag, err, errsize) : r;
+}
+
+int node_restart(struct node *n, char *err, size_t errsize)
+{
+    struct node kept = *n;
+    struct diag diag = {0};
+    int r;
+
+    n->wake_fd = -1;
+    node_close(n);
+    r = node_open(n, kept.desc, &diag, err, errsize);
+    if (r < 0 && diag_count(&diag))
+        snprintf(err, errsize, "node %u cannot be started again: its programs have changed",
+                 kept.desc->self);
+    diag_free(&diag);
+    if (n->wake_fd >= 0)
+        close(n->wake_fd);
+    n->wake_fd = kept.wake_fd;
+    n->console = kept.console;
+    n->rec = kept.rec;
+    n->sched_state = kept.sched_state;
+    n->life = kept.life + 1;
+    bridge_new_life(n);
+    return r;
 }
 
 void node_close(struct node *n)
@@ -253,9 +354,11 @@ void node_close(struct node *n)
 
     for (i = 0; n->pes && i < n->npes; i++) {
         pe_close(&n->pes[i]);
+        nic_free(n->pes[i].nic);
         vdtu_free(n->pes[i].dtu);
     }
-    vdtu_free(n->dram_dtu);
+    if (n->dram_dtu)
+        vdtu_free(n->dram_dtu);
     if (n->dram)
         munmap(n->dram, n->desc->dram_size);
     if (n->mem)
@@ -267,6 +370,8 @@ void node_close(struct node *n)
     free(n->pes);
     loader_free(&n->boot);
     vdtu_noc_free(n->noc);
+    bridge_detach(n);
+    windows_close(n);
     if (n->wake_fd >= 0)
         close(n->wake_fd);
     kvm_close(&n->kvm);

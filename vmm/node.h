@@ -27,9 +27,13 @@ enum node_end {
     NODE_STOPPED, /* at the step that was asked for */
     NODE_DIFFERS, /* a replay came to something that was not recorded */
     NODE_HOST,    /* the host refused something while the machine ran */
+    NODE_LOST,    /* crashed by --faults; it may be started again */
 };
 
+struct bridge;
+struct recording;
 struct sched;
+struct windows;
 
 struct node {
     const struct machine *desc;
@@ -40,29 +44,34 @@ struct node {
     size_t shim_size;
     bool shim_readonly; /* once */
     struct vdtu_noc *noc;
+    struct windows *windows; /* rings (window.h); NULL: none */
 
-    uint8_t *dram; /* the memory PE's, sparse */
+    uint8_t *dram; /* the memory PE's, sparse; NULL: the node has none */
     uint8_t *mem;  /* all local memories, sparse, in the order of the PEs */
     uint64_t mem_size;
     uint8_t *pages; /* PAGES_PER_PE pages a PE, the memory PE's first */
     struct vdtu *dram_dtu;
 
     unsigned npes;
-    struct pe *pes; /* pes[i] is PE i + 1 */
+    struct pe *pes; /* by place; of a machine of one node pes[i] is PE i + 1 */
     struct loader_result boot;
+
+    /* Other nodes of the machine: bridge_attach() sets these up from the description. */
+    struct bridge *bridge;             /* NULL: there are none */
+    uint16_t bridge_pe;                /* 0: none */
+    uint64_t remote[DTU_PES / 64 + 1]; /* a bit per PE: lives on another node */
+    unsigned life;                     /* seeded: how often the node was started before */
+    bool external; /* something outside of the node can wake PEs: it is never at rest */
 
     int wake_fd; /* eventfd: the run is over, see `end` */
     atomic_bool ending;
     atomic_int end;
+    atomic_bool returns;  /* after NODE_LOST: it will be started again */
     uint32_t exit_status; /* with NODE_EXITED */
     uint64_t start_ns, tsc_hz, host_cores;
     struct console *console;
 
-    struct trace *trace;               /* NULL: nobody asked */
-    uint64_t ops_hash, payload_hash;   /* seeded: over all records so far */
-    size_t compared;                   /* replay: records that were as recorded */
-    size_t payload_differences;        /* replay: those whose payload was not */
-    struct trace_record difference[2]; /* replay: recorded, and what happened instead */
+    struct recording *rec; /* shared by the nodes of a run; NULL: nobody asked for a trace */
 };
 
 /*
@@ -74,6 +83,23 @@ struct node {
 int node_open(struct node *n, const struct machine *desc, struct diag *diag, char *err,
               size_t errsize);
 void node_close(struct node *n);
+
+/*
+ * Builds the node anew, as its process would be started again: everything in it is lost but what
+ * it shares with others (console, recording, scheduler).  No PE of it may be running.  0 or -errno
+ * with one line in err.
+ */
+int node_restart(struct node *n, char *err, size_t errsize);
+
+/* PE `id` of this node, NULL if it is none. */
+struct pe *node_pe(const struct node *n, unsigned id);
+
+/* Its PE with a NIC, or NULL; and the end of that NIC's thread. */
+struct pe *node_nic(const struct node *n);
+void node_stop_nic(struct node *n);
+
+/* Does PE `id` live on another node of this machine? */
+bool node_pe_remote(const struct node *n, unsigned id);
 
 /* Ends the run, once; any thread.  Returns whether this was the first call. */
 bool node_finish(struct node *n, enum node_end why, uint32_t status);

@@ -2,10 +2,10 @@
 /*
  * Building a PE's virtual machine.
  *
- * Memory slots: 0 is the local memory below `split`; 1 and 4 the shim; 2 the two register pages,
- * read-only, so that a load costs nothing and a store becomes an MMIO exit; 3 the local memory from
- * `split` up, read-only too, so that stores there leave the guest and can be dropped when they are
- * at or above RW_BARRIER (dtu-spec 5.5).
+ * Memory slots: 0 is the local memory below `split`; 1 and 4 the shim; 2 the two register pages
+ * and the table of the rings, read-only, so that a load costs nothing and a store becomes an MMIO
+ * exit; 3 the local memory from `split` up, read-only too, so that stores there leave the guest and
+ * can be dropped when they are at or above RW_BARRIER (dtu-spec 5.5).
  *
  * Taking a slot away from a VM costs milliseconds (the kernel waits for its readers), and a slot
  * cannot become read-only.  So `split` begins where a kernel will put the barrier of an
@@ -22,7 +22,9 @@
 #include <unistd.h>
 
 #include "../include/boot.h"
+#include "../include/ring.h"
 #include "exits.h"
+#include "nic.h"
 #include "node.h"
 
 enum { SLOT_MEM = 0, SLOT_SHIM = 1, SLOT_REGS = 2, SLOT_ABOVE_SPLIT = 3, SLOT_SHIM_OWN = 4 };
@@ -33,7 +35,8 @@ const char *const pe_exit_names[PX_COUNT] = {
     [PX_COMMAND] = "command", [PX_REGISTER] = "register", [PX_VREG] = "vreg",
     [PX_OUTSIDE] = "outside", [PX_BARRIER] = "barrier",   [PX_HLT] = "hlt",
     [PX_GEM5] = "gem5",       [PX_PRIVILEGED] = "priv",   [PX_SSE] = "sse",
-    [PX_FAULT] = "fault",     [PX_INTR] = "interrupted",  [PX_OTHER] = "other",
+    [PX_FAULT] = "fault",     [PX_INTR] = "interrupted",  [PX_NIC] = "nic",
+    [PX_OTHER] = "other",
 };
 
 static int set_slot(struct pe *pe, unsigned slot, uint64_t gpa, uint64_t size, void *host,
@@ -112,7 +115,8 @@ static int add_memory(struct pe *pe, void *shim, unsigned flags)
     if (r == 0)
         r = set_slot(pe, SLOT_SHIM_OWN, SHIM_OWN_GPA, SHIM_OWN_SIZE, pe->shim, 0);
     if (r == 0)
-        r = set_slot(pe, SLOT_REGS, DTU_BASE, 2 * PAGE, pe->regs, KVM_MEM_READONLY);
+        r = set_slot(pe, SLOT_REGS, DTU_BASE, 2 * PAGE + RING_TABLE_SIZE, pe->regs,
+                     KVM_MEM_READONLY);
     return r;
 }
 
@@ -140,6 +144,17 @@ static void set_lstar(struct pe *pe)
     ioctl(pe->vcpu_fd, KVM_SET_MSRS, &m);
 }
 
+void pe_start_regs(const struct pe *pe, struct kvm_sregs *s, struct kvm_regs *r, uint64_t entry)
+{
+    shim_sregs(s);
+    shim_regs(r, entry);
+    if (!pe->nic)
+        return;
+    shim_own_tss(s);
+    if (shim_needs_iopl())
+        r->rflags |= SHIM_IOPL3;
+}
+
 static int add_vcpu(struct pe *pe, const struct kvm *kvm)
 {
     struct kvm_sregs sregs;
@@ -156,8 +171,7 @@ static int add_vcpu(struct pe *pe, const struct kvm *kvm)
     if (ioctl(pe->vcpu_fd, KVM_SET_CPUID2, kvm->cpuid) < 0 ||
         ioctl(pe->vcpu_fd, KVM_GET_SREGS, &sregs) < 0)
         return -errno;
-    shim_sregs(&sregs);
-    shim_regs(&regs, pe->entry);
+    pe_start_regs(pe, &sregs, &regs, pe->entry);
     if (ioctl(pe->vcpu_fd, KVM_SET_SREGS, &sregs) < 0 ||
         ioctl(pe->vcpu_fd, KVM_SET_REGS, &regs) < 0)
         return -errno;
@@ -196,7 +210,7 @@ int pe_create(struct pe *pe, const struct kvm *kvm, char *err, size_t errsize)
 int pe_open(struct pe *pe, const struct kvm *kvm, char *err, size_t errsize)
 {
     struct node *n = pe->node;
-    uint8_t *shim = n->shim + (n->shim_readonly ? 0 : (pe->id - 1) * (size_t)SHIM_SHARED_SIZE);
+    uint8_t *shim = n->shim + (n->shim_readonly ? 0 : pe->place * (size_t)SHIM_SHARED_SIZE);
     int r;
 
     if ((r = add_memory(pe, shim, pe->node->shim_readonly ? KVM_MEM_READONLY : 0)) < 0)
@@ -205,6 +219,8 @@ int pe_open(struct pe *pe, const struct kvm *kvm, char *err, size_t errsize)
         return failed(pe, "queue register stores", r, err, errsize);
     if ((r = add_vcpu(pe, kvm)) < 0)
         return failed(pe, "create the vCPU", r, err, errsize);
+    if (pe->nic && (r = nic_attach(pe->nic)) < 0)
+        return failed(pe, "attach the NIC", r, err, errsize);
     return 0;
 }
 

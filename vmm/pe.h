@@ -33,6 +33,7 @@ enum pe_exit {
     PX_SSE,        /* aligned SSE access to a misaligned address, through the shim */
     PX_FAULT,      /* exception that ended the PE */
     PX_INTR,       /* KVM_RUN was interrupted: kicked by the VMM */
+    PX_NIC,        /* port or register of the NIC */
     PX_OTHER,      /* any other KVM exit */
     PX_COUNT,
 };
@@ -47,16 +48,18 @@ enum pe_end { PE_RUNNING, PE_FAULTED, PE_EXITED };
 
 struct pe {
     struct node *node;
-    uint16_t id; /* 1..1022 */
+    uint16_t id;    /* 1..1022 */
+    unsigned place; /* among the node's PEs, 0..npes-1 */
     uint64_t entry;
 
     /* Memory: owned by the node, mapped for the life of the machine. */
     uint8_t *mem;
     uint64_t mem_size;
-    uint8_t *regs; /* two pages: the DTU's registers, then our own */
+    uint8_t *regs; /* the DTU's registers, our own page, the table of the rings */
     uint8_t *shim; /* the shim's pages that are this PE's own */
 
     struct vdtu *dtu;
+    struct nic *nic; /* NULL: it has none */
 
     /* KVM.  The ring is set once, with release order: other threads drain it. */
     int vm_fd, vcpu_fd;
@@ -119,6 +122,9 @@ void pe_fault(struct pe *pe, const char *reason);
  * as new, and the PE waits at `reset_to`.  By whoever runs the PE, outside KVM_RUN.  0 or -errno.
  */
 int pe_reset(struct pe *pe);
+
+/* The registers at the start of a program, at `entry`. */
+void pe_start_regs(const struct pe *pe, struct kvm_sregs *s, struct kvm_regs *r, uint64_t entry);
 
 /* Finishes the pending exit, so that registers may be set.  0 or -errno. */
 int pe_complete(struct pe *pe);

@@ -8,14 +8,28 @@
 #include "node.h"
 #include "trace.h"
 
+/* What the nodes of a run record together. */
+struct recording {
+    struct trace *trace;
+    uint64_t ops_hash, payload_hash; /* seeded: over all records so far */
+    size_t compared;                 /* replay: records that were as recorded */
+    size_t payload_differences;      /* replay: those whose payload was not */
+    bool differs;
+    struct trace_record difference[2]; /* replay: recorded, and what happened instead */
+};
+
 /*
  * Opens the trace that the machine's description asks for, or whose hash a seeded run prints, and
- * makes the DTUs report.  Before any PE runs.  0 or -errno with one line in err.
+ * makes the DTUs of all `count` nodes report.  Before any PE runs.  0 or -errno with one line in
+ * err.
  */
-int record_open(struct node *n, char *err, size_t errsize);
+int record_open(struct node **n, unsigned count, char *err, size_t errsize);
+
+/* Says which PEs a node has, when there are several nodes, and makes its DTUs report. */
+void record_node(struct node *n);
 
 /* Ends it: writes the file's end, prints the hash of a seeded run.  0 or -errno (it said why). */
-int record_close(struct node *n);
+int record_close(struct node **n, unsigned count);
 
 /*
  * Adds a record; step and time are filled in here.  Nothing when nobody asked for a trace.  In

@@ -19,11 +19,14 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+#include "../vdtu/ring.h"
 #include "console.h"
 #include "deadlock.h"
+#include "nic.h"
 #include "node.h"
 #include "record.h"
 #include "sched.h"
+#include "sched_seed.h"
 #include "stats.h"
 
 /* Blocks or unblocks those that end a run; returns them. */
@@ -48,6 +51,13 @@ static int open_signals(void)
     return signalfd(-1, &set, SFD_CLOEXEC);
 }
 
+/* The nodes that this process runs: one, or in a seeded run all of a machine. */
+struct run {
+    struct node *node[MACHINE_MAX_NODES];
+    unsigned n;
+    int signal_fd, signo;
+};
+
 /* Milliseconds until the machine's time is up, rounded up; -1 without a limit. */
 static int time_left(const struct node *n)
 {
@@ -69,26 +79,51 @@ static int signal_seen(int fd)
     return read(fd, &info, sizeof(info)) == sizeof(info) ? (int)info.ssi_signo : 0;
 }
 
-/* The user wants it to end: nobody waits for a reader of the output any more. */
-static void end_early(struct node *n, enum node_end why)
+static bool runs(const struct run *r)
 {
-    console_give_up(n->console);
-    node_finish(n, why, 0);
+    unsigned k;
+
+    for (k = 0; k < r->n; k++)
+        if (atomic_load(&r->node[k]->end) == NODE_RUNS || atomic_load(&r->node[k]->returns))
+            return true;
+    return false;
+}
+
+/* The user wants it to end: nobody waits for a reader of the output any more. */
+static void end_early(struct run *r, enum node_end why)
+{
+    console_give_up(r->node[0]->console);
+    if (r->n == 1)
+        node_finish(r->node[0], why, 0);
+    else
+        sched_seed_end(r->node[0], why);
 }
 
 /* Waits until the run has ended, by itself or because it must. */
-static void supervise(struct node *n, int signal_fd, int *signo)
+static void supervise(struct run *r)
 {
-    struct pollfd p[2] = {{.fd = n->wake_fd, .events = POLLIN},
-                          {.fd = signal_fd, .events = POLLIN}};
-    int r;
+    struct pollfd p[MACHINE_MAX_NODES + 1] = {{.fd = r->signal_fd, .events = POLLIN}};
+    int limit = -1, e;
+    bool early = false;
+    uint64_t count;
+    unsigned k;
 
-    while (atomic_load(&n->end) == NODE_RUNS) {
-        r = poll(p, signal_fd < 0 ? 1 : 2, time_left(n));
-        if (r == 0 && time_left(n) == 0)
-            end_early(n, NODE_TIMEOUT);
-        if (r > 0 && (p[1].revents & POLLIN) && (*signo = signal_seen(signal_fd)))
-            end_early(n, NODE_SIGNAL);
+    for (k = 0; k < r->n; k++)
+        p[k + 1] = (struct pollfd){.fd = r->node[k]->wake_fd, .events = POLLIN};
+    while (runs(r)) {
+        limit = early ? -1 : time_left(r->node[0]);
+        e = poll(p, r->n + 1, limit);
+        for (k = 0; k < r->n && r->n > 1; k++) /* one node's end need not be all's */
+            if ((p[k + 1].revents & POLLIN) && read(p[k + 1].fd, &count, sizeof(count)) < 0)
+                continue;
+        if (e == 0 && time_left(r->node[0]) == 0) {
+            early = true;
+            end_early(r, NODE_TIMEOUT);
+        }
+        if (e > 0 && (p[0].revents & POLLIN) && (r->signo = signal_seen(r->signal_fd))) {
+            early = true;
+            end_early(r, NODE_SIGNAL);
+        }
     }
 }
 
@@ -116,14 +151,21 @@ static void *watch_end(void *arg)
  * Takes all PEs to their end.  A PE may be printing to a reader that does not read: Ctrl-C and the
  * time limit count here, too.
  */
-static void stop(struct node *n, int signal_fd)
+static void stop(struct run *r)
 {
-    struct watch w = {.node = n, .signal_fd = signal_fd};
+    struct node *n = r->node[0];
+    struct watch w = {.node = n, .signal_fd = r->signal_fd};
     pthread_t thread;
+    unsigned k;
 
     w.done_fd = eventfd(0, EFD_CLOEXEC);
     w.started = w.done_fd >= 0 && pthread_create(&thread, NULL, watch_end, &w) == 0;
+    for (k = 0; k < r->n; k++)
+        node_stop_nic(r->node[k]); /* its thread wakes PEs */
     n->sched->stop(n);
+    for (k = 0; k < r->n; k++)
+        if (node_nic(r->node[k]))
+            nic_finish(node_nic(r->node[k])->nic);
     console_flush(n->console);
     if (w.started) {
         uint64_t one = 1;
@@ -199,6 +241,8 @@ static int exit_status(struct node *n, int signo)
     case NODE_STOPPED:
         deadlock_dump(n, stdout);
         return EXIT_OK;
+    case NODE_LOST:
+        return EXIT_OK; /* as --faults wanted */
     case NODE_DIFFERS:
         record_difference(n, stderr);
         return EXIT_GUEST;
@@ -210,20 +254,63 @@ static int exit_status(struct node *n, int signo)
     }
 }
 
-static void report(struct node *n, int status)
+/*
+ * Those that a limit, the user or the host ended have the same reason; else each node has its own
+ * end, and the first that is not well counts.
+ */
+static int all_statuses(struct run *r)
 {
-    if (console_lost(n->console))
+    int status = EXIT_OK, one, end;
+    unsigned k;
+
+    for (k = 0; k < r->n; k++) {
+        end = atomic_load(&r->node[k]->end);
+        one = exit_status(r->node[k], r->signo);
+        if (one != EXIT_OK && r->n > 1 && (end == NODE_EXITED || end == NODE_AT_REST))
+            fprintf(stderr, "sempervm: node %u ended with status %d\n", r->node[k]->desc->self,
+                    one);
+        if (status == EXIT_OK)
+            status = one;
+        if (end == NODE_TIMEOUT || end == NODE_SIGNAL || end == NODE_DIFFERS || end == NODE_HOST)
+            return one;
+    }
+    return status;
+}
+
+static void report(struct run *r, int status)
+{
+    const struct machine *m = r->node[0]->desc;
+    struct console *c = r->node[0]->console;
+    unsigned k;
+
+    if (console_lost(c))
         fprintf(stderr,
                 "sempervm: %" PRIu64 " bytes of output were lost: standard output was full, "
                 "closed, or not read\n",
-                console_lost(n->console));
-    if (n->desc->report & REPORT_PAIRS)
-        stats_pairs(n, stdout);
-    if (n->desc->report & REPORT_EXITS)
-        stats_exits(n, stdout);
+                console_lost(c));
+    for (k = 0; k < r->n; k++) {
+        vdtu_noc_rings_settle(r->node[k]->noc);
+        if (m->report & REPORT_PAIRS)
+            stats_pairs(r->node[k], stdout);
+        if (m->report & REPORT_EXITS)
+            stats_exits(r->node[k], stdout);
+    }
     fflush(stdout);
-    if (n->desc->stats || status >= 128)
-        stats_print(n, stderr);
+    for (k = 0; k < r->n && (m->stats || status >= 128); k++)
+        stats_print(r->node[k], stderr);
+    if (m->stats || status >= 128)
+        sched_seed_stats(r->node[0], stderr);
+}
+
+static unsigned highest_pe(const struct run *r)
+{
+    unsigned k, i, most = 0;
+
+    for (k = 0; k < r->n; k++)
+        for (i = 0; i < r->node[k]->npes; i++)
+            if (r->node[k]->pes[i].id > most)
+                most = r->node[k]->pes[i].id;
+    return most;
 }
 
 static bool when(enum machine_when w)
@@ -231,53 +318,82 @@ static bool when(enum machine_when w)
     return w == WHEN_ALWAYS || (w == WHEN_AUTO && isatty(STDOUT_FILENO));
 }
 
-static int run_node(struct node *n, int signal_fd)
+static int start(struct run *r, char *err, size_t errsize)
 {
-    char err[512];
-    int r, status, signo = 0;
+    return r->n > 1 ? sched_seed_start(r->node, r->n, err, errsize)
+                    : r->node[0]->sched->start(r->node[0], err, errsize);
+}
 
-    n->console = console_new(STDOUT_FILENO, n->npes, when(n->desc->prefix), when(n->desc->color));
-    if (!n->console) {
+static int run_nodes(struct run *r)
+{
+    const struct machine *m = r->node[0]->desc;
+    struct console *c = console_new(STDOUT_FILENO, highest_pe(r), when(m->prefix), when(m->color));
+    char err[512];
+    unsigned k;
+    int e, status;
+
+    if (!c) {
         fprintf(stderr, "sempervm: out of memory: use fewer PEs (--pes)\n");
         return EXIT_HOST;
     }
-    r = record_open(n, err, sizeof(err));
-    if (r < 0) {
+    for (k = 0; k < r->n; k++)
+        r->node[k]->console = c;
+    e = record_open(r->node, r->n, err, sizeof(err));
+    if (e < 0) {
         fprintf(stderr, "sempervm: %s\n", err);
-        console_free(n->console);
-        return r == -EINVAL ? EXIT_USAGE : EXIT_HOST;
+        console_free(c);
+        return e == -EINVAL ? EXIT_USAGE : EXIT_HOST;
     }
-    r = n->sched->start(n, err, sizeof(err));
-    if (r < 0)
+    e = start(r, err, sizeof(err));
+    if (e < 0)
         fprintf(stderr, "sempervm: %s\n", err);
     else
-        supervise(n, signal_fd, &signo);
-    stop(n, signal_fd);
-    status = r < 0 ? EXIT_HOST : exit_status(n, signo);
-    if (record_close(n) < 0 && status == EXIT_OK)
+        supervise(r);
+    stop(r);
+    status = e < 0 ? EXIT_HOST : all_statuses(r);
+    if (record_close(r->node, r->n) < 0 && status == EXIT_OK)
         status = EXIT_HOST;
-    report(n, status);
-    console_free(n->console);
+    report(r, status);
+    console_free(c);
+    return status;
+}
+
+/* -errno, or 0 when all of them are there. */
+static int open_nodes(struct run *r, const struct machine *m, unsigned count, int *status)
+{
+    static struct node node[MACHINE_MAX_NODES]; /* never closed: see node_close() */
+    struct diag diag = {0};
+    char err[512] = "";
+    int e = 0;
+
+    for (r->n = 0; e == 0 && r->n < count; r->n++) {
+        r->node[r->n] = &node[r->n];
+        e = node_open(&node[r->n], &m[r->n], &diag, err, sizeof(err));
+    }
+    *status = EXIT_HOST;
+    if (e < 0 && diag_count(&diag)) {
+        diag_print(&diag, stderr);
+        *status = e == -EINVAL ? EXIT_USAGE : EXIT_HOST;
+    } else if (e < 0) {
+        fprintf(stderr, "sempervm: %s\n", err);
+    }
+    diag_free(&diag);
+    return e;
+}
+
+int run_machines(const struct machine *m, unsigned count)
+{
+    struct run r = {.signal_fd = open_signals()};
+    int status;
+
+    if (open_nodes(&r, m, count, &status) == 0)
+        status = run_nodes(&r);
+    if (r.signal_fd >= 0)
+        close(r.signal_fd);
     return status;
 }
 
 int run_machine(const struct machine *m)
 {
-    int signal_fd = open_signals(), r, status = EXIT_HOST;
-    struct diag diag = {0};
-    char err[512] = "";
-    static struct node n; /* never closed: see node_close() */
-
-    r = node_open(&n, m, &diag, err, sizeof(err));
-    if (r == 0)
-        status = run_node(&n, signal_fd);
-    else if (diag_count(&diag)) {
-        diag_print(&diag, stderr);
-        status = r == -EINVAL ? EXIT_USAGE : EXIT_HOST;
-    } else
-        fprintf(stderr, "sempervm: %s\n", err);
-    diag_free(&diag);
-    if (signal_fd >= 0)
-        close(signal_fd);
-    return status;
+    return run_machines(m, 1);
 }

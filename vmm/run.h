@@ -21,4 +21,10 @@ enum exit_status {
 /* Build, load and run a validated machine; prints its own errors.  Returns the exit status. */
 int run_machine(const struct machine *m);
 
+/*
+ * The same for all nodes of a machine of several, each as its own description sees it: in one
+ * process, by a seed, which all must have.
+ */
+int run_machines(const struct machine *m, unsigned count);
+
 #endif

@@ -26,6 +26,13 @@ struct sched {
     void (*wake)(struct pe *pe);
     /* pe_kick() plus whatever gets its runner out of KVM_RUN.  Any thread, DTU locks held. */
     void (*kick)(struct pe *pe);
+    /*
+     * The PE's command waits for something outside of the node.  By whoever runs the PE, no DTU
+     * lock held.  Returns after `unpark`, also if that came first, or after `kick`; perhaps without
+     * a reason; not at all when the run has ended, or else at once.
+     */
+    void (*park)(struct pe *pe);
+    void (*unpark)(struct pe *pe); /* any thread */
     /* ns since the node started, as the PEs see it. */
     uint64_t (*now)(struct node *n);
 
@@ -35,6 +42,8 @@ struct sched {
     void (*step)(struct pe *pe);
     /* Should its wait end now, for no reason? */
     bool (*spurious)(struct pe *pe);
+    /* Somebody outside of the node wrote to the PE's memory. */
+    void (*touched)(struct pe *pe);
     /* KVM_RUN was interrupted by a signal. */
     void (*interrupted)(struct pe *pe);
 };

@@ -44,12 +44,16 @@ static uint64_t seed_now(struct node *n)
     return n->sched_state ? seed_clock(seed_of(n)) : 0;
 }
 
+void sched_seed_stats(struct node *n, FILE *out)
+{
+    if (n->sched == &sched_seed && n->sched_state)
+        seed_wire_stats(seed_of(n), out);
+}
+
 uint64_t sched_seed_steps(struct node *n)
 {
     return n->sched == &sched_seed && n->sched_state ? seed_of(n)->steps : 0;
 }
-
-/* ---- who can go on ---- */
 
 /* ---- giving way ---- */
 
@@ -73,29 +77,30 @@ static void leave(struct seed *s, struct co *c)
     swapcontext(&c->ctx, &s->main);
 }
 
-/*
- * Does a fault of this kind strike now?  A named one strikes once, at the PE's first opportunity
- * from its step on; the others are drawn from the PE's own steps, so that they do not depend on how
- * the PEs are interleaved.
- */
 static bool drawn(struct seed *s, const struct co *c, uint32_t rate, enum trace_inject kind)
 {
-    unsigned i;
-
-    for (i = 0; i < s->opts->faults.nnamed; i++)
-        if (s->opts->faults.named[i].kind == kind && s->opts->faults.named[i].pe == c->pe->id &&
-            s->opts->faults.named[i].step <= s->steps && !s->struck[i]) {
-            s->struck[i] = true;
-            return true;
-        }
-    return rate && seed_mix(s->opts->seed, kind, c->pe->id, c->ops) % 1000000 < rate;
+    return seed_drawn(s, c->pe->id, c->pe->id, c->ops, rate, kind);
 }
 
 static void inject(struct seed *s, struct co *c, enum trace_inject kind)
 {
-    node_record(s->node,
-                &(struct trace_record){
-                    .op = TR_INJECT, .pe = c->pe->id, .ep = (uint8_t)kind, .peer = NOBODY});
+    seed_inject(s, c->pe->id, kind, 0);
+}
+
+/* Somebody else wants the run to end. */
+static void look_at_wishes(struct seed *s)
+{
+    int why = atomic_load(&s->wish);
+
+    if (why != NODE_RUNS)
+        seed_finish(s, (enum node_end)why);
+}
+
+/* The PE can do nothing any more: it, its node or the run is over. */
+static bool stopped(struct seed *s, const struct co *c)
+{
+    return c->state == CO_OVER || atomic_load(&c->pe->node->end) != NODE_RUNS ||
+           atomic_load(&s->stop);
 }
 
 /* One step of the current PE: others may go first. */
@@ -107,13 +112,18 @@ static void step(struct seed *s, struct co *c)
     c->ops++;
     atomic_store(&s->steps_seen, s->steps);
     if (s->steps >= s->opts->until)
-        node_finish(s->node, NODE_STOPPED, 0);
+        seed_finish(s, NODE_STOPPED);
+    if (s->wire && s->node->desc->timeout_ns && seed_clock(s) >= s->node->desc->timeout_ns)
+        seed_finish(s, NODE_TIMEOUT);
     if (drawn(s, c, s->opts->faults.crash, TI_CRASH)) {
         inject(s, c, TI_CRASH);
         pe_fault(c->pe, "crashed by --faults");
         seed_unready(s, c, CO_OVER);
     }
-    while (atomic_load(&s->node->end) != NODE_RUNS || c->state == CO_OVER)
+    look_at_wishes(s);
+    if (s->wire)
+        seed_node_faults(s, c);
+    while (stopped(s, c))
         leave(s, c); /* for good: what the PE was about to do does not happen */
     next = seed_pick(s);
     if (next == c) {
@@ -128,14 +138,14 @@ static void seed_step(struct pe *pe)
 {
     struct seed *s = seed_of(pe->node);
 
-    step(s, &s->cos[pe->id - 1]);
+    step(s, seed_co(s, pe));
 }
 
 /* A packet is about to travel. */
 static unsigned seed_transit(void *arg, const struct vdtu_pkt *pkt)
 {
     struct seed *s = seed_of(arg);
-    struct co *c = &s->cos[pkt->src_pe - 1], *t;
+    struct co *c = seed_co_by_id(s, pkt->src_pe), *t = seed_co_by_id(s, pkt->dst_pe);
     bool refuse = pkt->type == VDTU_PKT_MSG && drawn(s, c, s->opts->faults.refuse, TI_REFUSE);
 
     if (drawn(s, c, s->opts->faults.delay, TI_DELAY)) {
@@ -144,8 +154,7 @@ static unsigned seed_transit(void *arg, const struct vdtu_pkt *pkt)
             s->steps + 1 + seed_mix(s->opts->seed, TI_DELAY, c->pe->id, ~c->ops) % DELAY_STEPS;
     }
     step(s, c);
-    t = pkt->dst_pe >= 1 && pkt->dst_pe <= s->node->npes ? &s->cos[pkt->dst_pe - 1] : NULL;
-    if (t && t->state == CO_SPINNING)
+    if (t && t->pe->node == arg && t->state == CO_SPINNING)
         seed_ready(s, t); /* it will find what arrives now when it is picked */
     if (!refuse)
         return SE_OK;
@@ -157,8 +166,49 @@ static void seed_wake(struct pe *pe)
 {
     struct seed *s = seed_of(pe->node);
 
-    if (s)
-        seed_ready(s, &s->cos[pe->id - 1]);
+    struct co *c = s ? seed_co(s, pe) : NULL;
+
+    if (c && c->state != CO_PARKED)
+        seed_ready(s, c);
+}
+
+/* What its command waits for has come, perhaps before it began to wait. */
+static void seed_unpark(struct pe *pe)
+{
+    struct seed *s = seed_of(pe->node);
+    struct co *c = s ? seed_co(s, pe) : NULL;
+
+    if (!c)
+        return;
+    c->unparked = true;
+    if (c->state == CO_PARKED)
+        seed_ready(s, c);
+}
+
+/* A wait, and a step of its own when it goes on. */
+static void seed_park(struct pe *pe)
+{
+    struct seed *s = seed_of(pe->node);
+    struct co *c = seed_co(s, pe);
+
+    if (!c->unparked) {
+        c->ops++;
+        seed_unready(s, c, CO_PARKED);
+        leave(s, c);
+        while (stopped(s, c))
+            leave(s, c); /* for good */
+    }
+    c->unparked = false;
+}
+
+static void seed_touched(struct pe *pe)
+{
+    struct seed *s = seed_of(pe->node);
+
+    struct co *c = s ? seed_co(s, pe) : NULL;
+
+    if (c && c->state == CO_SPINNING)
+        seed_ready(s, c);
 }
 
 /* The runner is the only thread that runs PEs, so a kick is a note to itself. */
@@ -166,11 +216,12 @@ static void seed_kick(struct pe *pe)
 {
     pe_kick(pe);
     seed_wake(pe);
+    seed_unpark(pe);
 }
 
 static bool seed_spurious(struct pe *pe)
 {
-    struct co *c = &seed_of(pe->node)->cos[pe->id - 1];
+    struct co *c = seed_co(seed_of(pe->node), pe);
     bool yes = c->spurious;
 
     c->spurious = false;
@@ -181,9 +232,10 @@ static bool seed_spurious(struct pe *pe)
 static void seed_interrupted(struct pe *pe)
 {
     struct seed *s = seed_of(pe->node);
-    struct co *c = &s->cos[pe->id - 1];
+    struct co *c = seed_co(s, pe);
 
-    if (!atomic_exchange(&s->stuck, false) || atomic_load(&s->node->end) != NODE_RUNS)
+    look_at_wishes(s);
+    if (!atomic_exchange(&s->stuck, false) || stopped(s, c))
         return;
     c->ops++;
     seed_unready(s, c, CO_SPINNING);
@@ -224,41 +276,51 @@ static void co_main(unsigned hi, unsigned lo)
     }
 }
 
-static int open_all(struct seed *s)
+bool seed_open_pes(struct node *n)
 {
     char err[256];
     unsigned i;
 
-    for (i = 0; i < s->node->npes; i++)
-        if (pe_open(&s->node->pes[i], &s->node->kvm, err, sizeof(err)) < 0) {
-            node_log(s->node, LOG_ERROR, "%s", err);
-            node_finish(s->node, NODE_HOST, 0);
-            return -1;
+    vdtu_noc_transit(n->noc, seed_transit, n);
+    for (i = 0; i < n->npes; i++)
+        if (pe_open(&n->pes[i], &n->kvm, err, sizeof(err)) < 0) {
+            node_log(n, LOG_ERROR, "%s", err);
+            node_finish(n, NODE_HOST, 0);
+            return false;
         }
-    return 0;
+    return true;
 }
 
 static void *runner_main(void *arg)
 {
     struct seed *s = arg;
     struct co *c;
+    unsigned k;
 
-    if (open_all(s) < 0)
-        return NULL;
-    while (atomic_load(&s->node->end) == NODE_RUNS) {
+    for (k = 0; k < s->nnodes; k++)
+        if (!seed_open_pes(s->nodes[k].node)) {
+            seed_finish(s, NODE_HOST);
+            return NULL;
+        }
+    while (!seed_over(s)) {
+        seed_retire(s);
+        seed_begin_again(s);
         c = s->next;
         s->next = NULL;
-        if (!c) { /* the last one cannot go on: that is a step, too */
+        if (!c || c->state == CO_OVER) { /* the last one cannot go on: that is a step, too */
             atomic_store(&s->steps_seen, ++s->steps);
             c = seed_pick(s);
         }
+        if (!c && seed_next_up(s) <= seed_clock(s))
+            continue;
         if (!c) {
-            node_finish(s->node, NODE_AT_REST, 0);
+            seed_finish(s, NODE_AT_REST);
             break;
         }
         settle(s, c);
         swapcontext(&s->main, &c->ctx);
     }
+    look_at_wishes(s);
     return NULL;
 }
 
@@ -308,17 +370,23 @@ static void kick_handler(int sig)
     (void)sig;
 }
 
-static void make_co(struct seed *s, unsigned i)
+static uint8_t *stack_of(struct seed *s, const struct co *c)
 {
-    struct co *c = &s->cos[i];
+    return s->stacks + (size_t)(c - s->cos) * (GUARD_SIZE + STACK_SIZE) + GUARD_SIZE;
+}
+
+void seed_start_co(struct seed *s, struct co *c, struct pe *pe)
+{
     uintptr_t p = (uintptr_t)c;
 
-    c->pe = &s->node->pes[i];
+    c->pe = pe;
     c->state = CO_WAITING;
     c->pe->deadline = VREG_WAIT_FOREVER;
+    c->unparked = c->spurious = false;
+    c->not_before = 0;
     seed_ready(s, c);
     getcontext(&c->ctx);
-    c->ctx.uc_stack.ss_sp = s->stacks + i * (size_t)(GUARD_SIZE + STACK_SIZE) + GUARD_SIZE;
+    c->ctx.uc_stack.ss_sp = stack_of(s, c);
     c->ctx.uc_stack.ss_size = STACK_SIZE;
     c->ctx.uc_link = &s->main;
     makecontext(&c->ctx, (void (*)(void))co_main, 2, (unsigned)(p >> 32), (unsigned)p);
@@ -326,8 +394,11 @@ static void make_co(struct seed *s, unsigned i)
 
 static int make_cos(struct seed *s)
 {
-    unsigned n = s->node->npes, i;
+    unsigned n = 0, k, i;
 
+    for (k = 0; k < s->nnodes; k++)
+        n += s->nodes[k].node->npes;
+    s->ncos = n;
     s->cos = calloc(n, sizeof(*s->cos));
     s->ready = calloc(n, sizeof(*s->ready));
     s->stacks_size = n * (size_t)(GUARD_SIZE + STACK_SIZE);
@@ -337,28 +408,58 @@ static int make_cos(struct seed *s)
         s->stacks = NULL;
     if (!s->cos || !s->ready || !s->stacks)
         return -ENOMEM;
-    for (i = 0; i < n; i++) {
-        mprotect(s->stacks + i * (size_t)(GUARD_SIZE + STACK_SIZE), GUARD_SIZE, PROT_NONE);
-        make_co(s, i);
-    }
+    n = 0;
+    for (k = 0; k < s->nnodes; k++)
+        for (i = 0; i < s->nodes[k].node->npes; i++, n++) {
+            struct pe *pe = &s->nodes[k].node->pes[i];
+
+            s->by_id[pe->id] = (uint16_t)(n + 1);
+            mprotect(stack_of(s, &s->cos[n]) - GUARD_SIZE, GUARD_SIZE, PROT_NONE);
+            seed_start_co(s, &s->cos[n], pe);
+        }
     return seed_make_priorities(s);
 }
 
-static int seed_start(struct node *n, char *err, size_t errsize)
+static struct seed *make_seed(struct node **n, unsigned count)
+{
+    struct seed *s = calloc(1, sizeof(*s));
+    unsigned k;
+
+    if (!s)
+        return NULL;
+    s->node = n[0];
+    s->nnodes = count;
+    s->opts = &n[0]->desc->seed;
+    s->rng = seed_mix(s->opts->seed, 0x5EED, 0, 0);
+    for (k = 0; k < count; k++) {
+        s->nodes[k] = (struct seed_node){.node = n[k], .up_at = SEED_NEVER};
+        n[k]->sched_state = s;
+    }
+    return s;
+}
+
+static int make_wire(struct seed *s)
+{
+    unsigned k;
+
+    if (!s->node->desc->nnodes)
+        return 0;
+    if (seed_wire_new(s) < 0)
+        return -ENOMEM;
+    for (k = 0; k < s->nnodes; k++)
+        seed_wire_join(s, k);
+    return 0;
+}
+
+int sched_seed_start(struct node **n, unsigned count, char *err, size_t errsize)
 {
     struct sigaction sa = {.sa_handler = kick_handler};
-    struct seed *s = calloc(1, sizeof(*s));
+    struct seed *s = make_seed(n, count);
     pthread_condattr_t attr;
     int r;
 
-    n->sched_state = s;
-    if (s) {
-        s->node = n;
-        s->opts = &n->desc->seed;
-        s->rng = seed_mix(s->opts->seed, 0x5EED, 0, 0);
-    }
-    if (!s || make_cos(s) < 0) {
-        snprintf(err, errsize, "out of memory for %u PEs: use fewer (--pes)", n->npes);
+    if (!s || make_cos(s) < 0 || make_wire(s) < 0) {
+        snprintf(err, errsize, "out of memory for %u PEs: use fewer (--pes)", n[0]->npes);
         return -ENOMEM;
     }
     sigemptyset(&sa.sa_mask);
@@ -368,20 +469,25 @@ static int seed_start(struct node *n, char *err, size_t errsize)
     pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
     pthread_cond_init(&s->cond, &attr);
     pthread_condattr_destroy(&attr);
-    vdtu_noc_transit(n->noc, seed_transit, n);
     r = -pthread_create(&s->thread, NULL, runner_main, s);
     if (r == 0) {
         r = -pthread_create(&s->watchdog, NULL, watchdog_main, s);
         if (r == 0)
             s->started = true;
         if (r < 0) {
-            node_finish(n, NODE_HOST, 0);
+            atomic_store(&s->stop, true);
+            seed_finish(s, NODE_HOST);
             pthread_join(s->thread, NULL);
         }
     }
     if (r < 0)
         snprintf(err, errsize, "cannot start a thread: %s: raise `ulimit -u`", strerror(-r));
     return r;
+}
+
+static int seed_start(struct node *n, char *err, size_t errsize)
+{
+    return sched_seed_start(&n, 1, err, errsize);
 }
 
 static void report_unused(const struct seed *s)
@@ -392,15 +498,39 @@ static void report_unused(const struct seed *s)
         if (!s->struck[i])
             node_log(
                 s->node, LOG_WARN,
-                "--faults: the one for PE %u at step %llu did not strike; the run had %llu steps",
+                "--faults: the one for %s %u at step %llu did not strike; the run had %llu steps",
+                s->opts->faults.named[i].kind >= TI_LOSS ? "node" : "PE",
                 s->opts->faults.named[i].pe, (unsigned long long)s->opts->faults.named[i].step,
                 (unsigned long long)s->steps);
+}
+
+/* Gets the runner out of the guest that it is in.  Not while a node is built anew. */
+static void kick_runner(struct seed *s)
+{
+    struct pe *pe;
+
+    pthread_mutex_lock(&s->lock);
+    pe = atomic_load(&s->running);
+    if (pe)
+        pe_kick(pe);
+    pthread_kill(s->thread, SIGUSR1);
+    pthread_mutex_unlock(&s->lock);
+}
+
+void sched_seed_end(struct node *n, enum node_end why)
+{
+    struct seed *s = seed_of(n);
+    int none = NODE_RUNS;
+
+    if (!s || !s->started)
+        return;
+    atomic_compare_exchange_strong(&s->wish, &none, why);
+    kick_runner(s);
 }
 
 static void seed_stop(struct node *n)
 {
     struct seed *s = seed_of(n);
-    struct pe *pe;
 
     if (!s)
         return;
@@ -410,13 +540,12 @@ static void seed_stop(struct node *n)
         pthread_cond_signal(&s->cond);
         pthread_mutex_unlock(&s->lock);
         pthread_join(s->watchdog, NULL);
-        pe = atomic_load(&s->running);
-        if (pe)
-            pe_kick(pe);
-        pthread_kill(s->thread, SIGUSR1);
+        atomic_store(&s->stop, true);
+        kick_runner(s);
         pthread_join(s->thread, NULL);
         report_unused(s);
     }
+    seed_wire_free(s);
     if (s->stacks)
         munmap(s->stacks, s->stacks_size);
     free(s->changes);
@@ -431,6 +560,9 @@ const struct sched sched_seed = {
     .stop = seed_stop,
     .wake = seed_wake,
     .kick = seed_kick,
+    .park = seed_park,
+    .unpark = seed_unpark,
+    .touched = seed_touched,
     .now = seed_now,
     .step = seed_step,
     .spurious = seed_spurious,

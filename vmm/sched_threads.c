@@ -7,6 +7,7 @@
  * wait with a limit.  Whoever wakes a PE counts it before it lets go, so when the count reaches
  * zero nobody is left who could wake anybody: the machine is at rest.
  */
+#include "nic.h"
 #include "sched.h"
 
 #include <errno.h>
@@ -17,6 +18,8 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <time.h>
+
+#include "window.h"
 
 #define STACK_SIZE (1u << 20) /* sanitizers need most of it; only touched pages cost */
 #define GUARD_SIZE 4096u
@@ -30,6 +33,8 @@ struct runner {
     bool started;     /* the thread exists; only the main thread looks */
     atomic_bool live; /* `thread` may be signalled */
     bool token;       /* woken since it last looked; under lock */
+    bool unparked;    /* the same for park(); under lock */
+    bool parked;      /* is in park(); under lock */
     bool resting;     /* waits without a limit, not in `awake`; under lock */
 };
 
@@ -42,7 +47,7 @@ struct threads {
 
 static struct runner *runner_of(struct pe *pe)
 {
-    return &((struct threads *)pe->node->sched_state)->runners[pe->id - 1];
+    return &((struct threads *)pe->node->sched_state)->runners[pe->place];
 }
 
 static void kick_handler(int sig)
@@ -55,19 +60,32 @@ static uint64_t threads_now(struct node *n)
     return host_now() - n->start_ns;
 }
 
-static void threads_wake(struct pe *pe)
+static void notify(struct pe *pe, bool token, bool unpark)
 {
     struct runner *r = runner_of(pe);
     struct threads *t = pe->node->sched_state;
 
     pthread_mutex_lock(&r->lock);
-    r->token = true;
-    if (r->resting) {
+    r->token |= token;
+    r->unparked |= unpark;
+    if (r->resting && (r->parked ? unpark : token)) {
         r->resting = false;
         atomic_fetch_add(&t->awake, 1);
     }
     pthread_cond_signal(&r->cond);
     pthread_mutex_unlock(&r->lock);
+    if (pe->nic)
+        nic_poke(pe->nic);
+}
+
+static void threads_wake(struct pe *pe)
+{
+    notify(pe, true, false);
+}
+
+static void threads_unpark(struct pe *pe)
+{
+    notify(pe, false, true);
 }
 
 static void threads_kick(struct pe *pe)
@@ -77,7 +95,7 @@ static void threads_kick(struct pe *pe)
     pe_kick(pe);
     if (atomic_load(&r->live))
         pthread_kill(r->thread, SIGUSR1);
-    threads_wake(pe);
+    notify(pe, true, true);
 }
 
 static void one_less(struct node *n)
@@ -88,12 +106,43 @@ static void one_less(struct node *n)
         node_finish(n, NODE_AT_REST, 0);
 }
 
+/* A PE whose NIC is on the network: its own thread waits for frames, too (nic_io.c). */
+static void block_at_nic(struct runner *r)
+{
+    struct pe *pe = r->pe;
+    struct node *n = pe->node;
+    uint64_t until = pe->deadline, since = host_now(), now = since;
+    bool woken = false;
+
+    while (!woken && atomic_load(&n->end) == NODE_RUNS) {
+        if (until != VREG_WAIT_FOREVER && now >= until + n->start_ns)
+            break;
+        nic_listen(pe->nic, true);
+        pthread_mutex_lock(&r->lock);
+        woken = r->token;
+        r->token = false;
+        pthread_mutex_unlock(&r->lock);
+        if (!woken)
+            nic_sleep(pe->nic, until == VREG_WAIT_FOREVER ? ~0ull : until + n->start_ns - now);
+        nic_listen(pe->nic, false);
+        now = host_now();
+    }
+    pe->wait_ns += now - since;
+}
+
 static void block(struct runner *r)
 {
     struct pe *pe = r->pe;
     struct node *n = pe->node;
     uint64_t until = pe->deadline, since = host_now();
     struct timespec ts;
+
+    windows_asleep(n, 1);
+    if (pe->nic && nic_is_direct(pe->nic)) {
+        block_at_nic(r);
+        windows_asleep(n, -1);
+        return;
+    }
 
     pthread_mutex_lock(&r->lock);
     while (!r->token && atomic_load(&n->end) == NODE_RUNS) {
@@ -112,6 +161,29 @@ static void block(struct runner *r)
             break;
     }
     r->token = false;
+    pthread_mutex_unlock(&r->lock);
+    windows_asleep(n, -1);
+    pe->wait_ns += host_now() - since;
+}
+
+/* A PE that waits for an answer rests like one that waits for a message. */
+static void threads_park(struct pe *pe)
+{
+    struct runner *r = runner_of(pe);
+    struct node *n = pe->node;
+    uint64_t since = host_now();
+
+    pthread_mutex_lock(&r->lock);
+    r->parked = true;
+    while (!r->unparked && atomic_load(&n->end) == NODE_RUNS) {
+        if (!r->resting) {
+            r->resting = true;
+            one_less(n);
+            continue;
+        }
+        pthread_cond_wait(&r->cond, &r->lock);
+    }
+    r->parked = r->unparked = false;
     pthread_mutex_unlock(&r->lock);
     pe->wait_ns += host_now() - since;
 }
@@ -137,7 +209,12 @@ static void *runner_main(void *arg)
         else if (why == PE_OVER)
             break;
     }
-    if (pe->end != PE_RUNNING)
+    if (pe->end != PE_RUNNING) {
+        windows_asleep(n, 1);
+        one_less(n);
+    }
+    if (pe->end != PE_RUNNING && pe->nic &&
+        n->external) /* nor does its NIC wake anybody any more */
         one_less(n);
     return NULL;
 }
@@ -197,7 +274,7 @@ static int make_runners(struct node *n, struct threads *t)
         pthread_cond_init(&t->runners[i].cond, &attr);
     }
     pthread_condattr_destroy(&attr);
-    atomic_store(&t->awake, n->npes);
+    atomic_store(&t->awake, n->npes + n->external);
     return 0;
 }
 
@@ -220,7 +297,7 @@ static int threads_start(struct node *n, char *err, size_t errsize)
         if (r < 0) {
             snprintf(err, errsize,
                      "cannot start a thread for PE %u: %s: use fewer PEs or raise `ulimit -u`",
-                     i + 1, strerror(-r));
+                     n->pes[i].id, strerror(-r));
             node_finish(n, NODE_HOST, 0);
             return r;
         }
@@ -257,5 +334,7 @@ const struct sched sched_threads = {
     .stop = threads_stop,
     .wake = threads_wake,
     .kick = threads_kick,
+    .park = threads_park,
+    .unpark = threads_unpark,
     .now = threads_now,
 };

@@ -24,9 +24,11 @@ enum seed_policy {
 /* Shares are out of a million. */
 struct seed_faults {
     uint32_t refuse, delay, spurious, crash;
+    uint32_t loss, dup, reorder, stall; /* of frames between nodes */
+    uint32_t down, up;                  /* of nodes; of those that return */
     struct {
         uint8_t kind; /* enum trace_inject */
-        uint16_t pe;
+        uint16_t pe;  /* or node, for TI_LOSS and above */
         uint64_t step;
     } named[SEED_NAMED];
     unsigned nnamed;

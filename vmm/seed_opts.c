@@ -92,14 +92,34 @@ static const struct {
     const char *name;
     enum trace_inject kind;
 } kinds[] = {
-    {"refuse", TI_REFUSE}, {"delay", TI_DELAY}, {"spurious", TI_SPURIOUS}, {"crash", TI_CRASH}};
+    {"refuse", TI_REFUSE}, {"delay", TI_DELAY}, {"spurious", TI_SPURIOUS}, {"crash", TI_CRASH},
+    {"loss", TI_LOSS},     {"dup", TI_DUP},     {"reorder", TI_REORDER},   {"stall", TI_STALL},
+    {"down", TI_DOWN},     {"up", TI_UP}};
 
 static uint32_t *rate_of(struct seed_faults *f, enum trace_inject kind)
 {
-    return kind == TI_REFUSE  ? &f->refuse
-           : kind == TI_DELAY ? &f->delay
-           : kind == TI_CRASH ? &f->crash
-                              : &f->spurious;
+    switch (kind) {
+    case TI_REFUSE:
+        return &f->refuse;
+    case TI_DELAY:
+        return &f->delay;
+    case TI_CRASH:
+        return &f->crash;
+    case TI_LOSS:
+        return &f->loss;
+    case TI_DUP:
+        return &f->dup;
+    case TI_REORDER:
+        return &f->reorder;
+    case TI_STALL:
+        return &f->stall;
+    case TI_DOWN:
+        return &f->down;
+    case TI_UP:
+        return &f->up;
+    default:
+        return &f->spurious;
+    }
 }
 
 /* The value of "kind=": a share, or PE@STEP. */
@@ -149,7 +169,8 @@ int seed_parse_faults(struct seed_opts *o, const char *text, char *err, size_t s
         if (r < 0)
             snprintf(err, size,
                      "--faults: '%s': want refuse=, delay=, spurious= or crash= and a "
-                     "share from 0 to 1, or PE@STEP",
+                     "share from 0 to 1 or PE@STEP; for nodes loss=, dup=, reorder=, stall=, "
+                     "down= or up= and a share or NODE@STEP",
                      item);
     }
     free(copy);

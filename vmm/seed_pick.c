@@ -52,7 +52,7 @@ static void expire(struct seed *s)
     uint64_t now = seed_clock(s);
     unsigned i;
 
-    for (i = 0; s->ntimers && i < s->node->npes; i++)
+    for (i = 0; s->ntimers && i < s->ncos; i++)
         if (s->cos[i].state == CO_WAITING && s->cos[i].pe->deadline <= now)
             seed_ready(s, &s->cos[i]);
 }
@@ -63,13 +63,19 @@ static bool skip_time(struct seed *s)
     uint64_t first = VREG_WAIT_FOREVER, now = seed_clock(s);
     unsigned i;
 
-    for (i = 0; i < s->node->npes; i++)
+    for (i = 0; i < s->ncos; i++)
         if (s->cos[i].state == CO_WAITING && s->cos[i].pe->deadline < first)
             first = s->cos[i].pe->deadline;
+    if (s->wire && seed_wire_next(s) < first)
+        first = seed_wire_next(s);
+    if (s->wire && seed_next_up(s) < first)
+        first = seed_next_up(s);
     if (first == VREG_WAIT_FOREVER)
         return false;
     if (first > now)
         s->skipped_ns += first - now;
+    if (s->wire)
+        seed_wire_expire(s);
     expire(s);
     return true;
 }
@@ -80,7 +86,7 @@ static bool unspin(struct seed *s)
 
     if (!s->nspinning)
         return false;
-    for (i = 0; i < s->node->npes; i++)
+    for (i = 0; i < s->ncos; i++)
         if (s->cos[i].state == CO_SPINNING)
             seed_ready(s, &s->cos[i]);
     return true;
@@ -111,7 +117,7 @@ static struct co *pick_uniform(struct seed *s)
 
 static struct co *pick_robin(struct seed *s)
 {
-    unsigned n = s->node->npes, from = s->current ? (unsigned)(s->current - s->cos) : 0, i;
+    unsigned n = s->ncos, from = s->current ? (unsigned)(s->current - s->cos) : 0, i;
 
     for (i = 1; i <= n; i++) {
         struct co *c = &s->cos[(from + i) % n];
@@ -154,12 +160,14 @@ static struct co *pick_list(struct seed *s)
     if (s->list_at < o->nlist && o->list[s->list_at].step == s->steps) {
         unsigned pe = o->list[s->list_at++].pe;
 
-        if (pe >= 1 && pe <= s->node->npes && s->cos[pe - 1].state == CO_READY)
-            return &s->cos[pe - 1];
+        struct co *c = seed_co_by_id(s, pe);
+
+        if (c && c->state == CO_READY)
+            return c;
     }
     if (s->current && s->current->state == CO_READY)
         return s->current;
-    for (i = 0; i < s->node->npes; i++)
+    for (i = 0; i < s->ncos; i++)
         if (s->cos[i].state == CO_READY)
             return &s->cos[i];
     return NULL;
@@ -174,17 +182,17 @@ static struct co *listed(struct seed *s, struct co *c)
 {
     const struct seed_opts *o = s->opts;
     size_t *at = c ? &c->list_at : &s->list_at;
-    unsigned from = c ? c->pe->id : SEED_NOBODY, n = s->node->npes;
+    unsigned from = c ? c->pe->id : SEED_NOBODY;
     uint64_t ops = c ? c->ops : 0;
     const struct trace_record *r;
+    struct co *to;
 
     for (; *at < o->nlist; ++*at) {
         r = &o->list[*at];
         if (r->op != TR_SCHED || r->peer != from || r->label < ops)
             continue;
-        if (r->label > ops || r->pe < 1 || r->pe > n || s->cos[r->pe - 1].state != CO_READY)
-            return NULL;
-        return &s->cos[r->pe - 1];
+        to = seed_co_by_id(s, r->pe);
+        return r->label > ops || !to || to->state != CO_READY ? NULL : to;
     }
     return NULL;
 }
@@ -192,7 +200,7 @@ static struct co *listed(struct seed *s, struct co *c)
 static struct co *pick_switches(struct seed *s)
 {
     struct co *c = s->current, *to = listed(s, c);
-    unsigned n = s->node->npes, from, i;
+    unsigned n = s->ncos, from, i;
 
     if (to)
         return to;
@@ -207,11 +215,19 @@ static struct co *pick_switches(struct seed *s)
 
 struct co *seed_pick(struct seed *s)
 {
+    if (s->wire)
+        seed_wire_expire(s);
     if (s->ntimers)
         expire(s);
-    while (!s->nready)
+    while (!s->nready) {
+        /* A bridge has timers for ever: those who compute come before time is skipped. */
+        if (s->wire && unspin(s))
+            break;
+        if (s->wire && seed_next_up(s) <= seed_clock(s))
+            return NULL; /* a node begins again first */
         if (!skip_time(s) && !unspin(s))
             return NULL;
+    }
     switch (s->opts->policy) {
     case SEED_ROBIN:
         return pick_robin(s);
@@ -246,7 +262,7 @@ int seed_make_priorities(struct seed *s)
     for (i = 0; i < s->nchanges; i++)
         s->changes[i] = 1 + seed_draw(s) % s->opts->horizon;
     qsort(s->changes, s->nchanges, sizeof(*s->changes), compare_u64);
-    for (i = 0; i < s->node->npes; i++)
+    for (i = 0; i < s->ncos; i++)
         s->cos[i].priority = s->nchanges + 1 + seed_draw(s) % 0xFFFFFFFFu;
     return 0;
 }

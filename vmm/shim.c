@@ -11,12 +11,14 @@
  *     30       exception stubs
  *     31       exception stack, private to the PE
  *     32       bounce page, the only one that the program may use
+ *     33..35   TSS with a bit for every port, in PEs that have a device
  *
  * The identity map covers more than there is: accesses without memory behind them leave the guest
  * as MMIO and read as zero, as on the original (dtu-spec 12.3).
  */
 #include "shim.h"
 
+#include <cpuid.h>
 #include <string.h>
 
 #include "../include/boot.h"
@@ -32,10 +34,12 @@ enum {
     PG_STUBS = 30,
     PG_STACK = 31,
     PG_BOUNCE = 32,
+    PG_TSS = 33,
 };
 
 _Static_assert(SHIM_SHARED_SIZE == PG_STACK * 4096u, "as the header says");
 _Static_assert(SHIM_OWN_GPA == SHIM_GPA + PG_STACK * 4096u, "as the header says");
+_Static_assert(SHIM_TSS_GPA == SHIM_GPA + PG_TSS * 4096u, "as the header says");
 _Static_assert(SHIM_BOUNCE_GPA == SHIM_GPA + PG_BOUNCE * 4096u, "as the header says");
 
 #define GPA(page)   (SHIM_GPA + (uint64_t)(page)*4096u)
@@ -43,6 +47,8 @@ _Static_assert(SHIM_BOUNCE_GPA == SHIM_GPA + PG_BOUNCE * 4096u, "as the header s
 #define TSS_BITMAP  0x68u
 #define TSS_PORTS   0xD00u /* the bitmap reaches up to the PCI configuration ports */
 #define TSS_SIZE    (TSS_BITMAP + TSS_PORTS / 8 + 1)
+#define OWN_PORTS   0x10000u
+#define OWN_SIZE    (TSS_BITMAP + OWN_PORTS / 8 + 1)
 #define STUB_STRIDE 16u
 #define STACK_TOP   GPA(PG_STACK + 1)
 
@@ -80,6 +86,8 @@ static void build_tables(uint8_t *t)
     table(t, PG_SHIM_PD)[0] = GPA(PG_SHIM_PT) | P | RW | US | A;
     for (i = PG_DESC; i <= PG_STACK; i++)
         table(t, PG_SHIM_PT)[i] = GPA(i) | P | RW | A | D;
+    for (i = PG_TSS; i < PG_TSS + SHIM_TSS_SIZE / 4096u; i++)
+        table(t, PG_SHIM_PT)[i] = GPA(i) | P | RW | A | D;
     table(t, PG_SHIM_PT)[PG_BOUNCE] = GPA(PG_BOUNCE) | P | US | A | D;
 }
 
@@ -97,16 +105,69 @@ static void build_gdt(uint8_t *t)
     gdt[SEL_TSS / 8 + 1] = base >> 32;
 }
 
-static void build_tss(uint8_t *t)
+/* ---- a TSS with ports ---- */
+
+static void build_tss_at(uint8_t *tss, unsigned ports)
 {
-    uint8_t *tss = t + PG_DESC * 4096u + TSS_OFFSET;
     uint64_t rsp0 = STACK_TOP;
     uint16_t bitmap = TSS_BITMAP;
 
     memcpy(tss + 4, &rsp0, sizeof(rsp0));
     memcpy(tss + 0x66, &bitmap, sizeof(bitmap));
-    memset(tss + TSS_BITMAP, 0xFF, TSS_PORTS / 8 + 1); /* no port is the program's */
+    memset(tss + TSS_BITMAP, 0xFF, ports / 8 + 1); /* no port is the program's */
 }
+
+static void build_tss(uint8_t *t)
+{
+    build_tss_at(t + PG_DESC * 4096u + TSS_OFFSET, TSS_PORTS);
+}
+
+_Static_assert(OWN_SIZE <= SHIM_TSS_SIZE, "three pages");
+
+void shim_build_tss(void *mem)
+{
+    build_tss_at(mem, OWN_PORTS);
+}
+
+void shim_tss_ports(void *mem, uint16_t first, unsigned n, bool grant)
+{
+    uint8_t *bits = (uint8_t *)mem + TSS_BITMAP;
+
+    for (unsigned port = first; port < first + n && port < OWN_PORTS; port++) {
+        uint8_t bit = (uint8_t)(1u << port % 8);
+
+        bits[port / 8] = grant ? bits[port / 8] & (uint8_t)~bit : bits[port / 8] | bit;
+    }
+}
+
+void shim_own_tss(struct kvm_sregs *s)
+{
+    s->tr.base = SHIM_TSS_GPA;
+    s->tr.limit = OWN_SIZE - 1;
+}
+
+bool shim_port_is_free(uint16_t first, unsigned n)
+{
+    return (first >= SHIM_PORT + SHIM_VECTORS || first + n <= SHIM_PORT) &&
+           (first >= 0xD00 || first + n <= 0xCF8) && first + n <= OWN_PORTS;
+}
+
+bool shim_needs_iopl(void)
+{
+    unsigned a, b, c, d;
+    char name[12];
+
+    __cpuid(1, a, b, c, d);
+    if (!(c & 1u << 31)) /* no hypervisor below us */
+        return false;
+    __cpuid(0x40000000, a, b, c, d);
+    memcpy(name, &b, 4);
+    memcpy(name + 4, &c, 4);
+    memcpy(name + 8, &d, 4);
+    return memcmp(name, "TCGTCGTCGTCG", 12) == 0;
+}
+
+/* ---- stubs ---- */
 
 static int pushes_error(unsigned vector)
 {

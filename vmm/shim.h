@@ -17,6 +17,7 @@
 #define VMM_SHIM_H
 
 #include <linux/kvm.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -24,6 +25,8 @@
 #define SHIM_SHARED_SIZE (31u * 4096u)
 #define SHIM_OWN_GPA     (SHIM_GPA + SHIM_SHARED_SIZE)
 #define SHIM_OWN_SIZE    (2u * 4096u) /* exception stack, bounce page */
+#define SHIM_TSS_GPA     (SHIM_OWN_GPA + SHIM_OWN_SIZE)
+#define SHIM_TSS_SIZE    (3u * 4096u) /* TSS of a PE that may use I/O ports */
 #define SHIM_PORT        0xC0u        /* a stub writes to SHIM_PORT + vector */
 #define SHIM_VECTORS     32u
 
@@ -55,6 +58,23 @@ void shim_reset_bounce(void *own);
 /* Sets a vCPU to the start of a program at CPL 3 (semperos-platform 2). */
 void shim_sregs(struct kvm_sregs *s);
 void shim_regs(struct kvm_regs *r, uint64_t entry);
+
+/*
+ * A PE that may use I/O ports has a TSS of its own with a bit for every port, in a slot at
+ * SHIM_TSS_GPA.  shim_build_tss() makes one in SHIM_TSS_SIZE bytes of zeros that grants none;
+ * shim_tss_ports() grants or takes n of them, at any time; shim_own_tss() lets a vCPU use it.
+ *
+ * QEMU's TCG refuses every port to CPL 3 when the TSS is marked busy, as it is in any running task
+ * (helper_check_io() wants type 9).  There shim_needs_iopl() is true: the program then runs with
+ * IOPL 3, all ports leave the guest, and the VMM refuses those that are not the PE's.
+ */
+void shim_build_tss(void *mem);
+void shim_tss_ports(void *mem, uint16_t first, unsigned n, bool grant);
+void shim_own_tss(struct kvm_sregs *s);
+bool shim_needs_iopl(void);
+/* May a device of the program have these ports?  Not those of the stubs and of configuration. */
+bool shim_port_is_free(uint16_t first, unsigned n);
+#define SHIM_IOPL3 0x3000u /* in RFLAGS */
 
 /* "#GP" and so on. */
 const char *shim_vector_name(unsigned vector);

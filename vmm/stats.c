@@ -5,8 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "bridge.h"
 #include "console.h"
 #include "doctor.h"
+#include "nic.h"
 #include "sched_seed.h"
 
 static const char *const op_names[8] = {"idle",  "send",  "reply", "read",
@@ -83,7 +85,11 @@ static void print_pe(struct pe *pe, FILE *out)
             " bytes)\n  memory    read %" PRIu64 " bytes written %" PRIu64 " bytes\n",
             s.msgs_sent, s.bytes_sent, s.msgs_received, s.bytes_received, s.bytes_read,
             s.bytes_written);
+    if (s.ring_sent || s.ring_received || s.channels)
+        fprintf(out, "  rings     sent %" PRIu64 " received %" PRIu64 " channels %" PRIu64 "\n",
+                s.ring_sent, s.ring_received, s.channels);
     print_refused(out, &s, pe);
+    bridge_print_stats(pe, out);
 }
 
 void stats_print(struct node *n, FILE *out)
@@ -107,6 +113,8 @@ void stats_print(struct node *n, FILE *out)
     }
     if (quiet)
         fprintf(out, "%u further PEs stayed idle\n", quiet);
+    if (node_nic(n))
+        nic_stats(node_nic(n)->nic, out);
     if (console_lost(n->console))
         fprintf(out, "console: %" PRIu64 " bytes lost\n", console_lost(n->console));
 }

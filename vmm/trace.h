@@ -37,10 +37,25 @@ enum trace_op {
     TR_FAULT = 20,  /* the PE faulted; label = RIP */
     TR_RESET = 22,  /* the PE's CPU was reset; label = where it waits */
     TR_INJECT = 21, /* the scheduler did something to the PE; ep = enum trace_inject */
+    TR_NODE = 23,   /* the PE is of that node; ep = node, result = how often it began before */
+    TR_WIRE = 24,   /* a frame from the PE's NIC reached peer's; label = its number, len, hash */
     TR_END = 31,    /* label = hash, first = number of records before this one */
 };
 
-enum trace_inject { TI_REFUSE = 1, TI_DELAY = 2, TI_SPURIOUS = 3, TI_CRASH = 4 };
+enum trace_inject {
+    TI_REFUSE = 1,
+    TI_DELAY = 2,
+    TI_SPURIOUS = 3,
+    TI_CRASH = 4,
+    /* The wire between nodes: the PE is the sender's bridge, label = the frame's number. */
+    TI_LOSS = 5,
+    TI_DUP = 6,
+    TI_REORDER = 7,
+    TI_STALL = 8,
+    /* The PE's whole node is lost, or begins anew. */
+    TI_DOWN = 9,
+    TI_UP = 10,
+};
 
 struct trace_record {
     uint64_t step;   /* seeded: scheduler's step; ordinary: sequence number */

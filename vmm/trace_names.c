@@ -18,7 +18,8 @@ static const char *const ops[] = {
     [TR_SEND] = "SEND",     [TR_REPLY] = "REPLY", [TR_READ] = "READ",   [TR_WRITE] = "WRITE",
     [TR_FETCH] = "FETCH",   [TR_ACK] = "ACK",     [TR_DEBUG] = "DEBUG", [TR_SCHED] = "SCHED",
     [TR_WAIT] = "WAIT",     [TR_WAKE] = "WAKE",   [TR_EXIT] = "EXIT",   [TR_FAULT] = "FAULT",
-    [TR_INJECT] = "INJECT", [TR_RESET] = "RESET", [TR_END] = "END",
+    [TR_INJECT] = "INJECT", [TR_RESET] = "RESET", [TR_NODE] = "NODE",   [TR_WIRE] = "WIRE",
+    [TR_END] = "END",
 };
 
 static const char *const errors[] = {

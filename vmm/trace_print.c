@@ -134,18 +134,30 @@ static struct text wake_text(const struct trace_record *r)
 {
     struct text t;
 
-    snprintf(t.s, sizeof(t.s), "%s%s%s%s", r->result ? "by" : "by nothing",
+    snprintf(t.s, sizeof(t.s), "%s%s%s%s%s", r->result ? "by" : "by nothing",
              r->result & VREG_CAUSE_MESSAGE ? " message" : "",
              r->result & VREG_CAUSE_WAKEUP ? " wake-up" : "",
-             r->result & VREG_CAUSE_TIMEOUT ? " timeout" : "");
+             r->result & VREG_CAUSE_TIMEOUT  ? " timeout"
+             : r->result & VREG_CAUSE_BRIDGE ? " bridge"
+                                             : "",
+             r->result & VREG_CAUSE_NIC ? " NIC" : "");
     return t;
 }
 
 static struct text details(const struct trace_record *r, const struct trace_kernels *k)
 {
     static const char *const exits[] = {"program", "PE", "machine"};
-    static const char *const injected[] = {"?", "refused for no ring space", "delayed",
-                                           "spurious wake-up", "crashed"};
+    static const char *const injected[] = {"?",
+                                           "refused for no ring space",
+                                           "delayed",
+                                           "spurious wake-up",
+                                           "crashed",
+                                           "frame lost",
+                                           "frame doubled",
+                                           "frame held back",
+                                           "wire stalls",
+                                           "node is lost",
+                                           "node starts again"};
     struct text t = {""};
 
     switch (r->op) {
@@ -162,8 +174,14 @@ static struct text details(const struct trace_record *r, const struct trace_kern
     case TR_RESET:
         snprintf(t.s, sizeof(t.s), "at %#" PRIx64, r->label);
         break;
+    case TR_NODE:
+        snprintf(t.s, sizeof(t.s), "of node %u", r->ep);
+        break;
+    case TR_WIRE:
+        snprintf(t.s, sizeof(t.s), "frame %" PRIu64, r->label);
+        break;
     case TR_INJECT:
-        snprintf(t.s, sizeof(t.s), "%s", r->ep <= TI_CRASH ? injected[r->ep] : "?");
+        snprintf(t.s, sizeof(t.s), "%s", r->ep <= TI_UP ? injected[r->ep] : "?");
         break;
     default:
         break;

@@ -4,11 +4,14 @@
  */
 #include <string.h>
 
+#include "../vdtu/ring.h"
+#include "bridge.h"
 #include "console.h"
 #include "exits.h"
 #include "node.h"
 #include "record.h"
 #include "sched.h"
+#include "window.h"
 
 #define PRINT_CHUNK 4096u
 
@@ -16,10 +19,13 @@ void vreg_reset(struct pe *pe)
 {
     *pe_vreg(pe, VREG_MAGIC) = VREG_MAGIC_VALUE;
     *pe_vreg(pe, VREG_VERS) = VREG_VERSION;
-    *pe_vreg(pe, VREG_FEATURES) =
-        VREG_F_TIME | VREG_F_WAIT | VREG_F_CONSOLE | VREG_F_EXIT | VREG_F_RESET;
+    *pe_vreg(pe, VREG_FEATURES) = VREG_F_TIME | VREG_F_WAIT | VREG_F_CONSOLE | VREG_F_EXIT |
+                                  VREG_F_RESET | (pe->node->desc->seed.on ? 0 : VREG_F_EXITS) |
+                                  (windows_on(pe->node) ? VREG_F_RING : 0);
+    if (pe->nic)
+        *pe_vreg(pe, VREG_FEATURES) |= VREG_F_NIC;
     *pe_vreg(pe, VREG_PE) = pe->id;
-    *pe_vreg(pe, VREG_NODE) = 0;
+    *pe_vreg(pe, VREG_NODE) = pe->node->desc->self;
     *pe_vreg(pe, VREG_TSC_HZ) = pe->node->tsc_hz;
     *pe_vreg(pe, VREG_HOST_CORES) = pe->node->host_cores;
     *pe_vreg(pe, VREG_MEM_SIZE) = pe->mem_size;
@@ -95,10 +101,26 @@ enum pe_why vreg_store(struct pe *pe, unsigned off, uint64_t value, unsigned siz
     case VREG_CONSOLE:
         *pe_vreg(pe, VREG_CONSOLE_LEN) = pe_print(pe, value & ((1ull << 40) - 1), value >> 40);
         return PE_KICKED;
+    case VREG_BRIDGE_AREA:
+    case VREG_BRIDGE_RUN:
+        if (bridge_store(pe, off, value))
+            return PE_KICKED;
+        break;
     case VREG_EXIT:
         if (scope <= VREG_EXIT_MACHINE)
             return pe_exit_program(pe, (uint32_t)value, (enum vreg_exit)scope);
         break;
+    case VREG_RING:
+        *pe_vreg(pe, VREG_RING) = window_want(pe, value);
+        return PE_KICKED;
+    case VREG_RING_OPEN:
+        if (value < DTU_EPS)
+            vdtu_ring_open(pe->dtu, (unsigned)value);
+        return PE_KICKED;
+    case VREG_RING_BELL:
+        if (value < RING_ENTRIES_MAX)
+            vdtu_ring_bell(pe->dtu, (unsigned)value);
+        return PE_KICKED;
     default:
         break;
     }

@@ -11,6 +11,7 @@
 #include "hw.h"
 #include "kernel.h"
 #include "print.h"
+#include "ring_lib.h"
 #include "start.h"
 #include "str.h"
 
@@ -22,6 +23,8 @@
 
 static struct kernel the_kernel;
 struct kernel *kern_now = &the_kernel;
+
+const unsigned ring_entries = RING_ENTRIES_MAX; /* everybody's system calls */
 
 static struct boot_kenv kenv;
 static uint8_t recvbuf[KERN_SYSC_EPS][DTU_MAX_SLOTS << KERN_SYSC_ORDER];

@@ -5,8 +5,11 @@
  */
 #include "dtu_drv.h"
 
+#include "ring_lib.h"
+
 #define FETCH_SPIN   64 /* polls between two visits to the VMM, where we cannot sleep */
 #define UNREAD_COUNT 0xFFFFu
+#define RING_SPIN    2000 /* looks at our rings, while cores are to spare */
 
 static unsigned run(unsigned op, unsigned ep)
 {
@@ -31,12 +34,18 @@ unsigned dtu_unread(unsigned ep)
 {
     uint64_t r0 = dtu_get(DTU_EP(ep, 0));
 
-    return dtu_ep_type(r0) == DTU_EP_RECV ? (unsigned)(r0 & UNREAD_COUNT) : 0;
+    if (dtu_ep_type(r0) != DTU_EP_RECV)
+        return 0;
+    return r0 & UNREAD_COUNT ? (unsigned)(r0 & UNREAD_COUNT) : ring_pending(&ring_self, ep);
 }
 
 unsigned dtu_send(unsigned ep, const void *data, size_t len, unsigned reply_ep,
                   uint64_t reply_label)
 {
+    unsigned err = ring_send(&ring_self, ep, data, len, reply_ep, reply_label);
+
+    if (err != RING_TRAP)
+        return err;
     set_data(data, len);
     dtu_set(DTU_REPLY_EPID, reply_ep);
     dtu_set(DTU_REPLY_LABEL, reply_label);
@@ -45,6 +54,8 @@ unsigned dtu_send(unsigned ep, const void *data, size_t len, unsigned reply_ep,
 
 unsigned dtu_reply(unsigned ep, const struct dtu_header *msg, const void *data, size_t len)
 {
+    if (ring_owns(&ring_self, msg))
+        return ring_reply(&ring_self, msg, data, len);
     set_data(data, len);
     dtu_set(DTU_OFFSET, (uintptr_t)msg);
     return run(DTU_REPLY, ep);
@@ -68,16 +79,27 @@ unsigned dtu_write(unsigned ep, const void *buf, size_t len, uint64_t off)
     return run(DTU_WRITE, ep);
 }
 
+uint64_t dtu_fetch_slot(unsigned ep)
+{
+    run(DTU_FETCH, ep);
+    return dtu_get(DTU_OFFSET);
+}
+
 const struct dtu_header *dtu_fetch(unsigned ep)
 {
+    if (ring_self.on)
+        return ring_fetch(&ring_self, ep);
     if (dtu_unread(ep) == 0)
         return NULL;
-    run(DTU_FETCH, ep);
-    return (const struct dtu_header *)(uintptr_t)dtu_get(DTU_OFFSET);
+    return (const struct dtu_header *)(uintptr_t)dtu_fetch_slot(ep);
 }
 
 void dtu_ack(unsigned ep, const struct dtu_header *msg)
 {
+    if (ring_owns(&ring_self, msg)) {
+        ring_ack(&ring_self, msg);
+        return;
+    }
     dtu_set(DTU_OFFSET, (uintptr_t)msg);
     run(DTU_ACK, ep);
 }
@@ -88,14 +110,26 @@ void dtu_debug(uint32_t value)
     dtu_set(DTU_COMMAND, DTU_DEBUG | (uint64_t)value << 3);
 }
 
+/* True when there is a message. */
+static bool spin(void)
+{
+    for (unsigned i = 0; i < RING_SPIN && ring_may_spin(&ring_self); i++) {
+        if (dtu_get(DTU_MSG_CNT) || ring_any(&ring_self))
+            return true;
+        __builtin_ia32_pause();
+    }
+    return false;
+}
+
 void dtu_wait(uint64_t ns)
 {
     __asm__ volatile("" ::: "memory");
-    if (dtu_get(DTU_MSG_CNT) == 0) {
+    if (dtu_get(DTU_MSG_CNT) == 0 && !spin() && ring_sleep(&ring_self)) {
         if (vreg_has(VREG_F_WAIT))
             vreg_set(VREG_WAIT, ns);
         else
             __asm__ volatile("hlt");
+        ring_awake(&ring_self);
     }
     __asm__ volatile("" ::: "memory");
 }
@@ -118,7 +152,7 @@ bool dtu_wait_ep(unsigned ep, void (*other)(void *), void *arg)
     while (dtu_unread(ep) == 0) {
         if (dtu_type(ep) != DTU_EP_RECV)
             return false;
-        if (dtu_get(DTU_MSG_CNT) == 0) {
+        if (dtu_get(DTU_MSG_CNT) == 0 && !ring_any(&ring_self)) {
             dtu_wait(VREG_WAIT_FOREVER);
             continue;
         }
@@ -134,6 +168,7 @@ bool dtu_wait_ep(unsigned ep, void (*other)(void *), void *arg)
 
 void dtu_config_words(unsigned ep, const uint64_t words[3])
 {
+    ring_self.own |= 1u << ep;
     /* r0 makes the endpoint valid, so it goes last. */
     dtu_set(DTU_EP(ep, 2), words[2]);
     dtu_set(DTU_EP(ep, 1), words[1]);

@@ -76,7 +76,10 @@ static inline unsigned dtu_type(unsigned ep)
     return dtu_ep_type(dtu_get(DTU_EP(ep, 0)));
 }
 
-/* Unread messages of one endpoint (0 when it is no receive endpoint); a load, no exit. */
+/*
+ * Is something unread at an endpoint?  The register's count, or, when that is 0 and something came
+ * by a ring, 1.  No exit.
+ */
 unsigned dtu_unread(unsigned ep);
 
 /*
@@ -93,6 +96,9 @@ unsigned dtu_reply(unsigned ep, const struct dtu_header *msg, const void *data, 
 /* READ/WRITE len bytes at offset off of memory endpoint ep.  SE_NO_PERM, SE_INV_ARGS (bounds). */
 unsigned dtu_read(unsigned ep, void *buf, size_t len, uint64_t off);
 unsigned dtu_write(unsigned ep, const void *buf, size_t len, uint64_t off);
+
+/* FETCH: address of the message, 0 for none.  For the library; programs want dtu_fetch(). */
+uint64_t dtu_fetch_slot(unsigned ep);
 
 /* The oldest unread message of ep or NULL; it stays in its slot until dtu_ack() or dtu_reply(). */
 const struct dtu_header *dtu_fetch(unsigned ep);

@@ -83,6 +83,14 @@ unsigned ep_alloc(void)
     return ep;
 }
 
+void ep_reserve(unsigned ep)
+{
+    if (ep >= DTU_EPS)
+        panic("there is no endpoint %u", ep);
+    ep_clear(ep);
+    ep_taken[ep] = true;
+}
+
 void ep_free(unsigned ep)
 {
     ep_taken[ep] = false;
@@ -98,7 +106,7 @@ void gate_reset(void)
     recvbuf_next = 0;
 }
 
-unsigned recv_gate_create(struct recv_gate *g, unsigned order, unsigned msgorder)
+unsigned recv_gate_attach(struct recv_gate *g, unsigned ep, unsigned order, unsigned msgorder)
 {
     unsigned err;
 
@@ -107,12 +115,19 @@ unsigned recv_gate_create(struct recv_gate *g, unsigned order, unsigned msgorder
         recvbuf_next = guest_recvbuf_start() + 256;
     if (order > 20 || 1ull << order > guest_mem_size() - recvbuf_next)
         return SE_NO_SPACE;
-    *g = (struct recv_gate){ep_alloc(), recvbuf_next, order, msgorder};
+    *g = (struct recv_gate){ep, recvbuf_next, order, msgorder};
     err = sysc_attachrb(CAP_SELF_VPE, g->ep, g->addr, order, msgorder);
-    if (err)
-        ep_free(g->ep);
-    else
+    if (!err)
         recvbuf_next += 1ull << order;
+    return err;
+}
+
+unsigned recv_gate_create(struct recv_gate *g, unsigned order, unsigned msgorder)
+{
+    unsigned ep = ep_alloc(), err = recv_gate_attach(g, ep, order, msgorder);
+
+    if (err)
+        ep_free(ep);
     return err;
 }
 

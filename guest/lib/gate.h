@@ -27,6 +27,8 @@ void sel_free(unsigned start, unsigned count);
 /* An endpoint that gates no longer take (a receive endpoint, say); panics when there is none. */
 unsigned ep_alloc(void);
 void ep_free(unsigned ep);
+/* That one becomes such; somebody else told us its number. */
+void ep_reserve(unsigned ep);
 
 /* Forgets all endpoints and selectors: for a VPE that begins as a copy of another. */
 void gate_reset(void);
@@ -39,6 +41,8 @@ struct recv_gate {
 };
 /* 2^order bytes in slots of 2^msgorder (32 slots at most).  Errors of ATTACHRB; SE_NO_SPACE. */
 unsigned recv_gate_create(struct recv_gate *g, unsigned order, unsigned msgorder);
+/* The same on endpoint ep, which is reserved. */
+unsigned recv_gate_attach(struct recv_gate *g, unsigned ep, unsigned order, unsigned msgorder);
 /* Detaches it.  Buffer space is given back only to the latest one created. */
 unsigned recv_gate_destroy(struct recv_gate *g);
 /* The next message; waits for it.  NULL when the endpoint was taken from us. */

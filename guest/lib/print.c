@@ -48,7 +48,7 @@ void print_flush(void)
     print_raw(line, n);
 }
 
-static void put_text(const char *text, size_t len)
+void print_text(const char *text, size_t len)
 {
     for (size_t i = 0; i < len; i++) {
         line[line_len++] = text[i];
@@ -62,7 +62,7 @@ void vprint(const char *format, va_list ap)
     char buf[PRINT_MAX];
     size_t n = fmt_vsnprintf(buf, sizeof(buf), format, ap);
 
-    put_text(buf, n < sizeof(buf) ? n : sizeof(buf) - 1);
+    print_text(buf, n < sizeof(buf) ? n : sizeof(buf) - 1);
 }
 
 void print(const char *format, ...)

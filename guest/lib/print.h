@@ -14,6 +14,9 @@
 void print(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void vprint(const char *format, va_list ap);
 
+/* Any length of text, by lines, too. */
+void print_text(const char *text, size_t len);
+
 /* Prints what was collected of an unfinished line. */
 void print_flush(void);
 

@@ -113,9 +113,25 @@ static void handle(struct server *s, const struct dtu_header *msg)
         if (!err)
             out.len += body.len;
     } else if (s->ops->message) {
+        s->current = msg;
         s->ops->message(s->arg, msg->label, &in, &out);
+        if (!s->current)
+            return;
     }
     dtu_reply(s->gate.ep, msg, reply, out.len);
+}
+
+const struct dtu_header *server_keep(struct server *s)
+{
+    const struct dtu_header *msg = s->current;
+
+    s->current = NULL;
+    return msg;
+}
+
+void server_answer(struct server *s, const struct dtu_header *msg, const void *data, size_t n)
+{
+    dtu_reply(s->gate.ep, msg, data, n);
 }
 
 void server_run(struct server *s)

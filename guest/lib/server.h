@@ -52,6 +52,7 @@ struct server {
     unsigned sel, control; /* the service's capability; that of the kernel's gate */
     uint64_t idents;
     bool stop;
+    const struct dtu_header *current; /* the client's message being handled, NULL: it was kept */
 };
 
 /* Registers the service.  Errors of CREATESRV, SE_EXISTS among them; then nothing is left. */
@@ -59,6 +60,13 @@ unsigned server_create(struct server *s, const char *name, const struct server_o
 
 /* A gate for a client, at a new selector; messages come with that label.  Errors of CREATEGATE. */
 unsigned server_gate(struct server *s, uint64_t label, unsigned *sel);
+
+/*
+ * In `message`: the message is answered later, by server_answer() with n bytes; it keeps its slot
+ * until then.
+ */
+const struct dtu_header *server_keep(struct server *s);
+void server_answer(struct server *s, const struct dtu_header *msg, const void *data, size_t n);
 
 /* Serves until SHUTDOWN has come or `stop` is set by a callback. */
 void server_run(struct server *s);

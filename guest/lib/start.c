@@ -6,8 +6,11 @@
 #include "env.h"
 #include "heap.h"
 #include "print.h"
+#include "ring_lib.h"
 
 extern char image_end[];
+
+__attribute__((weak)) const unsigned ring_entries = 64;
 
 #define POLL_NS 1000000u /* between two looks at something nobody wakes us for */
 
@@ -41,6 +44,9 @@ static void init_heap(void)
     heap_init((void *)begin, (void *)end);
 }
 
+/* Only in programs that use files: their endpoints are taken before anybody else takes them. */
+extern void file_init(void) __attribute__((weak));
+
 void guest_start(void)
 {
     int (*fn)(void *) = (int (*)(void *))(uintptr_t)env()->lambda;
@@ -49,11 +55,14 @@ void guest_start(void)
     /* The kernel sets coreid last (semperos-platform 5.7); a stray wake-up may be earlier. */
     while (env()->coreid == 0)
         dtu_relax(POLL_NS);
+    ring_init(ring_entries);
     if (fn) {
         /* vpe_run() copied the heap along with the image, so it is set up already. */
         status = fn((void *)(uintptr_t)env()->backend);
     } else {
         init_heap();
+        if (file_init)
+            file_init();
         status = main((int)env()->argc, (char **)(uintptr_t)env()->argv);
     }
     guest_exit(status);

@@ -18,10 +18,18 @@ static struct {
     void *arg;
 } child;
 
+/* Only in programs that use files (file.h). */
+extern void file_reset(void) __attribute__((weak));
+extern void file_init(void) __attribute__((weak));
+
 static int child_main(void *arg)
 {
     (void)arg;
     gate_reset();
+    if (file_reset && file_init) {
+        file_reset();
+        file_init();
+    }
     return child.fn(child.arg);
 }
 
@@ -68,7 +76,7 @@ static unsigned copy_arguments(struct vpe *v)
 }
 
 /* The environment goes last but for coreid, which the kernel sets when it starts the VPE. */
-static unsigned write_env(struct vpe *v)
+static unsigned write_env(struct vpe *v, const struct boot_env *more)
 {
     struct boot_env e = {
         .argc = env()->argc,
@@ -77,6 +85,12 @@ static unsigned write_env(struct vpe *v)
         .entry = (uintptr_t)_start,
         .lambda = (uintptr_t)child_main,
         .heapsize = env()->heapsize,
+        .mounts_len = more->mounts_len,
+        .mounts = more->mounts,
+        .fds_len = more->fds_len,
+        .fds = more->fds,
+        .caps = more->caps,
+        .eps = more->eps,
         .pe = v->desc,
     };
 
@@ -84,6 +98,13 @@ static unsigned write_env(struct vpe *v)
 }
 
 unsigned vpe_run(struct vpe *v, int (*fn)(void *), void *arg)
+{
+    static const struct boot_env none;
+
+    return vpe_run_env(v, fn, arg, &none);
+}
+
+unsigned vpe_run_env(struct vpe *v, int (*fn)(void *), void *arg, const struct boot_env *more)
 {
     unsigned err;
 
@@ -98,7 +119,7 @@ unsigned vpe_run(struct vpe *v, int (*fn)(void *), void *arg)
     if (!err)
         err = copy_arguments(v);
     if (!err)
-        err = write_env(v);
+        err = write_env(v, more);
     gate_deactivate(&v->mem);
     return err ? err : sysc_start(v->sel);
 }

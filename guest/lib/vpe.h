@@ -27,6 +27,9 @@ unsigned vpe_obtain(const struct vpe *v, unsigned own, unsigned theirs, unsigned
 
 /* Copies this program there and starts fn(arg); its result becomes the exit status. */
 unsigned vpe_run(struct vpe *v, int (*fn)(void *), void *arg);
+/* The same; mounts, files, caps and eps of its environment are those of *more (child.h). */
+struct boot_env;
+unsigned vpe_run_env(struct vpe *v, int (*fn)(void *), void *arg, const struct boot_env *more);
 
 /* Until it has exited. */
 unsigned vpe_wait(const struct vpe *v, int *status);

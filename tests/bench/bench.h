@@ -6,6 +6,7 @@
 #ifndef BENCH_H
 #define BENCH_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -22,7 +23,6 @@ struct bench_case {
     const char *interval; /* what one sample measures, from where to where */
     const char *unit;
     const char *baseline; /* what the ratio compares with */
-    double budget;        /* the ratio, or the count, that it must not exceed */
     /* Fills both; exits: VM exits of one operation, or as the interval says.  0, or 1: skipped
      * (why says so), or -errno. */
     int (*run)(struct samples *value, struct samples *base, double *exits, char *why, size_t size);
@@ -43,6 +43,19 @@ double bare_batch(struct bare *b);
  * fork to reaped, or to the last VM created if only_create.  Negative on failure. */
 double bare_vms(unsigned n, int only_create);
 
+/* ---- without PEs: two threads (native.c) ---- */
+enum native_kind {
+    NATIVE_LINE,      /* one cache line there, one back */
+    NATIVE_RING,      /* 64-byte messages, 32 slots, one way */
+    NATIVE_PIPE,      /* 64 bytes there and back */
+    NATIVE_SOCKET,    /* the same, AF_UNIX */
+    NATIVE_EVENTFD,   /* there and back */
+    NATIVE_PIPE_TPUT, /* 64 bytes, one way */
+    NATIVE_COUNT
+};
+/* n samples, each the mean of a batch in ns.  0 or -errno. */
+int bench_native(enum native_kind kind, unsigned n, struct samples *s);
+
 /* ---- the cases ---- */
 int case_trap(struct samples *v, struct samples *b, double *exits, char *why, size_t size);
 int case_boot_640(struct samples *v, struct samples *b, double *exits, char *why, size_t size);
@@ -51,6 +64,24 @@ int case_first_line(struct samples *v, struct samples *b, double *exits, char *w
 int case_seeded(struct samples *v, struct samples *b, double *exits, char *why, size_t size);
 int case_traced(struct samples *v, struct samples *b, double *exits, char *why, size_t size);
 int case_capbench(struct samples *v, struct samples *b, double *exits, char *why, size_t size);
+int case_msg_rtt(struct samples *v, struct samples *b, double *exits, char *why, size_t size);
+int case_msg_rtt_pipe(struct samples *v, struct samples *b, double *exits, char *why, size_t size);
+int case_msg_rtt_socket(struct samples *v, struct samples *b, double *exits, char *why,
+                        size_t size);
+int case_msg_rtt_eventfd(struct samples *v, struct samples *b, double *exits, char *why,
+                         size_t size);
+int case_msg_rtt_trap(struct samples *v, struct samples *b, double *exits, char *why, size_t size);
+int case_msg_tput(struct samples *v, struct samples *b, double *exits, char *why, size_t size);
+int case_msg_tput_pipe(struct samples *v, struct samples *b, double *exits, char *why, size_t size);
+int case_msg_tput_trap(struct samples *v, struct samples *b, double *exits, char *why, size_t size);
+int case_wake_sleeper(struct samples *v, struct samples *b, double *exits, char *why, size_t size);
+int case_syscall_noop(struct samples *v, struct samples *b, double *exits, char *why, size_t size);
+int case_syscall_noop_trap(struct samples *v, struct samples *b, double *exits, char *why,
+                           size_t size);
+int case_exchange_local(struct samples *v, struct samples *b, double *exits, char *why,
+                        size_t size);
+int case_revoke_local(struct samples *v, struct samples *b, double *exits, char *why, size_t size);
+int case_ep_configure(struct samples *v, struct samples *b, double *exits, char *why, size_t size);
 
 double bench_now(void); /* seconds */
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* LINK: vmm/diag.c vmm/elf.c vmm/bootline.c vmm/machine.c vmm/images.c vmm/ini.c vmm/cfg.c */
-/* LINK: vmm/validate.c vmm/loader.c vmm/loader_pe.c */
+/* LINK: vmm/nodes.c vmm/nodes_check.c vmm/validate.c vmm/loader.c vmm/loader_pe.c */
 /*
  * Machine files of any content.  The reader either accepts or says why; what it accepts and what
  * machine_validate() lets pass is within the documented bounds.  A first byte of `!` makes the rest
@@ -14,6 +14,7 @@
 #include "../../include/boot.h"
 #include "../../vmm/bootline.h"
 #include "../../vmm/machine.h"
+#include "../../vmm/machine_impl.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -53,6 +54,16 @@ static void check(struct machine *m, struct diag *d)
         must(m->argc >= 1 && m->argv[m->argc] == NULL);
         must(bootline_bytes(m) <= PE_RT_SIZE);
         must(needs.pes >= 1 && needs.kernels >= 1);
+    }
+    must(m->nnodes <= MACHINE_MAX_NODES);
+    for (unsigned k = 0; k < m->nnodes; k++) {
+        const struct machine_node *v = &m->node[k];
+
+        must(v->first <= v->last && v->last <= MACHINE_MAX_PES && v->bridge <= MACHINE_MAX_PES);
+        must(!v->listen || machine_is_address(v->listen));
+        must(!v->at || machine_is_address(v->at));
+        must(!v->stream || machine_is_stream(v->stream));
+        must((v->mac[0] & 1) == 0);
     }
     must(m->pes >= 1 && m->pes <= MACHINE_MAX_PES && m->nfs <= MACHINE_MAX_FS);
     must(m->npe <= MACHINE_MAX_PES);

@@ -3,12 +3,12 @@
 #
 # kernel.sh FOLDER
 #
-# Puts Debian's own kernel into FOLDER: vmlinuz and the modules that make /dev/kvm on an emulated
-# AMD processor.  The package is downloaded and unpacked, never installed.
+# Puts Debian's own kernel into FOLDER: vmlinuz, the modules that make /dev/kvm on an emulated AMD
+# processor, and the driver of an 82540EM.  The package is downloaded and unpacked, never installed.
 set -eu
 out=$1
 mkdir -p "$out"
-[ ! -e "$out/vmlinuz" ] || exit 0
+[ ! -e "$out/vmlinuz" ] || [ ! -e "$out/e1000.ko" ] || exit 0
 
 die()
 {
@@ -44,7 +44,7 @@ fi
 
 dpkg --fsys-tarfile "$tmp"/linux-image-*.deb |
     tar -x -C "$tmp" --wildcards './boot/vmlinuz*' '*/irqbypass.ko' '*/ccp.ko' '*/kvm.ko' \
-        '*/kvm-amd.ko' || die "cannot unpack $pkg"
+        '*/kvm-amd.ko' '*/e1000.ko' || die "cannot unpack $pkg"
 find "$tmp/lib" -name '*.ko' -exec mv {} "$out/" \;
 mv "$tmp"/boot/vmlinuz* "$out/vmlinuz"
 echo "stock: $pkg unpacked in $out"

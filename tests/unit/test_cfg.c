@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* LINK: vmm/diag.c vmm/elf.c vmm/bootline.c vmm/machine.c vmm/images.c vmm/ini.c vmm/cfg.c */
-/* LINK: vmm/validate.c vmm/loader.c vmm/loader_pe.c */
+/* LINK: vmm/nodes.c vmm/nodes_check.c vmm/validate.c vmm/loader.c vmm/loader_pe.c */
 /*
  * SemperOS' boot files, in a small checkout of our own: boot/, build/gem5-release/bin and images.
  * And where programs are looked for.

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* LINK: vmm/diag.c vmm/elf.c vmm/bootline.c vmm/machine.c vmm/images.c vmm/ini.c vmm/cfg.c */
-/* LINK: vmm/validate.c vmm/loader.c vmm/loader_pe.c vmm/symbol.c */
+/* LINK: vmm/nodes.c vmm/nodes_check.c vmm/validate.c vmm/loader.c vmm/loader_pe.c vmm/symbol.c */
 /*
  * What the loader writes where, byte by byte against semperos-platform 1, computed here by hand
  * from offsets rather than with the structures the loader uses.

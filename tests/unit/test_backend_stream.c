@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* LINK: netdev/address.c netdev/backend_udp.c netdev/backend_stream.c netdev/pcap.c */
-/* The backends over loopback and socket pairs; and the capture file, read by a reader of its own.
+/* LINK: netdev/address.c netdev/backend_stream.c netdev/pcap.c */
+/* The stream backend over socket pairs and loopback; and the capture file, read by a reader of its
+ * own.
  */
 #include <check.h>
 #include <errno.h>
@@ -13,7 +14,6 @@
 
 #include "../../netdev/address.h"
 #include "../../netdev/backend_stream.h"
-#include "../../netdev/backend_udp.h"
 #include "../../netdev/pcap.h"
 
 #define HANGS 10000 /* ms; only ends what hangs */
@@ -43,80 +43,6 @@ START_TEST(addresses)
     ck_assert_int_eq(b.ss_family, AF_INET6);
     ck_assert(!address_same(&a, &b));
     ck_assert(address_same(&b, &b));
-}
-END_TEST
-
-static void udp_pair(const char *any, const char *format, struct backend_udp **a,
-                     struct backend_udp **b)
-{
-    char text[64];
-
-    ck_assert_int_eq(backend_udp_open(any, any, a), 0);
-    snprintf(text, sizeof(text), format, backend_udp_port(*a));
-    ck_assert_int_eq(backend_udp_open(any, text, b), 0);
-    snprintf(text, sizeof(text), format, backend_udp_port(*b));
-    ck_assert_int_eq(backend_udp_peer(*a, text), 0);
-}
-
-START_TEST(udp)
-{
-    static const char *const any[] = {"127.0.0.1:0", "[::1]:0"};
-    static const char *const format[] = {"127.0.0.1:%u", "[::1]:%u"};
-    static const size_t sizes[] = {1, 14, 60, 1514, 9000, 65507};
-    struct backend_udp *a, *b;
-
-    if (_i == 1) {
-        int fd = socket(AF_INET6, SOCK_DGRAM, 0);
-
-        if (fd < 0 || backend_udp_open(any[1], any[1], &a) != 0)
-            return; /* a host without IPv6 */
-        close(fd);
-        backend_udp_close(a);
-    }
-    udp_pair(any[_i], format[_i], &a, &b);
-    ck_assert_int_eq(backend_udp_receive(b, got, sizeof(got)), -EAGAIN);
-    for (unsigned i = 0; i < 6; i++) {
-        ck_assert_int_eq(backend_udp_send(a, big + i, sizes[i]), 0);
-        readable(backend_udp_fd(b));
-        ck_assert_int_eq(backend_udp_receive(b, got, sizeof(got)), (long)sizes[i]);
-        ck_assert_mem_eq(got, big + i, sizes[i]);
-    }
-    ck_assert_int_eq(backend_udp_send(a, big, 0), -EMSGSIZE);
-    ck_assert_int_eq(backend_udp_send(a, big, 65508), -EMSGSIZE);
-    ck_assert_uint_eq(backend_udp_stats(a)->tx_size, 2);
-    ck_assert_uint_eq(backend_udp_stats(a)->sent, 6);
-    ck_assert_uint_eq(backend_udp_stats(b)->received, 6);
-    backend_udp_close(a);
-    backend_udp_close(b);
-}
-END_TEST
-
-START_TEST(udp_drops)
-{
-    struct backend_udp *a, *b, *c;
-    char text[64];
-    struct sockaddr_storage to;
-    socklen_t len;
-
-    udp_pair("127.0.0.1:0", "127.0.0.1:%u", &a, &b);
-    snprintf(text, sizeof(text), "127.0.0.1:%u", backend_udp_port(b));
-    ck_assert_int_eq(backend_udp_open("127.0.0.1:0", text, &c), 0);
-    ck_assert_int_eq(address_parse(text, SOCK_DGRAM, &to, &len), 0);
-    ck_assert_int_eq(backend_udp_send(c, "stranger", 8), 0);
-    ck_assert_int_eq(sendto(backend_udp_fd(a), "", 0, 0, (struct sockaddr *)&to, len), 0);
-    ck_assert_int_eq(backend_udp_send(a, big, 200), 0);
-    ck_assert_int_eq(backend_udp_send(a, "good", 4), 0);
-    readable(backend_udp_fd(b));
-    ck_assert_int_eq(backend_udp_receive(b, got, 100), 4);
-    ck_assert_mem_eq(got, "good", 4);
-    ck_assert_uint_eq(backend_udp_stats(b)->rx_stranger, 1);
-    ck_assert_uint_eq(backend_udp_stats(b)->rx_empty, 1);
-    ck_assert_uint_eq(backend_udp_stats(b)->rx_truncated, 1);
-    ck_assert_int_eq(backend_udp_peer(b, "[::1]:5"), -EAFNOSUPPORT);
-    ck_assert_int_eq(backend_udp_open("127.0.0.1", text, &c), -EINVAL);
-    backend_udp_close(a);
-    backend_udp_close(b);
-    backend_udp_close(c);
 }
 END_TEST
 
@@ -294,16 +220,14 @@ END_TEST
 
 int main(void)
 {
-    Suite *s = suite_create("backends");
-    TCase *t = tcase_create("backends");
+    Suite *s = suite_create("stream");
+    TCase *t = tcase_create("stream");
     SRunner *r;
     int failed;
 
     for (size_t i = 0; i < sizeof(big); i++)
         big[i] = (uint8_t)(i * 31 >> 3);
     tcase_add_test(t, addresses);
-    tcase_add_loop_test(t, udp, 0, 2);
-    tcase_add_test(t, udp_drops);
     tcase_add_test(t, stream_bytes);
     tcase_add_test(t, stream_nonsense);
     tcase_add_test(t, stream_full);

@@ -1,0 +1,242 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * ringbench [ROUNDS]: the times of messages and system calls as a program sees them, for
+ * `make bench`.  A second VPE answers.  Each case prints one line,
+ *
+ *     BENCH name EXITS OPERATIONS: TICKS...
+ *
+ * time-stamp ticks of one operation (a batch's mean), and the exits of this PE in all batches.
+ */
+#include "boot.h"
+#include "fmt.h"
+#include "print.h"
+#include "start.h"
+#include "str.h"
+#include "syscall.h"
+#include "vpe.h"
+
+#define RECV_EP      2u
+#define SLOT_ORDER   7u  /* 128 bytes: 64 and a header fit */
+#define BUFFER_ORDER 12u /* 32 slots */
+#define SIZE         64u
+#define SAMPLES_MAX  200u
+#define GIVEN        SEL_GIVEN
+
+enum { OP_ANSWER = 1, OP_TAKE = 2, OP_COUNT = 3, OP_QUIT = 4 };
+
+static struct vpe server;
+static struct gate to_server;
+static uint64_t ticks[SAMPLES_MAX];
+static unsigned rounds = 100;
+
+static uint64_t now(void)
+{
+    uint32_t lo, hi;
+
+    __asm__ volatile("lfence; rdtsc" : "=a"(lo), "=d"(hi) : : "memory");
+    return (uint64_t)hi << 32 | lo;
+}
+
+static uint64_t exits(void)
+{
+    return vreg_get(VREG_EXITS);
+}
+
+/* ---- the one who answers ---- */
+
+static int serve(void *arg)
+{
+    const struct recv_gate g = {.ep = RECV_EP};
+    uint64_t taken = 0, words[SIZE / 8];
+
+    (void)arg;
+    if (ep_alloc() != RECV_EP)
+        return 1;
+    for (;;) {
+        const struct dtu_header *m = recv_gate_wait(&g);
+
+        if (!m || m->length > sizeof(words))
+            return 1;
+        memcpy(words, m + 1, m->length);
+        switch (words[0]) {
+        case OP_TAKE:
+            taken++;
+            dtu_ack(RECV_EP, m);
+            break;
+        case OP_COUNT:
+            words[0] = taken;
+            dtu_reply(RECV_EP, m, words, 8);
+            break;
+        case OP_QUIT:
+            dtu_reply(RECV_EP, m, words, 8);
+            return 0;
+        default:
+            dtu_reply(RECV_EP, m, words, m->length);
+        }
+    }
+}
+
+static unsigned start_server(void)
+{
+    unsigned err = vpe_create(&server, "ringbench");
+
+    if (!err)
+        err = sysc_attachrb(server.sel, RECV_EP, guest_recvbuf_start() + 256, BUFFER_ORDER,
+                            SLOT_ORDER);
+    to_server.sel = sel_alloc(1);
+    if (!err)
+        err = sysc_creategate(server.sel, to_server.sel, 7, RECV_EP, 1u << SLOT_ORDER);
+    return err ? err : vpe_run(&server, serve, NULL);
+}
+
+/* ---- one operation of each case; an error is the program's end ---- */
+
+static void want(unsigned err, const char *what)
+{
+    if (err)
+        panic("ringbench: %s: error %u", what, err);
+}
+
+static uint64_t ask(uint64_t op, size_t len)
+{
+    static uint64_t words[SIZE / 8];
+    const struct dtu_header *m = NULL;
+    uint64_t answer = 0;
+
+    words[0] = op;
+    want(gate_send(&to_server, words, len, VPE_EP_RECV, 0), "send");
+    while (!m && dtu_wait_ep(VPE_EP_RECV, NULL, NULL))
+        m = dtu_fetch(VPE_EP_RECV);
+    if (!m)
+        panic("ringbench: no answer");
+    memcpy(&answer, m + 1, 8);
+    dtu_ack(VPE_EP_RECV, m);
+    return answer;
+}
+
+static void rtt(void)
+{
+    ask(OP_ANSWER, SIZE);
+}
+
+static void rtt8(void)
+{
+    ask(OP_ANSWER, 8);
+}
+
+static uint64_t told;
+
+static void one_way(void)
+{
+    static uint64_t words[SIZE / 8] = {OP_TAKE};
+    unsigned err;
+
+    while ((err = gate_send(&to_server, words, SIZE, DTU_NO_REPLY, 0)) == SE_NO_RING_SPACE)
+        __builtin_ia32_pause();
+    want(err, "send");
+    told++;
+}
+
+static void noop(void)
+{
+    want(sysc_noop(), "NOOP");
+}
+
+static void exchange(void)
+{
+    want(vpe_delegate(&server, to_server.sel, GIVEN, 1), "EXCHANGE");
+}
+
+static void revoke(void)
+{
+    want(sysc_revoke(cap_range(to_server.sel, 1), false), "REVOKE");
+}
+
+static void activate(void)
+{
+    want(sysc_activate(to_server.ep, to_server.sel, to_server.sel), "ACTIVATE");
+}
+
+/* ---- cases ---- */
+
+static void print_case(const char *name, uint64_t n_exits, unsigned ops, unsigned n)
+{
+    print("BENCH %s %lu %u:", name, (unsigned long)n_exits, ops);
+    for (unsigned i = 0; i < n; i++)
+        print(" %lu", (unsigned long)ticks[i]);
+    print("\n");
+}
+
+static void run(const char *name, void (*fn)(void), unsigned batch)
+{
+    uint64_t before;
+
+    for (unsigned i = 0; i < 10 * batch; i++)
+        fn();
+    before = exits();
+    for (unsigned i = 0; i < rounds; i++) {
+        uint64_t since = now();
+
+        for (unsigned k = 0; k < batch; k++)
+            fn();
+        ticks[i] = (now() - since) / batch;
+    }
+    print_case(name, exits() - before, rounds * batch, rounds);
+}
+
+/* Two operations in turn, of which the second is timed (or, with `first`, the first). */
+static void run_pair(const char *name, void (*a)(void), void (*b)(void), bool first)
+{
+    uint64_t n_exits = 0;
+
+    for (unsigned i = 0; i < rounds + 10; i++) {
+        uint64_t since = now(), e = exits(), middle, e_middle;
+
+        a();
+        middle = now();
+        e_middle = exits();
+        b();
+        if (i < 10)
+            continue;
+        ticks[i - 10] = first ? middle - since : now() - middle;
+        n_exits += first ? e_middle - e : exits() - e_middle;
+    }
+    print_case(name, n_exits, rounds, rounds);
+}
+
+static void let_sleep(void)
+{
+    dtu_relax(2000000);
+}
+
+static void get_live(void)
+{
+    for (unsigned i = 0; i < 8; i++)
+        rtt();
+}
+
+int main(int argc, char **argv)
+{
+    unsigned long n = 100;
+    int status = 1;
+
+    if (argc > 2 || (argc > 1 && !fmt_parse(argv[1], &n)) || n < 10 || n > SAMPLES_MAX) {
+        print("usage: ringbench [ROUNDS], 10..%u\n", SAMPLES_MAX);
+        return 2;
+    }
+    rounds = (unsigned)n;
+    want(start_server(), "starting the server");
+    run("msg_rtt_8", rtt8, 100);
+    run("msg_rtt_64", rtt, 100);
+    run("msg_tput_64", one_way, 500);
+    if (ask(OP_COUNT, SIZE) != told)
+        panic("ringbench: of %lu messages not all arrived", (unsigned long)told);
+    run_pair("wake_sleeper", let_sleep, rtt, false);
+    run("syscall_noop", noop, 50);
+    run_pair("exchange_local", exchange, revoke, true);
+    run_pair("revoke_local", exchange, revoke, false);
+    run_pair("ep_configure", get_live, activate, false);
+    ask(OP_QUIT, SIZE);
+    want(vpe_wait(&server, &status), "waiting for the server");
+    return status;
+}

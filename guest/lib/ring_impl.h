@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Between ring.c, ring_in.c and ring_out.c; and the tests, which play hostile PEs. */
+#ifndef GUEST_RING_IMPL_H
+#define GUEST_RING_IMPL_H
+
+#include "dtu.h"
+#include "ring.h"
+#include "ring_lib.h"
+
+/* The private page of an entry.  It starts as zeros; `gen` says whose state it is. */
+struct ring_in {
+    uint64_t closed; /* where the host looks */
+    uint64_t gen;
+    uint64_t taken, floor, freed; /* taken out; all below are free; how many are */
+    uint64_t granted;             /* answers given: credits that went back */
+    uint32_t done;                /* by slot: freed, between floor and taken */
+    uint32_t pos;                 /* in the list and the scan array */
+    uint16_t rmax[RING_SLOTS_MAX];
+};
+
+struct ring_record { /* of a message that is out */
+    uint64_t index, label;
+    uint16_t rmax;
+    uint8_t ep, open;
+};
+struct ring_out {
+    uint64_t closed;
+    uint64_t gen;
+    uint64_t sent, floor, freed; /* the latter two as last read */
+    uint64_t rtaken, granted;    /* answers looked at; those that were right */
+    uint32_t busy, unread;       /* by slot of the inbox */
+    uint32_t pos;                /* in the list and the scan array */
+    uint64_t order[RING_SLOTS_MAX];
+    uint8_t to[RING_SLOTS_MAX]; /* endpoint that an unread answer is for */
+    struct ring_record rec[RING_SLOTS_MAX];
+};
+_Static_assert(sizeof(struct ring_in) <= RING_PAGE && sizeof(struct ring_out) <= RING_PAGE, "page");
+
+static inline uint64_t rg_load(const void *p)
+{
+    return __atomic_load_n((const uint64_t *)p, __ATOMIC_RELAXED);
+}
+static inline uint64_t rg_acquire(const void *p)
+{
+    return __atomic_load_n((const uint64_t *)p, __ATOMIC_ACQUIRE);
+}
+static inline void rg_store(void *p, uint64_t v)
+{
+    __atomic_store_n((uint64_t *)p, v, __ATOMIC_RELAXED);
+}
+static inline void rg_release(void *p, uint64_t v)
+{
+    __atomic_store_n((uint64_t *)p, v, __ATOMIC_RELEASE);
+}
+
+static inline const struct ring_table *rg_table(const struct rings *r)
+{
+    return (const struct ring_table *)(const void *)r->table;
+}
+static inline const struct ring_desc *rg_desc(const struct rings *r, unsigned entry)
+{
+    return (const struct ring_desc *)(const void *)(r->table + RING_DESC_OFF) + entry;
+}
+static inline uint8_t *rg_entry(const struct rings *r, unsigned entry)
+{
+    return r->window + RING_ENTRY0_OFF + entry * (size_t)RING_ENTRY_SIZE;
+}
+static inline struct ring_ctl *rg_ctl(uint8_t *at)
+{
+    return (struct ring_ctl *)(void *)(at + RING_CTL_OFF);
+}
+/* The same for answers, by position in `out`. */
+static inline struct ring_scan *rg_out_scan(const struct rings *r)
+{
+    return (struct ring_scan *)(void *)(r->window + RING_SCRATCH_OFF +
+                                        RING_ENTRIES_MAX * sizeof(struct ring_scan));
+}
+
+static inline struct ring_scan *rg_scan(const struct rings *r)
+{
+    return (struct ring_scan *)(void *)(r->window + RING_SCRATCH_OFF);
+}
+
+/* Payloads go through rings word by word; the buffer on our side may lie anywhere. */
+void rg_copy_in(uint8_t *slot, const void *data, size_t len);
+void rg_copy_out(void *data, const uint8_t *slot, size_t len);
+
+/* Rings the bell of the PE at the other end if it sleeps; behind a ring_fence(). */
+void rg_notify(struct rings *r, unsigned entry);
+
+/* The lists, when the table has changed. */
+void rg_refresh(struct rings *r);
+
+/* ---- ring_in.c ---- */
+void rg_in_scan(struct rings *r, unsigned entry, unsigned pos);
+int rg_in_find(struct rings *r, unsigned ep);
+void rg_in_free(struct rings *r, unsigned entry, const void *msg);
+unsigned rg_in_reply(struct rings *r, unsigned entry, const struct dtu_header *msg,
+                     const void *data, size_t len);
+
+/* ---- ring_out.c ---- */
+bool rg_out_pending(struct rings *r, unsigned ep); /* DTU_EPS: any */
+const struct dtu_header *rg_out_take(struct rings *r, unsigned ep);
+void rg_out_free(struct rings *r, unsigned entry, const void *msg);
+void rg_out_close(struct rings *r, unsigned entry);
+void rg_out_rescan(struct rings *r, unsigned entry, unsigned pos);
+
+#endif

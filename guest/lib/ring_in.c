@@ -1,0 +1,321 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Receiving: messages of others to our receive endpoints.
+ *
+ * A message is copied to the inbox and then the channel is looked at: if it lives, all that was
+ * copied had been written while it lived.  If it has died, the copy counts for nothing, and the
+ * message is looked for in what the host kept (RINGS.md, "Revocation").
+ */
+#include "ring_impl.h"
+#include "str.h"
+
+#define PASS_MAX DTU_MAX_SLOTS /* messages by trap that can be older than one by a channel */
+
+static struct ring_in *state_of(const struct rings *r, unsigned entry)
+{
+    return (struct ring_in *)(void *)(rg_entry(r, entry) + RING_STATE_OFF);
+}
+
+static const uint8_t *slot_at(const struct rings *r, unsigned entry, unsigned state, uint64_t index)
+{
+    const struct ring_desc *d = rg_desc(r, entry);
+    unsigned area = state == RING_LIVE || state == RING_DYING ? RING_FWD_OFF : RING_FROZEN_OFF;
+
+    return rg_entry(r, entry) + area + (index & (d->slots - 1u)) * d->stride;
+}
+
+/* May the sender have this message here?  What it claims about its credits is not asked. */
+static bool allowed(const struct ring_desc *d, const struct ring_in *st)
+{
+    if (st->taken - st->floor >= d->slots)
+        return false;
+    return d->limited ? st->taken < d->cap + st->granted : st->taken - st->freed < d->cap;
+}
+
+/* Nothing more to come and nothing in our hands: the host may have it back. */
+static void close_if_done(struct rings *r, unsigned entry, struct ring_in *st, const uint8_t *slot)
+{
+    if (st->closed == st->gen || st->freed != st->taken || rg_acquire(slot) == st->taken + 1)
+        return;
+    rg_store(&rg_ctl(rg_entry(r, entry))->dst_closed, st->gen);
+    rg_release(&st->closed, st->gen);
+}
+
+void rg_in_scan(struct rings *r, unsigned entry, unsigned pos)
+{
+    static const uint64_t nothing;
+    struct ring_scan *scan = &rg_scan(r)[pos];
+    const struct ring_desc *d;
+    struct ring_in *st;
+    uint64_t word;
+
+    *scan = (struct ring_scan){&nothing, ~0ull};
+    if (entry == RING_NO_ENTRY)
+        return;
+    d = rg_desc(r, entry);
+    st = state_of(r, entry);
+    word = rg_acquire(&d->word);
+    if (RING_STATE(word) == RING_FREE || d->slots == 0)
+        return;
+    if (st->gen != RING_GEN(word)) {
+        memset(st, 0, sizeof(*st));
+        st->gen = RING_GEN(word);
+    }
+    st->pos = pos;
+    scan->seq = (const uint64_t *)(const void *)slot_at(r, entry, RING_STATE(word), st->taken);
+    if (st->closed != st->gen && allowed(d, st))
+        scan->want = st->taken + 1;
+    if (RING_STATE(word) == RING_DEAD || RING_STATE(word) == RING_GONE)
+        close_if_done(r, entry, st, (const uint8_t *)scan->seq);
+}
+
+int rg_in_find(struct rings *r, unsigned ep)
+{
+    const struct ring_scan *scan = rg_scan(r);
+    unsigned first = r->first[ep], end = r->first[ep + 1], at;
+
+    if (first == end)
+        return -1;
+    at = first + r->cursor[ep];
+    if (at >= end)
+        at = first;
+    for (unsigned i = at; i < end; i++)
+        if (rg_acquire(scan[i].seq) == scan[i].want)
+            return (int)i;
+    for (unsigned i = first; i < at; i++)
+        if (rg_acquire(scan[i].seq) == scan[i].want)
+            return (int)i;
+    return -1;
+}
+
+static void drop(struct rings *r, struct ring_in *st, unsigned slot)
+{
+    st->done |= 1u << slot;
+    r->dropped++;
+}
+
+/* Floor and count go on; the sender learns of it when it looks. */
+static void advance(struct rings *r, unsigned entry, struct ring_in *st)
+{
+    struct ring_ctl *ctl = rg_ctl(rg_entry(r, entry));
+    unsigned mask = rg_desc(r, entry)->slots - 1u;
+
+    st->freed++;
+    while (st->floor < st->taken && st->done >> (st->floor & mask) & 1) {
+        st->done &= ~(1u << (st->floor & mask));
+        st->floor++;
+    }
+    rg_store(&ctl->freed, st->freed);
+    rg_release(&ctl->floor, st->floor);
+    rg_in_scan(r, entry, st->pos);
+}
+
+/* Copies message `taken` from its slot; its meta word, or ~0 when the channel is not as it was. */
+static uint64_t copy(struct rings *r, unsigned entry, uint64_t word, const struct ring_in *st,
+                     struct dtu_header *h)
+{
+    const struct ring_desc *d = rg_desc(r, entry);
+    const uint8_t *slot = slot_at(r, entry, RING_STATE(word), st->taken);
+    uint64_t meta, len, label = d->label;
+
+    if (rg_acquire(slot) != st->taken + 1)
+        return ~0ull;
+    meta = rg_load(slot + 8 * RING_META) & 0xFFFFFFFFFFull;
+    len = meta & 0xFFFF;
+    *h = (struct dtu_header){
+        .flags = DTU_HD_REPLY_ENABLED,
+        .sender_pe = d->peer_pe,
+        .sender_ep = d->sender_ep,
+        .reply_ep = (uint8_t)(meta >> 32),
+        .length = (uint16_t)len,
+        .sender_vpe = d->peer_vpe,
+        .label = label,
+        .reply_label = rg_load(slot + 8 * RING_LABEL),
+    };
+    if (len <= d->max)
+        rg_copy_out(h + 1, slot + RING_HEAD, len);
+    __asm__ volatile("" : : : "memory"); /* the copy, then the state: x86 keeps loads in order */
+    return rg_load(&d->word) == word ? meta : ~0ull;
+}
+
+/* The message at a position of the lists; NULL: not there after all. */
+static const struct dtu_header *take(struct rings *r, unsigned pos)
+{
+    unsigned entry = r->in[pos], slot;
+    const struct ring_desc *d = rg_desc(r, entry);
+    uint64_t word = rg_acquire(&d->word), meta;
+    struct ring_in *st = state_of(r, entry);
+    struct dtu_header *h;
+
+    if (RING_STATE(word) == RING_FREE || RING_GEN(word) != st->gen || !allowed(d, st))
+        return NULL;
+    if (RING_STATE(word) == RING_DYING) /* the host is about to say what there is */
+        return NULL;
+    slot = (unsigned)(st->taken & (d->slots - 1u));
+    h = (struct dtu_header *)(void *)(rg_entry(r, entry) + RING_INBOX_OFF + slot * d->stride);
+    meta = copy(r, entry, word, st, h);
+    if (meta == ~0ull)
+        return NULL;
+    st->taken++;
+    st->rmax[slot] = (uint16_t)(meta >> 16);
+    if ((meta & 0xFFFF) > d->max) { /* longer than its slot: nobody's but the sender's loss */
+        drop(r, st, slot);
+        advance(r, entry, st);
+        return NULL;
+    }
+    rg_in_scan(r, entry, pos);
+    r->cursor[d->ep] = (uint16_t)(pos - r->first[d->ep] + 1);
+    return h;
+}
+
+/* ---- one endpoint: channels and traps ---- */
+
+/* The message in the stash came by a trap: first what its sender sent before. */
+static const struct dtu_header *unstash(struct rings *r, unsigned ep)
+{
+    struct ring_stash *s = &r->stash[ep];
+    const struct dtu_header *msg;
+    unsigned entry = (unsigned)(s->stamp & 0xFFFF) - 1;
+
+    if (s->stamp && entry < RING_ENTRIES_MAX) {
+        const struct ring_in *st = state_of(r, entry);
+        bool ours = rg_desc(r, entry)->role == RING_IN && rg_desc(r, entry)->ep == ep &&
+                    (st->gen & 0xFFFF) == (s->stamp >> 16 & 0xFFFF);
+
+        if (ours && (int32_t)((uint32_t)(s->stamp >> 32) - (uint32_t)st->taken) > 0 &&
+            st->pos < r->nin && r->in[st->pos] == entry && (msg = take(r, st->pos)))
+            return msg;
+    }
+    msg = s->msg;
+    s->msg = NULL;
+    r->stashed--;
+    return msg;
+}
+
+static void fetch_trapped(struct rings *r, unsigned ep)
+{
+    uint64_t addr = r->hw.fetch(r->arg, ep), r0, r1, size, slot;
+
+    if (!addr)
+        return;
+    r0 = rg_load(&r->regs[DTU_EP(ep, 0) / 8]);
+    r1 = rg_load(&r->regs[DTU_EP(ep, 1) / 8]);
+    size = r0 >> 32 & 0xFFFF;
+    slot = size ? (addr - r1) / size : DTU_MAX_SLOTS;
+    r->stash[ep].msg = (const struct dtu_header *)(uintptr_t)addr;
+    r->stashed++;
+    r->stash[ep].stamp = 0;
+    if (slot < DTU_MAX_SLOTS)
+        r->stash[ep].stamp =
+            rg_load(r->table + RING_STAMPS_OFF + 8 * (ep * (size_t)DTU_MAX_SLOTS + slot));
+}
+
+static bool unread(const struct rings *r, unsigned ep)
+{
+    uint64_t r0 = rg_acquire(&r->regs[DTU_EP(ep, 0) / 8]);
+
+    return dtu_ep_type(r0) == DTU_EP_RECV && (r0 & 0xFFFF);
+}
+
+const struct dtu_header *ring_fetch(struct rings *r, unsigned ep)
+{
+    const struct dtu_header *msg;
+    int pos;
+
+    if (ep >= DTU_EPS)
+        return NULL;
+    rg_refresh(r);
+    if (r->stash[ep].msg)
+        return unstash(r, ep);
+    pos = rg_in_find(r, ep);
+    /*
+     * One that came by a trap may be older than the one that we see, and then it is unread by now.
+     * So many may be; more are not, or those who send by traps would have it all.
+     */
+    if (unread(r, ep) && (pos < 0 || r->passed[ep] < PASS_MAX)) {
+        r->passed[ep] = (uint8_t)(pos < 0 ? 0 : r->passed[ep] + 1);
+        fetch_trapped(r, ep);
+        if (r->stash[ep].msg)
+            return unstash(r, ep);
+    }
+    r->passed[ep] = 0;
+    msg = rg_out_take(r, ep);
+    if (!msg && pos >= 0)
+        msg = take(r, (unsigned)pos);
+    return msg;
+}
+
+/* ---- when the program is done with it ---- */
+
+/* The index of the message in that slot, if the program has it. */
+static bool held(const struct rings *r, unsigned entry, const void *msg, uint64_t *index)
+{
+    const struct ring_desc *d = rg_desc(r, entry);
+    const struct ring_in *st = state_of(r, entry);
+    uintptr_t off = (uintptr_t)msg - (uintptr_t)(rg_entry(r, entry) + RING_INBOX_OFF);
+    uint64_t slot;
+
+    if (RING_STATE(rg_acquire(&d->word)) == RING_FREE || RING_GEN(rg_load(&d->word)) != st->gen ||
+        d->slots == 0 || off % d->stride || (slot = off / d->stride) >= d->slots)
+        return false;
+    *index = st->floor + ((slot - st->floor) & (d->slots - 1u));
+    return *index < st->taken && !(st->done >> slot & 1);
+}
+
+static void release(struct rings *r, unsigned entry, uint64_t index)
+{
+    struct ring_in *st = state_of(r, entry);
+
+    st->done |= 1u << (index & (rg_desc(r, entry)->slots - 1u));
+    advance(r, entry, st);
+}
+
+void rg_in_free(struct rings *r, unsigned entry, const void *msg)
+{
+    uint64_t index;
+
+    if (held(r, entry, msg, &index))
+        release(r, entry, index);
+}
+
+static unsigned answer(struct rings *r, unsigned entry, uint64_t index, const void *data,
+                       size_t len)
+{
+    const struct ring_desc *d = rg_desc(r, entry);
+    struct ring_in *st = state_of(r, entry);
+    uint8_t *at = rg_entry(r, entry), *slot;
+    unsigned rmax = st->rmax[index & (d->slots - 1u)];
+
+    if (RING_STATE(rg_acquire(&d->word)) == RING_GONE)
+        return SE_VPE_GONE;
+    if (!rmax)
+        return SE_RECV_GONE;
+    if (len > rmax - 1u || len > d->rmax)
+        return SE_INV_ARGS;
+    if (st->granted - rg_acquire(&rg_ctl(at)->rtaken) >= d->slots)
+        return SE_NO_RING_SPACE;
+    slot = at + RING_REP_OFF + (st->granted & (d->slots - 1u)) * d->rstride;
+    rg_store(slot + 8 * RING_LABEL, index);
+    rg_store(slot + 8 * RING_META, len);
+    rg_copy_in(slot + RING_HEAD, data, len);
+    st->granted++;
+    rg_release(slot, st->granted);
+    return SE_OK;
+}
+
+unsigned rg_in_reply(struct rings *r, unsigned entry, const struct dtu_header *msg,
+                     const void *data, size_t len)
+{
+    uint64_t index;
+    unsigned err;
+
+    if (!held(r, entry, msg, &index))
+        return SE_INV_ARGS;
+    err = answer(r, entry, index, data, len);
+    release(r, entry, index);
+    if (err == SE_OK) {
+        ring_fence();
+        rg_notify(r, entry);
+    }
+    return err;
+}

@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Messages without exits (vdtu/RINGS.md): the PE's side of channels.  dtu_drv.c asks here first and
+ * takes the DTU's own way where there is no channel, so programs need not know of any of it.
+ *
+ * Nothing that another PE writes is believed: a message is copied once, its length is checked, its
+ * header comes from the host's table, and whether it may be there is counted on this side.
+ *
+ * A struct rings is one PE's; the functions take it as argument so that the tests have several.
+ */
+#ifndef GUEST_RING_LIB_H
+#define GUEST_RING_LIB_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "errors.h"
+#include "ring.h"
+
+#define RING_TRAP (~0u) /* not an error code: take the DTU's way */
+
+/* What only the PE's registers can do. */
+struct ring_hw {
+    /* FETCH: address of the message, 0 for none. */
+    uint64_t (*fetch)(void *arg, unsigned ep);
+    void (*open)(void *arg, unsigned ep);
+    void (*bell)(void *arg, unsigned entry);
+    /* Returns when what the host has begun with this PE's endpoints is done. */
+    void (*sync)(void *arg);
+};
+
+/* Where the next message of a channel will be, and how one sees that it is. */
+struct ring_scan {
+    const uint64_t *seq;
+    uint64_t want; /* ~0: none would be taken now */
+};
+
+struct ring_stash { /* a message that came by a trap and must let others pass */
+    const struct dtu_header *msg;
+    uint64_t stamp;
+};
+
+struct rings {
+    bool on;
+    const uint64_t *regs; /* the DTU's */
+    const uint8_t *table;
+    uint8_t *window;
+    struct ring_hw hw;
+    void *arg;
+    uint64_t version; /* of the table, as the lists below are */
+    unsigned nin, nout;
+    unsigned stashed, answers;   /* messages in the stash; answers in inboxes, unread */
+    uint16_t first[DTU_EPS + 1]; /* incoming channels of an endpoint: in[first[ep]] on */
+    uint16_t cursor[DTU_EPS];    /* whose turn it is */
+    uint8_t passed[DTU_EPS];     /* messages by trap since one by a channel was seen */
+    uint32_t uses[DTU_EPS];      /* sends by trap */
+    uint32_t own; /* endpoints that this PE configures itself: those stores are posted, so what the
+                     table says of them may be old */
+    struct ring_stash stash[DTU_EPS];
+    uint16_t in[RING_ENTRIES_MAX], out[RING_ENTRIES_MAX];
+    uint64_t dropped; /* messages and answers that broke the rules */
+};
+
+/* ---- ring.c ---- */
+
+/* The one of this PE; ring_init() asks the VMM for so many entries and forgets all there was. */
+extern struct rings ring_self;
+void ring_init(unsigned entries);
+/* How many; a program may have a definition of its own. */
+extern const unsigned ring_entries;
+
+/* Starts with everything else zero. */
+void ring_setup(struct rings *r, const uint64_t *regs, const void *table, void *window,
+                const struct ring_hw *hw, void *arg);
+
+/* Is msg in the window, i.e. for ring_ack() and ring_reply()? */
+bool ring_owns(const struct rings *r, const void *msg);
+
+/*
+ * SEND through endpoint ep: SE_OK, SE_INV_ARGS (too long), SE_MISS_CREDITS, SE_NO_RING_SPACE, or
+ * RING_TRAP: nothing was done.
+ */
+unsigned ring_send(struct rings *r, unsigned ep, const void *data, size_t len, unsigned reply_ep,
+                   uint64_t reply_label);
+
+/* The next message of ep, by channel or by trap, in the order of each sender; NULL: none. */
+const struct dtu_header *ring_fetch(struct rings *r, unsigned ep);
+
+/* Is there one by a channel for ep, for any endpoint? */
+bool ring_pending(struct rings *r, unsigned ep);
+bool ring_any(struct rings *r);
+
+void ring_ack(struct rings *r, const struct dtu_header *msg);
+/* SE_INV_ARGS (too long, or not to be answered any more), SE_RECV_GONE, SE_VPE_GONE,
+ * SE_NO_RING_SPACE; frees the message in any case. */
+unsigned ring_reply(struct rings *r, const struct dtu_header *msg, const void *data, size_t len);
+
+/*
+ * Before a wait: true if it may begin, and then senders ring the bell.  ring_awake() after it.
+ * ring_may_spin(): are there cores to spare?
+ */
+bool ring_sleep(struct rings *r);
+void ring_awake(struct rings *r);
+bool ring_may_spin(const struct rings *r);
+
+#endif

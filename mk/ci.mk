@@ -1,0 +1,11 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# All that .ci/run's targets need, so that they can run side by side without building anything.
+
+.PHONY: ci-build
+ci-build: all bridge format-deps $(UNIT) $(REPLAY) $(NET_TEST) $(TSAN) $(FUZZ:%=$(B)/fuzz/%) \
+		$(B)/address/sempervm $(B)/address/guest $(B)/thread/sempervm $(B)/thread/guest \
+		$(FRAMEPEER) $(LOSSY) $(NEIGHBOUR) $(SEMPERVM_NEEDS) $(B)/qtest $(B)/static/talk \
+		$(B)/pcapcmp $(BARE) stock-image
+
+.PHONY: format-deps
+format-deps: $(DEPS_TEST)

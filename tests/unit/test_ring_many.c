@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * 600 clients with one message's worth of credits each on one endpoint, as system calls are: every
+ * message arrives and is answered, nobody waits longer than one turn of all others.
+ */
+/* LINK: vdtu guest/lib/ring.c guest/lib/ring_in.c guest/lib/ring_out.c guest/lib/dtu_drv.c */
+#include <check.h>
+
+#define CLIENTS    600u
+#define RX_PES     (CLIENTS + 3u)
+#define RX_ENTRIES 640u
+#define RX_BLOCKS  640u
+#define FIRST      3u
+#define MESSAGES   20u
+#define R          2u
+#include "ring_fixture.h"
+
+static struct rx *x;
+static unsigned sent[RX_PES], answered[RX_PES], served[RX_PES];
+
+static void client(unsigned pe)
+{
+    const struct dtu_header *m;
+    uint64_t v = (uint64_t)pe << 32 | sent[pe], answer;
+
+    m = ring_fetch(&x->pe[pe].r, RX_REPLY);
+    if (m) {
+        memcpy(&answer, m + 1, 8);
+        ck_assert(answer == ~((uint64_t)pe << 32 | answered[pe]));
+        ck_assert_uint_eq(m->label, answered[pe]);
+        answered[pe]++;
+        ring_ack(&x->pe[pe].r, m);
+    }
+    if (sent[pe] == answered[pe] && sent[pe] < MESSAGES) {
+        ck_assert_uint_eq(ring_send(&x->pe[pe].r, RX_SEND, &v, 8, RX_REPLY, sent[pe]), SE_OK);
+        sent[pe]++;
+    }
+}
+
+START_TEST(every_message_of_600)
+{
+    unsigned left = CLIENTS * MESSAGES, turns = 0;
+
+    x = rx_new(5);
+    for (unsigned pe = FIRST; pe < RX_PES; pe++) {
+        rx_gate(x, pe, RX_SEND, R, 256);
+        vdtu_ring_open(x->pe[pe].d, RX_SEND);
+        ck_assert_uint_ne(rg_table(&x->pe[pe].r)->out[RX_SEND], RING_NO_ENTRY);
+    }
+    while (left > 0) {
+        unsigned least = ~0u, most = 0;
+
+        for (unsigned pe = FIRST; pe < RX_PES; pe++)
+            client(pe);
+        for (unsigned i = 0; i < CLIENTS; i++) {
+            const struct dtu_header *m = ring_fetch(&x->pe[R].r, RX_RECV);
+            uint64_t v;
+
+            if (!m)
+                break;
+            memcpy(&v, m + 1, 8);
+            ck_assert_uint_eq(v >> 32, m->sender_pe);
+            ck_assert_uint_eq((uint32_t)v, served[m->sender_pe]);
+            served[m->sender_pe]++;
+            v = ~v;
+            ck_assert_uint_eq(ring_reply(&x->pe[R].r, m, &v, 8), SE_OK);
+            left--;
+        }
+        for (unsigned pe = FIRST; pe < RX_PES; pe++) {
+            least = served[pe] < least ? served[pe] : least;
+            most = served[pe] > most ? served[pe] : most;
+        }
+        ck_assert_uint_le(most - least, 1);
+        ck_assert_uint_le(++turns, MESSAGES + 1);
+    }
+    ck_assert(!ring_any(&x->pe[R].r));
+    rx_free(x);
+}
+END_TEST
+
+/* One client speaks all the time: the others get their turn all the same. */
+START_TEST(one_that_floods)
+{
+    unsigned others = 0, flood = 0;
+
+    x = rx_new(5);
+    for (unsigned pe = FIRST; pe < FIRST + 50; pe++) {
+        rx_gate(x, pe, RX_SEND, R, DTU_CREDITS_UNLIM);
+        vdtu_ring_open(x->pe[pe].d, RX_SEND);
+    }
+    while (ring_send(&x->pe[FIRST].r, RX_SEND, "x", 1, RX_REPLY, 0) == SE_OK)
+        ;
+    for (unsigned pe = FIRST + 1; pe < FIRST + 50; pe++)
+        ck_assert_uint_eq(ring_send(&x->pe[pe].r, RX_SEND, "y", 1, RX_REPLY, 0), SE_OK);
+    for (unsigned i = 0; i < 50; i++) {
+        const struct dtu_header *m = ring_fetch(&x->pe[R].r, RX_RECV);
+
+        ck_assert_ptr_nonnull(m);
+        flood += m->sender_pe == FIRST;
+        others += m->sender_pe != FIRST;
+        ring_ack(&x->pe[R].r, m);
+        ring_send(&x->pe[FIRST].r, RX_SEND, "x", 1, RX_REPLY, 0);
+    }
+    ck_assert_uint_eq(others, 49);
+    ck_assert_uint_eq(flood, 1);
+    rx_free(x);
+}
+END_TEST
+
+int main(void)
+{
+    TCase *tc = tcase_create("many");
+    Suite *s = suite_create("ring_many");
+    SRunner *sr = srunner_create(s);
+    int failed;
+
+    tcase_set_timeout(tc, 600);
+    tcase_add_test(tc, every_message_of_600);
+    tcase_add_test(tc, one_that_floods);
+    suite_add_tcase(s, tc);
+    srunner_run_all(sr, CK_NORMAL);
+    failed = srunner_ntests_failed(sr);
+    srunner_free(sr);
+    return failed != 0;
+}

@@ -1,0 +1,427 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Who has channels: PEs that want them, channels on request, and the DTU's hooks that end them.
+ *
+ * Locks: those of the DTUs, then that of the rings.  d->ring changes with both held, so either
+ * suffices to read it.
+ */
+#include "ring.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "ring_impl.h"
+
+#define HEADER ((unsigned)sizeof(struct dtu_header))
+
+int vdtu_noc_rings(struct vdtu_noc *noc, const struct vdtu_ring_mem *mem, void *arg)
+{
+    struct vdtu_rings *r = calloc(1, sizeof(*r));
+
+    if (!r || pthread_mutex_init(&r->lock, NULL) != 0) {
+        free(r);
+        return -ENOMEM;
+    }
+    r->mem = *mem;
+    r->arg = arg;
+    noc->rings = r;
+    return 0;
+}
+
+/* The DTUs may be gone by now: so are their windows. */
+void vdtu_rings_free(struct vdtu_noc *noc)
+{
+    struct vdtu_chan *c;
+
+    if (!noc->rings)
+        return;
+    while ((c = noc->rings->chans)) {
+        noc->rings->chans = c->next;
+        free(c);
+    }
+    pthread_mutex_destroy(&noc->rings->lock);
+    free(noc->rings);
+}
+
+void vdtu_ring_free(struct vdtu *d)
+{
+    free(d->ring);
+}
+
+static struct vdtu_rings *lock(struct vdtu *d)
+{
+    pthread_mutex_lock(&d->noc->rings->lock);
+    return d->noc->rings;
+}
+
+static void unlock(struct vdtu_rings *r)
+{
+    pthread_mutex_unlock(&r->lock);
+}
+
+/* Which end of c is that entry's? */
+static unsigned end_of(const struct vdtu_chan *c, const struct vdtu *d, unsigned entry)
+{
+    return c->attached[SRC] && c->d[SRC] == d && c->entry[SRC] == entry ? SRC : DST;
+}
+
+/* ---- the hooks ---- */
+
+void vdtu_ring_ep_changed(struct vdtu *d, unsigned ep)
+{
+    struct vdtu_rings *r;
+
+    /* Up it goes with d's lock held only, so a zero is one. */
+    if (!d->ring || (!__atomic_load_n(&d->ring->live[ep], __ATOMIC_RELAXED) &&
+                     !__atomic_load_n(&d->owed[ep], __ATOMIC_RELAXED)))
+        return;
+    r = lock(d);
+    d->owed[ep] = 0;
+    for (unsigned e = 0; e < vdtu_ring_table(d)->high; e++) {
+        struct vdtu_chan *c = d->ring->chan[e];
+        unsigned end = c ? end_of(c, d, e) : 0;
+
+        if (!c || c->state != RING_LIVE || c->ep[end] != ep)
+            continue;
+        vdtu_chan_kill(c, end == SRC);
+        if (end == DST) {
+            __atomic_store_n(&c->d[SRC]->owed[c->ep[SRC]], c->credits * c->price, __ATOMIC_RELAXED);
+            vdtu_chan_gone(c, DST);
+        }
+    }
+    unlock(r);
+}
+
+static void end_all(struct vdtu *d)
+{
+    for (unsigned e = 0; e < vdtu_ring_table(d)->high; e++) {
+        struct vdtu_chan *c = d->ring->chan[e];
+
+        if (!c)
+            continue;
+        if (c->state == RING_LIVE && end_of(c, d, e) == DST)
+            __atomic_store_n(&c->d[SRC]->owed[c->ep[SRC]], c->credits * c->price, __ATOMIC_RELAXED);
+        vdtu_chan_kill(c, true);
+        vdtu_chan_gone(c, end_of(c, d, e));
+    }
+}
+
+void vdtu_ring_vpe_changed(struct vdtu *d)
+{
+    struct vdtu_rings *r;
+
+    if (!d->ring)
+        return;
+    r = lock(d);
+    end_all(d);
+    unlock(r);
+}
+
+void vdtu_ring_disable(struct vdtu *d)
+{
+    struct vdtu_rings *r;
+
+    if (!d->noc->rings)
+        return;
+    vdtu_lock(d);
+    r = lock(d);
+    if (d->ring) {
+        end_all(d);
+        r->mem.drop(r->arg, d->pe);
+        for (unsigned e = 0; e < d->ring->entries; e++) {
+            struct vdtu_chan *c = d->ring->chan[e];
+
+            if (!c)
+                continue;
+            c->attached[end_of(c, d, e)] = false;
+            vdtu_chan_reap(c);
+        }
+        memset(d->ring->table, 0, RING_TABLE_SIZE);
+        free(d->ring);
+        d->ring = NULL;
+        /* From now on nobody can ring: a CPU that was reset sleeps until somebody means it. */
+        __atomic_store_n(&d->belled, false, __ATOMIC_SEQ_CST);
+    }
+    unlock(r);
+    vdtu_unlock(d);
+}
+
+void vdtu_ring_settle(struct vdtu *d, unsigned ep)
+{
+    uint64_t r1;
+    struct vdtu_rings *r;
+
+    if (!d->ring || ep >= DTU_EPS)
+        return;
+    r = lock(d);
+    r1 = vdtu_get(d, DTU_EP(ep, 1));
+    if (d->owed[ep] && dtu_ep_type(vdtu_get(d, DTU_EP(ep, 0))) == DTU_EP_SEND)
+        vdtu_set_ep(d, ep, 1, r1 + d->owed[ep]);
+    d->owed[ep] = 0;
+    unlock(r);
+}
+
+/* The channel from PE src to endpoint ep of d that is not drained, NULL: none. */
+static struct vdtu_chan *from(const struct vdtu *d, unsigned src, unsigned ep)
+{
+    const struct vdtu *s = vdtu_noc_find(d->noc, src);
+
+    /* A sender has few; one that is gone has none, but what it sent may still be there. */
+    for (unsigned e = 0; s && s->ring && e < vdtu_ring_table(s)->high; e++) {
+        struct vdtu_chan *c = s->ring->chan[e];
+
+        if (c && c->d[DST] == d && c->ep[DST] == ep && end_of(c, s, e) == SRC && c->attached[DST])
+            return c;
+    }
+    return NULL;
+}
+
+void vdtu_ring_stamp(struct vdtu *d, unsigned ep, int slot, unsigned src)
+{
+    struct vdtu_chan *c;
+    struct vdtu_rings *r;
+    uint64_t stamp = 0;
+
+    if (!d->ring)
+        return;
+    r = lock(d);
+    c = from(d, src, ep);
+    if (c)
+        stamp = ring_stamp(c->entry[DST], c->gen,
+                           c->state == RING_LIVE ? vdtu_chan_sent(c, SRC) : c->total);
+    ring_set(d->ring->table + RING_STAMPS_OFF + 8 * (ep * DTU_MAX_SLOTS + (unsigned)slot), stamp);
+    unlock(r);
+}
+
+/* ---- PEs that want rings ---- */
+
+int vdtu_ring_enable(struct vdtu *d, unsigned entries, void *table, struct ring_status *status)
+{
+    struct vdtu_ring *ring;
+    struct ring_table *t = table;
+
+    if (!d->noc->rings || entries == 0 || entries > RING_ENTRIES_MAX)
+        return -EINVAL;
+    ring = calloc(1, sizeof(*ring));
+    if (!ring)
+        return -ENOMEM;
+    vdtu_ring_disable(d);
+    ring->entries = entries;
+    ring->table = table;
+    ring->status = status;
+    memset(t->out, 0xFF, sizeof(t->out));
+    t->entries = entries;
+    t->version = 1;
+    vdtu_lock(d);
+    lock(d);
+    d->ring = ring;
+    unlock(d->noc->rings);
+    vdtu_unlock(d);
+    return 0;
+}
+
+/* An entry for a new channel; `high` is raised once the entry is complete. */
+static int entry_get(struct vdtu *d)
+{
+    struct vdtu_ring *ring = d->ring;
+
+    for (unsigned e = 0; e < ring->entries; e++)
+        if (!ring->chan[e] || vdtu_chan_reap(ring->chan[e]))
+            return (int)e;
+    return -1;
+}
+
+static unsigned log2_up(unsigned n)
+{
+    unsigned bits = 0;
+
+    while (1u << bits < n)
+        bits++;
+    return bits;
+}
+
+/* The longest answer that the sender's receive endpoints take. */
+static unsigned answer_size(const struct vdtu *d)
+{
+    struct vdtu_recv r;
+    unsigned size = 0;
+
+    for (unsigned ep = 0; ep < DTU_EPS; ep++)
+        if (vdtu_recv_get(d, ep, &r) && r.slot_size > size)
+            size = r.slot_size;
+    return size;
+}
+
+/* What the two endpoints make of the channel.  False: it does not fit, or there are no credits. */
+static bool dimension(struct vdtu *d, unsigned ep, const struct vdtu_recv *r, struct vdtu_chan *c,
+                      struct ring_desc *desc)
+{
+    uint64_t r0 = vdtu_get(d, DTU_EP(ep, 0)), r1 = vdtu_get(d, DTU_EP(ep, 1));
+    unsigned max = r0 & 0xFFFF, credits = r1 & 0xFFFF, cap, size, answer = answer_size(d);
+
+    cap = r->slots < RING_SLOTS_MAX ? r->slots : RING_SLOTS_MAX;
+    if (max < HEADER || r->slot_size < HEADER || cap == 0)
+        return false;
+    c->price = (uint16_t)max;
+    if (credits != DTU_CREDITS_UNLIM) {
+        c->credits = (uint16_t)(credits / max);
+        if (c->credits == 0 || c->credits > RING_SLOTS_MAX)
+            return false;
+        cap = c->credits;
+        desc->limited = 1;
+    }
+    size = max < r->slot_size ? max : r->slot_size;
+    c->slots = (uint16_t)(1u << log2_up(cap));
+    if (cap > 1 && desc->limited)
+        c->slots = RING_SLOTS_MAX; /* answers may come in any order */
+    c->stride = (uint16_t)((size + 63) & ~63u);
+    c->rstride = (uint16_t)(((answer > HEADER ? answer : HEADER) + 63) & ~63u);
+    if (size > RING_AREA || answer > RING_AREA || c->slots * c->stride > (int)RING_AREA ||
+        c->slots * c->rstride > (int)RING_AREA)
+        return false;
+    desc->cap = (uint16_t)cap;
+    desc->max = (uint16_t)(size - HEADER);
+    desc->rmax = (uint16_t)(answer > HEADER ? answer - HEADER : 0);
+    desc->slots = c->slots;
+    desc->stride = c->stride;
+    desc->rstride = c->rstride;
+    return true;
+}
+
+static void publish(struct vdtu_chan *c, unsigned end, struct ring_desc desc)
+{
+    struct vdtu *d = c->d[end], *peer = c->d[!end];
+    struct ring_table *t = vdtu_ring_table(d);
+    struct ring_desc *to = (struct ring_desc *)(void *)(d->ring->table + RING_DESC_OFF);
+
+    desc.role = end == SRC ? RING_OUT : RING_IN;
+    desc.ep = c->ep[end];
+    desc.peer_ep = c->ep[!end];
+    desc.peer_pe = peer->pe;
+    desc.peer_vpe = (uint16_t)vdtu_get(peer, DTU_VPE_ID);
+    desc.label = end == DST ? vdtu_get(peer, DTU_EP(c->ep[SRC], 2)) : 0;
+    desc.sender_ep = desc.limited ? c->ep[SRC] : DTU_NO_CREDIT_EP;
+    to += c->entry[end];
+    for (unsigned i = 1; i < sizeof(desc) / 8; i++)
+        ring_set((uint64_t *)(void *)to + i, ((const uint64_t *)(const void *)&desc)[i]);
+    d->ring->chan[c->entry[end]] = c;
+    c->attached[end] = true;
+    __atomic_fetch_add(&d->ring->live[c->ep[end]], 1, __ATOMIC_RELAXED);
+    if (t->high <= c->entry[end])
+        __atomic_store_n(&t->high, c->entry[end] + 1u, __ATOMIC_RELAXED);
+    __atomic_store_n(&to->word, RING_WORD(c->gen, RING_LIVE), __ATOMIC_RELEASE);
+    if (end == SRC)
+        __atomic_store_n(&t->out[c->ep[SRC]], c->entry[SRC], __ATOMIC_RELEASE);
+    vdtu_ring_touch(d);
+}
+
+static int start(struct vdtu_rings *r, struct vdtu_chan *c, const struct ring_desc *desc)
+{
+    int se = entry_get(c->d[SRC]), de;
+
+    if (se < 0)
+        return -ENOSPC;
+    de = entry_get(c->d[DST]);
+    if (de < 0)
+        return -ENOSPC;
+    if (r->mem.map(r->arg, c->d[SRC]->pe, (unsigned)se, c->d[DST]->pe, (unsigned)de, &c->block) < 0)
+        return -ENOMEM;
+    c->entry[SRC] = (uint16_t)se;
+    c->entry[DST] = (uint16_t)de;
+    c->gen = ++r->gens ? r->gens : ++r->gens;
+    c->state = RING_LIVE;
+    publish(c, DST, *desc);
+    publish(c, SRC, *desc);
+    c->next = r->chans;
+    r->chans = c;
+    return 0;
+}
+
+/* Both DTUs' locks held. */
+static void open_locked(struct vdtu *d, struct vdtu *t, unsigned ep)
+{
+    struct vdtu_rings *r = lock(d);
+    struct vdtu_chan *c = calloc(1, sizeof(*c)), *old;
+    uint64_t r0 = vdtu_get(d, DTU_EP(ep, 0)), r1 = vdtu_get(d, DTU_EP(ep, 1));
+    struct ring_desc desc = {0};
+    struct vdtu_recv recv;
+
+    if (!c || !d->ring || !t->ring || vdtu_ring_table(d)->out[ep] != RING_NO_ENTRY)
+        goto refuse;
+    c->d[SRC] = d;
+    c->d[DST] = t;
+    c->ep[SRC] = (uint8_t)ep;
+    c->ep[DST] = (uint8_t)(r1 >> 16 & 0xFF);
+    if (c->ep[DST] >= DTU_EPS || (r0 >> 16 & 0x7FF) != (uint16_t)vdtu_get(t, DTU_VPE_ID) ||
+        !vdtu_recv_get(t, c->ep[DST], &recv) || !dimension(d, ep, &recv, c, &desc))
+        goto refuse;
+    old = from(t, d->pe, c->ep[DST]);
+    if ((old && !vdtu_chan_reap(old)) || start(r, c, &desc) < 0)
+        goto refuse;
+    if (desc.limited)
+        vdtu_set_ep(d, ep, 1, r1 - c->credits * (uint64_t)c->price);
+    d->stats.channels++;
+    unlock(r);
+    return;
+refuse:
+    unlock(r);
+    free(c);
+}
+
+void vdtu_ring_open(struct vdtu *d, unsigned ep)
+{
+    struct vdtu *t = NULL;
+    unsigned pe = DTU_PES;
+
+    if (!d->noc->rings || ep >= DTU_EPS)
+        return;
+    vdtu_lock(d);
+    vdtu_ring_settle(d, ep);
+    if (d->ring && dtu_ep_type(vdtu_get(d, DTU_EP(ep, 0))) == DTU_EP_SEND)
+        pe = vdtu_get(d, DTU_EP(ep, 1)) >> 24 & 0x3FF;
+    t = vdtu_noc_find(d->noc, pe);
+    vdtu_unlock(d);
+    if (!t || t == d)
+        return;
+    vdtu_lock(t->pe < d->pe ? t : d);
+    vdtu_lock(t->pe < d->pe ? d : t);
+    if (dtu_ep_type(vdtu_get(d, DTU_EP(ep, 0))) == DTU_EP_SEND &&
+        (vdtu_get(d, DTU_EP(ep, 1)) >> 24 & 0x3FF) == t->pe)
+        open_locked(d, t, ep);
+    vdtu_unlock(t);
+    vdtu_unlock(d);
+}
+
+void vdtu_ring_bell(struct vdtu *d, unsigned entry)
+{
+    struct vdtu_rings *r;
+    struct vdtu_chan *c;
+
+    if (!d->noc->rings)
+        return;
+    r = lock(d);
+    c = d->ring && entry < d->ring->entries ? d->ring->chan[entry] : NULL;
+    if (c) {
+        unsigned other = !end_of(c, d, entry);
+
+        if (c->attached[other]) {
+            struct vdtu *t = c->d[other];
+
+            __atomic_store_n(&t->ring->status->sleeping, 0, __ATOMIC_SEQ_CST);
+            __atomic_store_n(&t->belled, true, __ATOMIC_SEQ_CST);
+            if (t->ops.bell)
+                t->ops.bell(t->arg);
+        }
+    }
+    unlock(r);
+}
+
+void vdtu_noc_rings_settle(struct vdtu_noc *noc)
+{
+    if (!noc->rings)
+        return;
+    pthread_mutex_lock(&noc->rings->lock);
+    for (struct vdtu_chan *c = noc->rings->chans; c; c = c->next)
+        vdtu_chan_count(c);
+    pthread_mutex_unlock(&noc->rings->lock);
+}

@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The end of a channel.
+ *
+ * A sender publishes a message and then looks whether the channel lives; the host says that it is
+ * dying and then looks what was published; between either two stands a full fence.  So whoever
+ * comes second sees the other: a message that its sender believes sent is among those that are
+ * kept.  A receiver copies a message and then looks whether the channel lives; if so, the copy was
+ * made while it did.  If not, it takes the host's copy.  What the sender writes once the channel is
+ * dead is read by nobody, though it still maps the page.
+ */
+#include <stdlib.h>
+
+#include "ring_impl.h"
+
+struct ring_table *vdtu_ring_table(const struct vdtu *d)
+{
+    return (struct ring_table *)(void *)d->ring->table;
+}
+
+struct ring_desc *vdtu_chan_desc(const struct vdtu_chan *c, unsigned end)
+{
+    if (!c->attached[end])
+        return NULL;
+    return (struct ring_desc *)(void *)(c->d[end]->ring->table + RING_DESC_OFF) + c->entry[end];
+}
+
+void vdtu_ring_touch(struct vdtu *d)
+{
+    struct ring_table *t = vdtu_ring_table(d);
+
+    __atomic_store_n(&t->version, ring_get(&t->version) + 1, __ATOMIC_RELEASE);
+}
+
+/* How many messages there were, from the sequence numbers in `slots` slots. */
+static uint64_t highest(const uint8_t *area, unsigned slots, unsigned stride)
+{
+    uint64_t top = 0;
+
+    for (unsigned i = 0; i < slots; i++) {
+        uint64_t seq = __atomic_load_n((const uint64_t *)(const void *)(area + i * (size_t)stride),
+                                       __ATOMIC_ACQUIRE);
+
+        if (seq > top && (seq - 1) % slots == i)
+            top = seq;
+    }
+    return top;
+}
+
+/*
+ * Of a channel that has died only what the host kept was ever sent: a message that was published
+ * behind its back, while it was dying, is refused.
+ */
+uint64_t vdtu_chan_sent(const struct vdtu_chan *c, unsigned end)
+{
+    unsigned off = (end == SRC ? RING_FWD_OFF : RING_REP_OFF) - RING_SHARED_OFF;
+
+    if (end == SRC && c->kept)
+        return highest(c->block.frozen, c->slots, c->stride);
+    return highest(c->block.shared + off, c->slots, end == SRC ? c->stride : c->rstride);
+}
+
+void vdtu_chan_count(struct vdtu_chan *c)
+{
+    for (unsigned end = 0; end < 2; end++) {
+        struct vdtu *from = c->d[end], *to = c->d[!end];
+        uint64_t sent = end == SRC && c->state != RING_LIVE ? c->total : vdtu_chan_sent(c, end);
+        uint64_t n = sent - c->counted[end];
+
+        if (sent <= c->counted[end])
+            continue;
+        c->counted[end] = sent;
+        __atomic_fetch_add(&from->stats.ring_sent, n, __ATOMIC_RELAXED);
+        __atomic_fetch_add(&to->stats.ring_received, n, __ATOMIC_RELAXED);
+        vdtu_count_pairs(from->noc, from->pe, to->pe, n);
+    }
+}
+
+static void set_state(struct vdtu_chan *c, enum ring_state state)
+{
+    c->state = state;
+    for (unsigned end = 0; end < 2; end++) {
+        struct ring_desc *desc = vdtu_chan_desc(c, end);
+
+        if (desc)
+            __atomic_store_n(&desc->word, RING_WORD(c->gen, state), __ATOMIC_SEQ_CST);
+    }
+}
+
+static void freeze(struct vdtu_chan *c)
+{
+    const uint8_t *from = c->block.shared + (RING_FWD_OFF - RING_SHARED_OFF);
+
+    for (unsigned slot = 0; slot < c->slots; slot++) {
+        size_t off = slot * (size_t)c->stride;
+        uint64_t seq =
+            __atomic_load_n((const uint64_t *)(const void *)(from + off), __ATOMIC_ACQUIRE);
+
+        for (size_t i = 8; i < c->stride; i += 8)
+            ring_set(c->block.frozen + off + i, ring_get(from + off + i));
+        ring_set(c->block.frozen + off, seq);
+    }
+}
+
+static void nudge(struct vdtu *d)
+{
+    __atomic_store_n(&d->belled, true, __ATOMIC_SEQ_CST);
+    if (d->ops.bell)
+        d->ops.bell(d->arg);
+}
+
+void vdtu_chan_kill(struct vdtu_chan *c, bool keep)
+{
+    struct ring_desc *src = vdtu_chan_desc(c, SRC);
+
+    if (c->state != RING_LIVE)
+        return;
+    if (src && vdtu_ring_table(c->d[SRC])->out[c->ep[SRC]] == c->entry[SRC])
+        __atomic_store_n(&vdtu_ring_table(c->d[SRC])->out[c->ep[SRC]], RING_NO_ENTRY,
+                         __ATOMIC_RELAXED);
+    set_state(c, RING_DYING);
+    ring_fence();
+    c->kept = keep;
+    if (keep)
+        freeze(c);
+    c->total = vdtu_chan_sent(c, SRC);
+    vdtu_chan_count(c);
+    if (src)
+        ring_set(&src->last, c->total);
+    set_state(c, RING_DEAD);
+    for (unsigned end = 0; end < 2; end++)
+        if (c->attached[end]) {
+            __atomic_fetch_sub(&c->d[end]->ring->live[c->ep[end]], 1, __ATOMIC_RELAXED);
+            vdtu_ring_touch(c->d[end]);
+            nudge(c->d[end]);
+        }
+}
+
+void vdtu_chan_gone(struct vdtu_chan *c, unsigned end)
+{
+    struct ring_desc *other = vdtu_chan_desc(c, !end);
+
+    c->done[end] = true;
+    if (!other)
+        return;
+    __atomic_store_n(&other->word, RING_WORD(c->gen, RING_GONE), __ATOMIC_RELEASE);
+    vdtu_ring_touch(c->d[!end]);
+    nudge(c->d[!end]);
+}
+
+/* Has that end said so itself, where only it can?  What it then loses is its own. */
+static bool closed(const struct vdtu_chan *c, unsigned end)
+{
+    return c->done[end] || __atomic_load_n(c->block.closed[end], __ATOMIC_ACQUIRE) == c->gen;
+}
+
+bool vdtu_chan_reap(struct vdtu_chan *c)
+{
+    struct vdtu_rings *rings = c->d[SRC]->noc->rings;
+    struct vdtu_chan **link = &rings->chans;
+
+    if (c->state == RING_LIVE || !closed(c, SRC) || !closed(c, DST))
+        return false;
+    vdtu_chan_count(c); /* answers that came later */
+    for (unsigned end = 0; end < 2; end++) {
+        struct ring_desc *desc = vdtu_chan_desc(c, end);
+
+        if (!desc)
+            continue;
+        __atomic_store_n(&desc->word, RING_WORD(c->gen, RING_FREE), __ATOMIC_RELEASE);
+        rings->mem.unmap(rings->arg, c->d[end]->pe, c->entry[end]);
+        c->d[end]->ring->chan[c->entry[end]] = NULL;
+        vdtu_ring_touch(c->d[end]);
+    }
+    rings->mem.put(rings->arg, &c->block);
+    while (*link != c)
+        link = &(*link)->next;
+    *link = c->next;
+    free(c);
+    return true;
+}

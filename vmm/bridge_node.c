@@ -1,0 +1,216 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The bridge port of a node: which PEs live elsewhere, and how its commands wait (sched.h).
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include "bridge.h"
+#include "node.h"
+#include "sched.h"
+
+bool node_pe_remote(const struct node *n, unsigned pe)
+{
+    return pe < DTU_PES && n->remote[pe / 64] >> pe % 64 & 1;
+}
+
+static void add_remote(struct node *n, unsigned pe)
+{
+    if (pe < DTU_PES)
+        n->remote[pe / 64] |= 1ull << pe % 64;
+}
+
+static void fill_remote(struct node *n)
+{
+    const struct machine *m = n->desc;
+    unsigned k, pe;
+
+    for (k = 0; k < m->nnodes; k++) {
+        const struct machine_node *other = &m->node[k];
+
+        if (k == m->self || !other->there)
+            continue;
+        for (pe = other->first; pe <= other->last; pe++)
+            add_remote(n, pe);
+        add_remote(n, other->memory); /* MACHINE_NO_PE is none */
+        add_remote(n, other->bridge);
+    }
+}
+
+/* ---- what the port asks of its node ---- */
+
+static bool on_remote(void *arg, unsigned pe)
+{
+    return node_pe_remote(arg, pe);
+}
+
+static void on_park(void *arg, unsigned pe)
+{
+    struct node *n = arg;
+
+    n->sched->park(node_pe(n, pe));
+}
+
+static void on_unpark(void *arg, unsigned pe)
+{
+    struct node *n = arg;
+
+    n->sched->unpark(node_pe(n, pe));
+}
+
+static bool on_abandoned(void *arg, unsigned pe)
+{
+    struct node *n = arg;
+
+    return atomic_load(&n->end) != NODE_RUNS || atomic_load(&node_pe(n, pe)->resetting);
+}
+
+static void on_wake(void *arg)
+{
+    struct node *n = arg;
+
+    n->sched->wake(node_pe(n, n->bridge_pe));
+}
+
+static void on_touched(void *arg, unsigned pe)
+{
+    struct node *n = arg;
+    struct pe *p = node_pe(n, pe);
+
+    if (p && n->sched->touched)
+        n->sched->touched(p);
+}
+
+static const struct bridge_ops node_ops = {
+    .remote = on_remote,
+    .park = on_park,
+    .unpark = on_unpark,
+    .abandoned = on_abandoned,
+    .wake = on_wake,
+    .touched = on_touched,
+};
+
+/* ---- the node's bridge PE ---- */
+
+/* Other nodes tell this run from the one before by it. */
+static uint64_t make_epoch(const struct node *n)
+{
+    uint64_t e = 0;
+
+    if (n->desc->seed.on)
+        e = seed_mix(n->desc->seed.seed, VREG_EPOCH, n->desc->self, n->life);
+    else if (getrandom(&e, sizeof(e), 0) != (ssize_t)sizeof(e))
+        e = seed_mix(host_now(), n->start_ns, n->desc->self, 0);
+    return e ? e : 1;
+}
+
+int bridge_attach(struct node *n)
+{
+    unsigned id = machine_bridge(n->desc);
+    struct pe *pe = id ? node_pe(n, id) : NULL;
+
+    if (!pe)
+        return 0;
+    fill_remote(n);
+    n->bridge = bridge_new(n->noc, pe->id, pe->mem, pe->mem_size, &node_ops, n);
+    if (!n->bridge)
+        return -ENOMEM;
+    n->bridge_pe = pe->id;
+    vdtu_noc_remote(n->noc, bridge_packet, n->bridge);
+    *pe_vreg(pe, VREG_FEATURES) |= VREG_F_BRIDGE;
+    *pe_vreg(pe, VREG_EPOCH) = make_epoch(n);
+    return 0;
+}
+
+void bridge_new_life(struct node *n)
+{
+    struct pe *pe = n->bridge ? node_pe(n, n->bridge_pe) : NULL;
+
+    if (pe)
+        *pe_vreg(pe, VREG_EPOCH) = make_epoch(n);
+}
+
+void bridge_detach(struct node *n)
+{
+    bridge_free(n->bridge);
+    n->bridge = NULL;
+}
+
+static struct bridge *port(const struct pe *pe)
+{
+    return pe->id == pe->node->bridge_pe ? pe->node->bridge : NULL;
+}
+
+unsigned bridge_causes(struct pe *pe)
+{
+    struct bridge *b = port(pe);
+
+    return b && bridge_poll(b) ? VREG_CAUSE_BRIDGE : 0;
+}
+
+void bridge_pe_reset(struct pe *pe)
+{
+    if (pe->node->bridge)
+        bridge_forget(pe->node->bridge, pe->id);
+    if (port(pe))
+        bridge_reset(port(pe));
+}
+
+void bridge_pe_over(struct pe *pe)
+{
+    if (port(pe))
+        bridge_over(port(pe));
+}
+
+bool bridge_store(struct pe *pe, unsigned off, uint64_t value)
+{
+    struct bridge *b = port(pe);
+
+    if (!b)
+        return false;
+    if (off == VREG_BRIDGE_AREA) {
+        bridge_set_area(b, value);
+        *pe_vreg(pe, VREG_BRIDGE_AREA) = bridge_area(b);
+    } else {
+        bridge_run(b);
+        *pe_vreg(pe, VREG_TIME) = pe->node->sched->now(pe->node);
+    }
+    return true;
+}
+
+/* ---- reports ---- */
+
+static void print_port(struct bridge *b, FILE *out)
+{
+    struct bridge_stats s;
+
+    bridge_get_stats(b, &s);
+    fprintf(out,
+            "  bridge    taken %" PRIu64 " (waited %" PRIu64 ") completed %" PRIu64
+            " injected %" PRIu64 " refused %" PRIu64 "\n",
+            s.taken, s.waited, s.completed, s.injected, s.refused);
+    if (s.bad_op | s.bad_len | s.bad_source | s.bad_id | s.bad_result | s.bad_index | s.late |
+        s.abandoned | s.gone)
+        fprintf(out,
+                "            bad: op %" PRIu64 " length %" PRIu64 " source %" PRIu64 " id %" PRIu64
+                " result %" PRIu64 " index %" PRIu64 "; late %" PRIu64 " abandoned %" PRIu64
+                " gone %" PRIu64 "\n",
+                s.bad_op, s.bad_len, s.bad_source, s.bad_id, s.bad_result, s.bad_index, s.late,
+                s.abandoned, s.gone);
+}
+
+void bridge_print_stats(struct pe *pe, FILE *out)
+{
+    struct bridge *b = pe->node->bridge;
+    uint64_t packets, failed;
+
+    if (!b)
+        return;
+    bridge_pe_stats(b, pe->id, &packets, &failed);
+    if (packets)
+        fprintf(out, "  remote    packets %" PRIu64 " refused %" PRIu64 "\n", packets, failed);
+    if (port(pe))
+        print_port(b, out);
+}

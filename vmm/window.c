@@ -1,0 +1,239 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Windows: one memory slot for each PE that wants rings, added when it asks for the first time and
+ * as large as it asked.  All that PEs share is in one memfd: a page that says how many PEs are
+ * awake, a status page for each PE, and the blocks of the channels.  A channel is two mappings of
+ * its block over the private memory of two windows, with MAP_FIXED: KVM follows by itself, no
+ * memory slot changes (kvm-notes.md).  A write to a page that is another's alone ends KVM_RUN with
+ * EFAULT: the PE that does it is over.
+ */
+#include "window.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "../vdtu/ring.h"
+#include "node.h"
+
+#define SLOT_WINDOW 8u
+#define BLOCKS_MAX  65536u
+#define PAGE        4096u
+
+struct window {
+    uint8_t *at; /* NULL: none yet */
+    size_t size;
+    unsigned entries;
+};
+
+struct windows {
+    int fd;
+    uint8_t *map; /* all of the memfd */
+    size_t size;
+    size_t blocks_at; /* offset of the first block */
+    struct ring_node *node;
+    struct window *win;     /* by PE */
+    unsigned fresh, nspare; /* blocks never used; block numbers to use again: */
+    unsigned *spare;
+};
+
+static size_t block_off(const struct windows *w, unsigned id)
+{
+    return w->blocks_at + id * (size_t)RING_SHARED_LEN;
+}
+
+static size_t entry_off(unsigned entry)
+{
+    return RING_ENTRY0_OFF + entry * (size_t)RING_ENTRY_SIZE;
+}
+
+/* ---- what the vDTU asks for ---- */
+
+static int put_at(struct windows *w, uint8_t *at, size_t off, size_t len, int prot)
+{
+    void *p = mmap(at, len, prot, MAP_SHARED | MAP_FIXED, w->fd, (off_t)off);
+
+    return p == MAP_FAILED ? -errno : 0;
+}
+
+static int private_at(uint8_t *at, size_t len)
+{
+    void *p = mmap(at, len, PROT_READ | PROT_WRITE,
+                   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0);
+
+    return p == MAP_FAILED ? -errno : 0;
+}
+
+static int map_end(struct windows *w, unsigned pe, unsigned entry, unsigned peer, unsigned id)
+{
+    uint8_t *at = w->win[pe].at + entry_off(entry);
+    int r = put_at(w, at + RING_PEER_OFF, peer * (size_t)PAGE, PAGE, PROT_READ);
+
+    return r < 0 ? r
+                 : put_at(w, at + RING_SHARED_OFF, block_off(w, id), RING_SHARED_LEN,
+                          PROT_READ | PROT_WRITE);
+}
+
+static void window_unmap(void *arg, unsigned pe, unsigned entry)
+{
+    struct windows *w = ((struct node *)arg)->windows;
+
+    /* What cannot be mapped anew must not stay as it was. */
+    if (private_at(w->win[pe].at + entry_off(entry), RING_ENTRY_SIZE) < 0)
+        node_finish(arg, NODE_HOST, 0);
+}
+
+static void window_put(void *arg, const struct vdtu_ring_block *b)
+{
+    struct windows *w = ((struct node *)arg)->windows;
+
+    if (madvise(b->shared, RING_SHARED_LEN, MADV_REMOVE) < 0)
+        memset(b->shared, 0, RING_SHARED_LEN);
+    w->spare[w->nspare++] = b->id;
+}
+
+static int window_map(void *arg, unsigned src, unsigned se, unsigned dst, unsigned de,
+                      struct vdtu_ring_block *b)
+{
+    struct windows *w = ((struct node *)arg)->windows;
+    uint8_t *s = w->win[src].at + entry_off(se), *d = w->win[dst].at + entry_off(de);
+
+    if (w->nspare == 0 && w->fresh == BLOCKS_MAX)
+        return -ENOSPC;
+    b->id = w->nspare ? w->spare[--w->nspare] : w->fresh++;
+    b->shared = w->map + block_off(w, b->id);
+    b->frozen = d + RING_FROZEN_OFF;
+    b->closed[0] = (uint64_t *)(void *)(s + RING_STATE_OFF);
+    b->closed[1] = (uint64_t *)(void *)(d + RING_STATE_OFF);
+    if (map_end(w, src, se, dst, b->id) < 0 || map_end(w, dst, de, src, b->id) < 0) {
+        window_unmap(arg, src, se);
+        window_unmap(arg, dst, de);
+        window_put(arg, b);
+        return -ENOMEM;
+    }
+    return 0;
+}
+
+/* Its own status page and the node's stay; all else is new. */
+static void window_drop(void *arg, unsigned pe)
+{
+    struct windows *w = ((struct node *)arg)->windows;
+    struct window *win = &w->win[pe];
+
+    memset(w->map + pe * (size_t)PAGE, 0, PAGE);
+    if (win->at && private_at(win->at + RING_SCRATCH_OFF, win->size - RING_SCRATCH_OFF) < 0)
+        node_finish(arg, NODE_HOST, 0);
+}
+
+static const struct vdtu_ring_mem memory = {
+    .map = window_map, .unmap = window_unmap, .drop = window_drop, .put = window_put};
+
+/* ---- PEs ---- */
+
+static int window_new(struct pe *pe, unsigned entries)
+{
+    struct windows *w = pe->node->windows;
+    struct window *win = &w->win[pe->id];
+    struct kvm_userspace_memory_region r = {.slot = SLOT_WINDOW,
+                                            .guest_phys_addr = RING_WINDOW_GPA};
+    size_t size = entry_off(entries);
+    uint8_t *at;
+
+    at = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1,
+              0);
+    if (at == MAP_FAILED)
+        return -errno;
+    madvise(at, size, MADV_NOHUGEPAGE);
+    r.memory_size = size;
+    r.userspace_addr = (uint64_t)(uintptr_t)at;
+    if (put_at(w, at + RING_STATUS_OFF, pe->id * (size_t)PAGE, PAGE, PROT_READ | PROT_WRITE) < 0 ||
+        put_at(w, at + RING_NODE_OFF, 0, PAGE, PROT_READ) < 0 ||
+        ioctl(pe->vm_fd, KVM_SET_USER_MEMORY_REGION, &r) < 0) {
+        munmap(at, size);
+        return -ENOMEM;
+    }
+    *win = (struct window){at, size, entries};
+    return 0;
+}
+
+unsigned window_want(struct pe *pe, uint64_t entries)
+{
+    struct windows *w = pe->node->windows;
+    struct window *win;
+
+    if (!w)
+        return 0;
+    vdtu_ring_disable(pe->dtu);
+    win = &w->win[pe->id];
+    if (entries > RING_ENTRIES_MAX)
+        entries = RING_ENTRIES_MAX;
+    if (entries == 0 || (!win->at && window_new(pe, (unsigned)entries) < 0))
+        return 0;
+    /* The slot stays as large as it is: taking one away costs milliseconds. */
+    if (entries > win->entries)
+        entries = win->entries;
+    if (vdtu_ring_enable(pe->dtu, (unsigned)entries, pe->regs + 2 * PAGE,
+                         (struct ring_status *)(void *)(w->map + pe->id * (size_t)PAGE)) < 0)
+        return 0;
+    return (unsigned)entries;
+}
+
+void windows_asleep(struct node *n, int change)
+{
+    if (n->windows)
+        __atomic_fetch_sub(&n->windows->node->running, (uint32_t)change, __ATOMIC_RELAXED);
+}
+
+/* ---- the node ---- */
+
+bool windows_on(const struct node *n)
+{
+    return n->windows != NULL;
+}
+
+int windows_open(struct node *n)
+{
+    struct windows *w = calloc(1, sizeof(*w));
+
+    n->windows = w;
+    if (!w)
+        return -ENOMEM;
+    w->blocks_at = DTU_PES * (size_t)PAGE; /* status pages by PE id; 0 is the node's */
+    w->size = block_off(w, BLOCKS_MAX);
+    w->win = calloc(DTU_PES, sizeof(*w->win));
+    w->spare = calloc(BLOCKS_MAX, sizeof(*w->spare));
+    w->fd = memfd_create("sempervm-rings", MFD_CLOEXEC);
+    w->map = MAP_FAILED;
+    if (w->fd >= 0 && ftruncate(w->fd, (off_t)w->size) == 0)
+        w->map = mmap(NULL, w->size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, w->fd, 0);
+    if (!w->win || !w->spare || w->map == MAP_FAILED || vdtu_noc_rings(n->noc, &memory, n) < 0) {
+        windows_close(n);
+        return -ENOMEM;
+    }
+    w->node = (struct ring_node *)(void *)w->map;
+    w->node->running = n->npes;
+    w->node->cores = (uint32_t)n->host_cores;
+    return 0;
+}
+
+void windows_close(struct node *n)
+{
+    struct windows *w = n->windows;
+
+    if (!w)
+        return;
+    for (unsigned i = 0; w->win && i < DTU_PES; i++)
+        if (w->win[i].at)
+            munmap(w->win[i].at, w->win[i].size);
+    if (w->map != MAP_FAILED)
+        munmap(w->map, w->size);
+    if (w->fd >= 0)
+        close(w->fd);
+    free(w->win);
+    free(w->spare);
+    free(w);
+    n->windows = NULL;
+}

@@ -1,0 +1,355 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Frames on UDP or a stream.  Names of peers may become known only after we have begun (pods of a
+ * cluster start in any order), and a stream's other end may come and go: both are looked after by
+ * the thread that receives.
+ */
+#include "wire.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "../netdev/address.h"
+#include "../netdev/backend_stream.h"
+
+#define RETRY_MS 500
+
+struct wire {
+    const struct machine *m;
+    pthread_mutex_t lock; /* sending, and what changes the peers or the stream */
+    struct backend_udp *udp;
+    struct backend_udp_peer peer[MACHINE_MAX_NODES];
+    bool added[MACHINE_MAX_NODES], named[MACHINE_MAX_NODES]; /* named: the user was told */
+    unsigned npeers, waiting;                                /* waiting: not added yet */
+    const char *stream;                                      /* "listen:..." or "connect:..." */
+    int listen_fd;
+    struct backend_stream *conn;
+    struct backend_stream_stats before; /* of connections that are over */
+    bool told;
+    uint64_t no_connection; /* frames dropped */
+    uint8_t *buf;           /* of a stream: the frames of one wire_receive() */
+};
+
+/* ---- UDP ------------------------------------------------------------------------------------- */
+
+static void want_peer(struct wire *w, const char *address, const uint8_t *mac, unsigned node)
+{
+    struct backend_udp_peer *p = &w->peer[w->npeers++];
+
+    p->address = address;
+    p->node = (uint16_t)node;
+    if (mac)
+        memcpy(p->mac, mac, 6);
+    w->waiting++;
+}
+
+/* Is its name known to the resolver?  Numbers always are. */
+static bool resolves(const char *address)
+{
+    struct sockaddr_storage a;
+    socklen_t len;
+
+    return address_parse(address, SOCK_DGRAM, &a, &len) == 0;
+}
+
+/* Adds the peers that can be; -errno when one never can. */
+static int add_peers(struct wire *w)
+{
+    for (unsigned i = 0; i < w->npeers; i++) {
+        int r;
+
+        if (w->added[i] || !resolves(w->peer[i].address))
+            continue;
+        pthread_mutex_lock(&w->lock);
+        r = backend_udp_add(w->udp, &w->peer[i]);
+        pthread_mutex_unlock(&w->lock);
+        if (r == -EINVAL) /* resolved a moment ago: again later */
+            continue;
+        if (r < 0)
+            return r;
+        w->added[i] = true;
+        w->waiting--;
+    }
+    return 0;
+}
+
+static int load_key(const struct machine *m, uint8_t key[SEAL_KEY_BYTES], char *err, size_t errsize)
+{
+    int r = seal_key_load(m->link_key, key);
+
+    if (r < 0)
+        snprintf(err, errsize, "key file %s: %s", m->link_key,
+                 r == -EPERM    ? "others than its owner may read it: chmod 600"
+                 : r == -EINVAL ? "want 32 bytes or 64 hexadecimal digits"
+                                : strerror(-r));
+    return r < 0 ? -EINVAL : 0;
+}
+
+static int open_udp(struct wire *w, char *err, size_t errsize)
+{
+    const struct machine *m = w->m;
+    const struct machine_node *self = &m->node[m->self];
+    uint8_t key[SEAL_KEY_BYTES];
+    struct backend_udp_config cfg = {.local = m->nnodes ? self->listen : m->nic.udp,
+                                     .node = (uint16_t)m->self};
+    int r;
+
+    if (m->link_key) {
+        if ((r = load_key(m, key, err, errsize)) < 0)
+            return r;
+        cfg.key = key;
+    }
+    r = backend_udp_open(&cfg, &w->udp);
+    explicit_bzero(key, sizeof(key));
+    if (r < 0) {
+        snprintf(err, errsize, "cannot listen at %s: %s: give another address with %s", cfg.local,
+                 r == -EINVAL ? "no such host" : strerror(-r),
+                 m->nnodes ? "--listen" : "--nic udp=");
+        return r;
+    }
+    if (!m->nnodes)
+        want_peer(w, m->nic.peer, NULL, 1);
+    for (unsigned k = 0; k < m->nnodes; k++)
+        if (k != m->self)
+            want_peer(w, m->node[k].at, m->node[k].mac, k);
+    r = add_peers(w);
+    if (r < 0)
+        snprintf(err, errsize, "cannot use the address of a peer from %s: %s", cfg.local,
+                 r == -EEXIST ? "two have the same" : strerror(-r));
+    return r;
+}
+
+/* ---- stream ---------------------------------------------------------------------------------- */
+
+static const char *where(const struct wire *w)
+{
+    return strchr(w->stream, ':') + 1;
+}
+
+static int open_stream(struct wire *w, char *err, size_t errsize)
+{
+    w->buf = malloc(BACKEND_STREAM_MAX);
+    if (!w->buf) {
+        snprintf(err, errsize, "out of memory for the stream");
+        return -ENOMEM;
+    }
+    if (*w->stream != 'l')
+        return 0; /* wire_work() connects, and goes on trying */
+    w->listen_fd = backend_stream_listen(where(w));
+    if (w->listen_fd < 0) {
+        snprintf(err, errsize, "cannot listen at %s: %s: give another address", where(w),
+                 strerror(-w->listen_fd));
+        return w->listen_fd;
+    }
+    return 0;
+}
+
+static void take_connection(struct wire *w, int fd)
+{
+    struct backend_stream *s = backend_stream_new(fd);
+
+    if (!s) {
+        close(fd);
+        return;
+    }
+    pthread_mutex_lock(&w->lock);
+    w->conn = s;
+    pthread_mutex_unlock(&w->lock);
+}
+
+static void drop_connection(struct wire *w)
+{
+    const uint64_t *from;
+    uint64_t *to = (uint64_t *)&w->before;
+
+    pthread_mutex_lock(&w->lock);
+    from = (const uint64_t *)backend_stream_stats(w->conn);
+    for (size_t i = 0; i < sizeof(w->before) / sizeof(*to); i++)
+        to[i] += from[i];
+    backend_stream_close(w->conn);
+    w->conn = NULL;
+    pthread_mutex_unlock(&w->lock);
+}
+
+static void work_stream(struct wire *w, void (*say)(void *, const char *), void *arg)
+{
+    char line[256];
+    int fd;
+
+    if (w->conn)
+        return;
+    fd = w->listen_fd >= 0 ? accept4(w->listen_fd, NULL, NULL, SOCK_CLOEXEC)
+                           : backend_stream_connect(where(w));
+    if (fd >= 0) {
+        take_connection(w, fd);
+    } else if (w->listen_fd < 0 && !w->told) {
+        w->told = true;
+        snprintf(line, sizeof(line), "cannot connect to %s yet: %s; trying again", where(w),
+                 strerror(-fd));
+        say(arg, line);
+    }
+}
+
+static unsigned receive_stream(struct wire *w, struct backend_frame *frames)
+{
+    long n;
+
+    if (!w->conn)
+        return 0;
+    pthread_mutex_lock(&w->lock);
+    backend_stream_flush(w->conn);
+    n = backend_stream_receive(w->conn, w->buf, BACKEND_STREAM_MAX);
+    pthread_mutex_unlock(&w->lock);
+    if (n == -EPIPE || n == -EPROTO)
+        drop_connection(w);
+    if (n <= 0)
+        return 0;
+    *frames = (struct backend_frame){.data = w->buf, .len = (size_t)n};
+    return 1;
+}
+
+/* ---- both ------------------------------------------------------------------------------------ */
+
+int wire_open(const struct machine *m, struct wire **out, char *err, size_t errsize)
+{
+    struct wire *w = calloc(1, sizeof(*w));
+    int r;
+
+    *out = NULL;
+    if (!w) {
+        snprintf(err, errsize, "out of memory for the NIC");
+        return -ENOMEM;
+    }
+    w->m = m;
+    w->listen_fd = -1;
+    w->stream = m->nnodes ? m->node[m->self].stream : m->nic.stream;
+    pthread_mutex_init(&w->lock, NULL);
+    r = w->stream ? open_stream(w, err, errsize) : open_udp(w, err, errsize);
+    if (r < 0)
+        wire_close(w);
+    else
+        *out = w;
+    return r;
+}
+
+bool wire_is_udp(const struct wire *w)
+{
+    return !w->stream;
+}
+
+void wire_close(struct wire *w)
+{
+    if (!w)
+        return;
+    backend_udp_close(w->udp);
+    if (w->conn)
+        backend_stream_close(w->conn);
+    if (w->listen_fd >= 0) {
+        close(w->listen_fd);
+        if (strncmp(where(w), "unix:", 5) == 0)
+            unlink(where(w) + 5);
+    }
+    pthread_mutex_destroy(&w->lock);
+    free(w->buf);
+    free(w);
+}
+
+int wire_poll(struct wire *w, struct pollfd *p)
+{
+    p->events = POLLIN;
+    if (!w->stream) {
+        p->fd = backend_udp_fd(w->udp);
+        return w->waiting ? RETRY_MS : -1;
+    }
+    p->fd = w->conn ? backend_stream_fd(w->conn) : w->listen_fd;
+    return w->conn || w->listen_fd >= 0 ? -1 : RETRY_MS;
+}
+
+void wire_work(struct wire *w, void (*say)(void *arg, const char *line), void *arg)
+{
+    char line[256];
+
+    if (w->stream) {
+        work_stream(w, say, arg);
+        return;
+    }
+    if (!w->waiting)
+        return;
+    add_peers(w);
+    for (unsigned i = 0; i < w->npeers; i++)
+        if (!w->added[i] && !w->named[i]) {
+            w->named[i] = true;
+            snprintf(line, sizeof(line), "cannot find node %u at %s yet; trying again",
+                     w->peer[i].node, w->peer[i].address);
+            say(arg, line);
+        }
+}
+
+unsigned wire_receive(struct wire *w, struct backend_frame *frames)
+{
+    int n;
+
+    if (w->stream)
+        return receive_stream(w, frames);
+    n = backend_udp_receive(w->udp, frames, WIRE_BATCH);
+    return n > 0 ? (unsigned)n : 0;
+}
+
+void wire_send(struct wire *w, const struct backend_frame *frames, unsigned n)
+{
+    pthread_mutex_lock(&w->lock);
+    if (!w->stream)
+        backend_udp_send(w->udp, frames, n);
+    else if (!w->conn)
+        w->no_connection += n;
+    for (unsigned i = 0; i < n && w->conn; i++)
+        backend_stream_send(w->conn, frames[i].data, frames[i].len);
+    pthread_mutex_unlock(&w->lock);
+}
+
+static void print_udp(struct wire *w, FILE *out)
+{
+    struct backend_udp_stats s;
+
+    backend_udp_stats(w->udp, &s);
+    fprintf(out,
+            "  udp       sent %" PRIu64 " received %" PRIu64 " dropped: full %" PRIu64
+            " refused %" PRIu64 " size %" PRIu64 " no-session %" PRIu64 " no-address %" PRIu64
+            " empty %" PRIu64 " oversize %" PRIu64 " stranger %" PRIu64 "\n",
+            s.sent, s.received, s.tx_full, s.tx_refused, s.tx_size, s.tx_no_session,
+            s.tx_no_address, s.rx_empty, s.rx_oversize, s.rx_stranger);
+    if (!w->m->link_key)
+        return;
+    fprintf(out, "  sealed    hellos %" PRIu64 " moved %" PRIu64, s.hello_sent, s.moved);
+    for (unsigned i = 0; i < SEAL_VERDICTS; i++)
+        if (s.rx_seal[i])
+            fprintf(out, ", %s %" PRIu64, seal_verdict_name((enum seal_verdict)i), s.rx_seal[i]);
+    fputc('\n', out);
+}
+
+void wire_stats(struct wire *w, FILE *out)
+{
+    struct backend_stream_stats s = w->before;
+
+    if (!w->stream) {
+        print_udp(w, out);
+        return;
+    }
+    if (w->conn) {
+        const uint64_t *from = (const uint64_t *)backend_stream_stats(w->conn);
+
+        for (size_t i = 0; i < sizeof(s) / sizeof(*from); i++)
+            ((uint64_t *)&s)[i] += from[i];
+    }
+    fprintf(out,
+            "  stream    sent %" PRIu64 " received %" PRIu64 " dropped: full %" PRIu64
+            " size %" PRIu64 " no-connection %" PRIu64 " empty %" PRIu64 " length %" PRIu64
+            " room %" PRIu64 " cut %" PRIu64 "\n",
+            s.sent, s.received, s.tx_full, s.tx_size, w->no_connection, s.rx_empty, s.rx_length,
+            s.rx_room, s.lost);
+}
