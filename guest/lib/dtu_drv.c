@@ -9,7 +9,9 @@
 
 #define FETCH_SPIN   64 /* polls between two visits to the VMM, where we cannot sleep */
 #define UNREAD_COUNT 0xFFFFu
-#define RING_SPIN    2000 /* looks at our rings, while cores are to spare */
+/* Looks at our rings while cores are to spare: about a millisecond, longer than a wake-up takes, or
+ * two that answer each other would fall asleep in turn for ever. */
+#define RING_SPIN 20000
 
 static unsigned run(unsigned op, unsigned ep)
 {
