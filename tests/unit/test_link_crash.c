@@ -21,7 +21,7 @@ static struct sim_config random_config(uint64_t seed, uint64_t (*r)(uint64_t))
 
     cfg.nodes = 2 + r(3);
     cfg.pes = 1 + r(8);
-    cfg.think = 1 + r(30 * SIM_MS);
+    cfg.think = SIM_MS + r(30 * SIM_MS);
     cfg.max = r(2) ? 100 : 0;
     cfg.msg_only = r(4) == 0;
     cfg.async = r(2);
