@@ -163,7 +163,8 @@ failed=0
 passed=0
 for f in "$T"/out.*; do
     k=${f##*.}
-    counts=$(sed -n 's/^\(.*\] \)\{0,1\}\([0-9]*\) passed, \([0-9]*\) failed$/\2 \3/p' "$f" | tail -n 1)
+    counts=$(sed -n 's/^\(.*\] \)\{0,1\}\([a-z]*: \)\{0,1\}\([0-9]*\) passed, \([0-9]*\) failed$/\3 \4/p' \
+        "$f" | awk '{ p += $1; f += $2 } END { if (NR) print p, f }')
     status=$(cat "$T/status.$k")
     if [ -z "$counts" ] || { [ "$status" != 0 ] && [ "${counts#* }" = 0 ]; }; then
         echo "FAIL node $k: ended with status $status${counts:+ after $counts}"

@@ -101,8 +101,9 @@ HOSTS := $(if $(filter yes,$(KVM)),sh demos/hosts.sh,sh tests/stock/run.sh sh de
 ##                      (PEER=address, NODE=0 or 1: our node only, the other one is on that machine)
 ## make triple-host     three nodes, all pairs (PEER="1=address 2=address", NODE=0)
 .PHONY: dual-host triple-host
-dual-host triple-host: %: $(SEMPERVM_NEEDS) bridge demos/%.ini
-	@$(HOSTS) demos/$@.ini
+dual-host triple-host: %-host: $(SEMPERVM_NEEDS) bridge demos/%-host.ini demos/%-kernels.ini
+	@$(HOSTS) demos/$*-host.ini
+	@$(HOSTS) demos/$*-kernels.ini
 
 ## make run-N N=64      the same with 2 to 64 PEs
 run-N: $(SEMPERVM_NEEDS)

@@ -211,6 +211,38 @@ static unsigned check_program(const struct check *c, const struct boot_group *g)
     return strcmp(name, "idle") == 0 ? 0 : repeat;
 }
 
+int bootline_first(const struct machine *m)
+{
+    int at = 1;
+
+    while (machine_has_kernel(m) && at < m->argc &&
+           (bootline_value(m->argv[at], "id") || bootline_value(m->argv[at], "peer")))
+        at++;
+    return at;
+}
+
+/* id=N, then peer=ID@PE: the first kernel as one of several that start on their own. */
+static void check_own(const struct check *c)
+{
+    int end = bootline_first(c->m);
+    const char *value;
+    unsigned id, pe;
+    char tail;
+
+    for (int i = 1; i < end; i++) {
+        value = bootline_value(c->m->argv[i], "id");
+        if (value && (i > 1 || sscanf(value, "%4u%c", &id, &tail) != 1 || id > MACHINE_MAX_PES))
+            COMPLAIN(c, "boot line: '%s': want one id=N right behind the kernel, N from 0 to %u",
+                     c->m->argv[i], MACHINE_MAX_PES);
+        value = bootline_value(c->m->argv[i], "peer");
+        if (value && (!bootline_value(c->m->argv[1], "id") ||
+                      sscanf(value, "%4u@%4u%c", &id, &pe, &tail) != 2 || id > MACHINE_MAX_PES ||
+                      pe < 1 || pe > MACHINE_MAX_PES))
+            COMPLAIN(c, "boot line: '%s': want peer=ID@PE, another kernel's, behind id=N",
+                     c->m->argv[i]);
+    }
+}
+
 static unsigned check_kernel(const struct check *c, const struct boot_group *k)
 {
     unsigned pes = 1, need = 1;
@@ -243,8 +275,9 @@ static unsigned check_kernel(const struct check *c, const struct boot_group *k)
 static void check_groups(const struct check *c, struct boot_needs *needs)
 {
     struct boot_group g;
-    int at = 1, argc = c->m->argc;
+    int at = bootline_first(c->m), argc = c->m->argc;
 
+    check_own(c);
     if (argc > 1 && strcmp(c->m->argv[argc - 1], "--") == 0)
         COMPLAIN(c, "boot line: empty group behind the last '--'; remove it");
     while (bootline_next(c->m, "--", &at, argc, &g)) {
@@ -313,7 +346,7 @@ static int kernel_modules(const struct machine *m, const struct boot_group *k, c
 int machine_modules(const struct machine *m, const char *name[], unsigned max)
 {
     struct boot_group g;
-    int at = 1, n = 0;
+    int at = bootline_first(m), n = 0;
 
     while (machine_has_kernel(m) && bootline_next(m, "--", &at, m->argc, &g)) {
         if (g.kernel)

@@ -24,6 +24,10 @@ struct boot_needs {
 bool bootline_next(const struct machine *m, const char *separator, int *at, int end,
                    struct boot_group *g);
 
+/* Where the first group begins: behind the program of PE 1 and a kernel's own words, id= and peer=.
+ */
+int bootline_first(const struct machine *m);
+
 /* Replace the machine's boot line by copies of these words.  -ENOMEM. */
 int bootline_set(struct machine *m, int argc, char *const argv[]);
 

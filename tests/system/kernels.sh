@@ -39,6 +39,20 @@ want_count 8 '^kernel 0: started kernel [1-8] on PE [0-9]+, 2 PEs$'
 want_no_out 'heap use|on PE [0-9]+ is gone|did not start'
 end
 
+begin 'kernels: 64 of them'
+set --
+i=1
+while [ "$i" -lt 64 ]; do
+    set -- "$@" kernel hello pes=2 --
+    i=$((i + 1))
+done
+vm run --pes 130 --dram 9G --timeout "$VM_LIMIT" -- kernel "$@" hello
+want_status 0
+want_count 64 'Hello World'
+want_out '^kernel 0: started kernel 63 on PE '
+want_no_out 'heap use|on PE [0-9]+ is gone|did not start'
+end
+
 begin 'kernels: a program that fails on another kernel fails the machine'
 vm run --pes 8 --timeout "$VM_LIMIT" -- kernel kernel capclient 0 pes=2 -- hello
 want_status 1
