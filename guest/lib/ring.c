@@ -8,19 +8,23 @@ struct rings ring_self;
 
 /* ---- copying ---- */
 
+/*
+ * From the end to the beginning: the first line, which the other side polls, is written last and in
+ * one go.  Else the poll takes it away in between, and it has to be fetched back.
+ */
 void rg_copy_in(uint8_t *slot, const void *data, size_t len)
 {
     const uint8_t *from = data;
-    uint64_t w;
+    size_t whole = len & ~(size_t)7;
+    uint64_t w = 0;
 
-    for (; len >= 8; len -= 8, from += 8, slot += 8) {
-        memcpy(&w, from, 8);
-        rg_store(slot, w);
+    if (len > whole) {
+        memcpy(&w, from + whole, len - whole);
+        rg_store(slot + whole, w);
     }
-    if (len) {
-        w = 0;
-        memcpy(&w, from, len);
-        rg_store(slot, w);
+    for (size_t i = whole; i > 0; i -= 8) {
+        memcpy(&w, from + i - 8, 8);
+        rg_store(slot + i - 8, w);
     }
 }
 

@@ -295,9 +295,9 @@ static unsigned answer(struct rings *r, unsigned entry, uint64_t index, const vo
     if (st->granted - rg_acquire(&rg_ctl(at)->rtaken) >= d->slots)
         return SE_NO_RING_SPACE;
     slot = at + RING_REP_OFF + (st->granted & (d->slots - 1u)) * d->rstride;
+    rg_copy_in(slot + RING_HEAD, data, len);
     rg_store(slot + 8 * RING_LABEL, index);
     rg_store(slot + 8 * RING_META, len);
-    rg_copy_in(slot + RING_HEAD, data, len);
     st->granted++;
     rg_release(slot, st->granted);
     return SE_OK;

@@ -127,9 +127,9 @@ unsigned ring_send(struct rings *r, unsigned ep, const void *data, size_t len, u
     st->rec[slot] =
         (struct ring_record){st->sent, reply_label, (uint16_t)rmax, (uint8_t)reply_ep, rmax != 0};
     at = rg_entry(r, entry) + RING_FWD_OFF + slot * d->stride;
+    rg_copy_in(at + RING_HEAD, data, len);
     rg_store(at + 8 * RING_LABEL, reply_label);
     rg_store(at + 8 * RING_META, len | (uint64_t)rmax << 16 | (uint64_t)(reply_ep & 0xFF) << 32);
-    rg_copy_in(at + RING_HEAD, data, len);
     rg_release(at, st->sent + 1);
     ring_fence(); /* published, then: does it live, does it sleep? */
     if (rg_load(&d->word) != word)
