@@ -94,8 +94,8 @@ static const struct bridge_ops node_ops = {
 
 /* ---- the node's bridge PE ---- */
 
-/* Other nodes tell this run from the one before by it. */
-static uint64_t make_epoch(const struct node *n)
+/* Other nodes tell this run from the one before by it: bridges, and kernels among themselves. */
+static void set_epochs(struct node *n)
 {
     uint64_t e = 0;
 
@@ -103,7 +103,8 @@ static uint64_t make_epoch(const struct node *n)
         e = seed_mix(n->desc->seed.seed, VREG_EPOCH, n->desc->self, n->life);
     else if (getrandom(&e, sizeof(e), 0) != (ssize_t)sizeof(e))
         e = seed_mix(host_now(), n->start_ns, n->desc->self, 0);
-    return e ? e : 1;
+    for (unsigned i = 0; i < n->npes; i++)
+        *pe_vreg(&n->pes[i], VREG_EPOCH) = e ? e : 1;
 }
 
 int bridge_attach(struct node *n)
@@ -111,6 +112,7 @@ int bridge_attach(struct node *n)
     unsigned id = machine_bridge(n->desc);
     struct pe *pe = id ? node_pe(n, id) : NULL;
 
+    set_epochs(n);
     if (!pe)
         return 0;
     fill_remote(n);
@@ -120,16 +122,12 @@ int bridge_attach(struct node *n)
     n->bridge_pe = pe->id;
     vdtu_noc_remote(n->noc, bridge_packet, n->bridge);
     *pe_vreg(pe, VREG_FEATURES) |= VREG_F_BRIDGE;
-    *pe_vreg(pe, VREG_EPOCH) = make_epoch(n);
     return 0;
 }
 
 void bridge_new_life(struct node *n)
 {
-    struct pe *pe = n->bridge ? node_pe(n, n->bridge_pe) : NULL;
-
-    if (pe)
-        *pe_vreg(pe, VREG_EPOCH) = make_epoch(n);
+    set_epochs(n);
 }
 
 void bridge_detach(struct node *n)

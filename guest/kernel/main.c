@@ -333,7 +333,7 @@ static uint64_t incarnation(void)
 
     if (!kern.peers.independent)
         return 0;
-    n = vreg_present() ? vreg_get(VREG_EPOCH) : 0; /* where the VMM gives it to kernels */
+    n = vreg_present() ? vreg_get(VREG_EPOCH) : 0;
     if (n == 0)
         n = __builtin_ia32_rdtsc();
     return n ? n : 1;
