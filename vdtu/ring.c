@@ -272,8 +272,9 @@ static bool dimension(struct vdtu *d, unsigned ep, const struct vdtu_recv *r, st
     }
     size = max < r->slot_size ? max : r->slot_size;
     c->slots = (uint16_t)(1u << log2_up(cap));
-    if (cap > 1 && desc->limited)
-        c->slots = RING_SLOTS_MAX; /* answers may come in any order */
+    /* Answers may come in any order; and the answer is seen before its message's slot is free. */
+    if (desc->limited)
+        c->slots = cap > 1 ? RING_SLOTS_MAX : 2;
     c->stride = (uint16_t)((size + 63) & ~63u);
     c->rstride = (uint16_t)(((answer > HEADER ? answer : HEADER) + 63) & ~63u);
     if (size > RING_AREA || answer > RING_AREA || c->slots * c->stride > (int)RING_AREA ||

@@ -5,9 +5,9 @@
 set -u
 . tests/lib.sh
 
-# vdtu/RINGS.md, "Known fault".
+# vdtu/RINGS.md, "State".
 if [ "${STOCK:-no}" = yes ]; then
-    skip 'rings' 'system calls by rings lose their credits now and then under emulated SVM'
+    skip 'rings' 'not run long enough under emulated SVM'
     finish
 fi
 
