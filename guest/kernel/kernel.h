@@ -71,6 +71,7 @@ struct rkid {
     uint64_t key;
     struct cap *cap;         /* the parent */
     struct session *session; /* pinned; NULL: it is no session that we opened for it */
+    struct peer *asked;      /* to be revoked: there, and it answers; NULL: not yet */
     bool queued, sent;
 };
 
