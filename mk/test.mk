@@ -170,6 +170,11 @@ stock-image: $(STOCK_IMAGE)
 test-stock: stock-image
 	@TEST_TIMEOUT=2200 sh tests/run script:tests/stock/system.sh
 
+## make test-dual-stock two of those machines, a node in each, joined by their e1000s
+.PHONY: test-dual-stock
+test-dual-stock: stock-image bridge
+	@TEST_TIMEOUT=1000 sh tests/run script:tests/stock/dual.sh
+
 ## make test-semperos   the original SemperOS; SEMPEROS=folder of a built checkout
 .PHONY: test-semperos
 test-semperos: all

@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: BSD-2-Clause
+#
+# dual.sh [FILE...]
+#
+# Two hosts, one NoC, on stock KVM: two machines under QEMU, each with Debian's kernel and kvm_amd
+# and running one node of a machine file (demos/dual-host.ini, demos/dual-kernels.ini), joined by
+# their own e1000s: QEMU's, with Linux' driver and its UDP stack.  `make test-dual-stock` builds
+# what it needs.
+set -u
+. tests/lib.sh
+
+LIMIT=${DUAL_LIMIT:-400} # seconds for a machine; only ends what hangs
+# Emulated processors stand still for long: a node is dead after a minute, not after 2 s.
+OPTIONS='dead=60000'
+[ $# -gt 0 ] || set -- demos/dual-host.ini demos/dual-kernels.ini
+
+pids=
+stop()
+{
+    # shellcheck disable=SC2086 # a list
+    [ -z "$pids" ] || kill $pids 2>/dev/null
+    # Each takes its machine with it.
+    # shellcheck disable=SC2086
+    [ -z "$pids" ] || wait $pids 2>/dev/null
+    rm -rf "$T"
+}
+trap stop EXIT
+
+if [ ! -e build/guest/bridge ]; then
+    skip 'dual-stock' 'no build/guest/bridge; it is built where the sources of lwIP can be had'
+    finish
+fi
+
+# Two UDP ports next to each other that nobody has; the kernel lists them in hexadecimal.
+free_ports()
+{
+    port=$((20000 + $$ % 10000))
+    while cat /proc/net/udp /proc/net/udp6 2>/dev/null |
+        grep -Eq "^ *[0-9]+: [0-9A-F]+:($(printf '%04X|%04X' $port $((port + 1)))) "; do
+        port=$((port + 2))
+        [ $port -lt 40000 ] || {
+            echo "FAIL dual-stock: no UDP ports are free"
+            exit 1
+        }
+    done
+}
+
+# machine K FILE: node K of FILE in a machine of its own, to which node 1 - K is 10.0.0.(2 - K).  It
+# begins once the other answers, for the nodes' own patience is not meant for kernels that boot.
+machine()
+{
+    k=$1
+    o=$((1 - k))
+    sh tests/stock/run.sh -t "$LIMIT" -f "$2" -n "10.0.0.$((k + 1))/24,52:54:00:00:00:0$k,dgram,\
+local.type=inet,local.host=127.0.0.1,local.port=$((port + k)),\
+remote.type=inet,remote.host=127.0.0.1,remote.port=$((port + o))" \
+        timeout -k 5 "$LIMIT" sh -c "i=0
+until ping -c 1 -W 2 10.0.0.$((o + 1)) >/dev/null 2>&1; do
+    i=\$((i + 1))
+    [ \$i -lt 60 ] || { echo 'the other machine does not answer'; exit 1; }
+done
+build/sempervm run --node $k --images build/guest --timeout $LIMIT \
+--listen 10.0.0.$((k + 1)):7830 --peer $o=10.0.0.$((o + 1)):7830 '${2#/}'" \
+        >"$T/out.$k" 2>"$T/err.$k" </dev/null &
+    pids="$pids $!"
+}
+
+# Sum of what the programs of node K count: `N passed, N failed`.
+counts()
+{
+    sed -n 's/^.*\([^0-9]\|^\)\([0-9][0-9]*\) passed, \([0-9][0-9]*\) failed$/\2 \3/p' "$T/out.$1" |
+        awk '{ p += $1; f += $2 } END { print p + 0, f + 0 }'
+}
+
+# dual FILE
+dual()
+{
+    begin "dual-stock: $1"
+    last="the two nodes of $1"
+    ini=$T/${1##*/}
+    { cat "$1" && printf '\n[link]\noptions = %s\n' "$OPTIONS"; } >"$ini"
+    free_ports
+    pids=
+    machine 0 "$ini"
+    machine 1 "$ini"
+    k=0
+    total=
+    for p in $pids; do
+        wait "$p"
+        status=$?
+        pids=${pids#* "$p"}
+        set -- "$1" $(counts $k)
+        [ "$status" = 0 ] || bad "node $k: exit status $status"
+        [ "$3" = 0 ] || bad "node $k: $3 failed"
+        [ "$2" -gt 0 ] || bad "node $k: tested nothing"
+        grep -q "link up node $((1 - k))" "$T/out.$k" || bad "node $k: no link"
+        total="${total:+$total and }$2"
+        k=$((k + 1))
+    done
+    pids=
+    cat "$T/out.0" "$T/out.1" >"$T/out"
+    cat "$T/err.0" "$T/err.1" >"$T/err"
+    want_no_out 'is dead'
+    test_name="$test_name, a machine under QEMU for each node ($total tests passed)"
+    [ -z "${DUAL_SHOW:-}" ] || cat "$T/out"
+    end
+}
+
+for f; do
+    dual "$f"
+done
+
+finish
