@@ -93,7 +93,7 @@ test test-system test-asan test-tsan: $(LOSSY) $(NEIGHBOUR)
 ## make test-link-long  tests/system/link.sh with 100,000 messages through each bad network, 100 kills
 .PHONY: test-link-long
 test-link-long: $(SEMPERVM_NEEDS) $(LOSSY) $(NEIGHBOUR)
-	@LINK_MESSAGES=12500 LINK_KILLS=100 NODES_LIMIT=3000 TEST_TIMEOUT=20000 \
+	@LINK_FLOOD=20000 LINK_MESSAGES=12500 LINK_KILLS=100 NODES_LIMIT=3000 TEST_TIMEOUT=20000 \
 		sh tests/run script:tests/system/link.sh
 
 # ---- the driver on QEMU's e1000 ----------------------------------------------------------------

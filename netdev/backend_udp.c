@@ -43,7 +43,7 @@ struct backend_udp {
     sa_family_t family;
     size_t frame_max, room;
     struct seal *seal;
-    unsigned npeers;
+    unsigned npeers;      /* grows while another thread receives: count() */
     pthread_mutex_t lock; /* addresses of peers */
     struct peer peers[PEERS_MAX];
     struct batch tx, rx;
@@ -54,6 +54,12 @@ struct backend_udp {
 static void bump(uint64_t *counter, unsigned by)
 {
     __atomic_fetch_add(counter, by, __ATOMIC_RELAXED);
+}
+
+/* What lies below is complete. */
+static unsigned count(const struct backend_udp *u)
+{
+    return __atomic_load_n(&u->npeers, __ATOMIC_ACQUIRE);
 }
 
 /* ---- life ---------------------------------------------------------------------------------- */
@@ -162,7 +168,7 @@ uint16_t backend_udp_port(const struct backend_udp *u)
 /* The lock is held, or the caller is alone. */
 static struct peer *at_address(struct backend_udp *u, const struct sockaddr_storage *addr)
 {
-    for (unsigned i = 0; i < u->npeers; i++)
+    for (unsigned i = 0; i < count(u); i++)
         if (u->peers[i].addr_len && address_same(&u->peers[i].addr, addr))
             return &u->peers[i];
     return NULL;
@@ -209,6 +215,8 @@ int backend_udp_add(struct backend_udp *u, const struct backend_udp_peer *peer)
 {
     static const uint8_t none[6];
     struct peer *p = &u->peers[u->npeers];
+    struct sockaddr_storage to;
+    socklen_t to_len;
     int ret = 0;
 
     if (u->npeers == PEERS_MAX)
@@ -218,15 +226,18 @@ int backend_udp_add(struct backend_udp *u, const struct backend_udp_peer *peer)
         ret = backend_udp_address(u, u->npeers, peer->address);
     else if (!u->seal)
         ret = -EINVAL;
-    if (!ret && u->seal)
+    memcpy(p->mac, peer->mac, 6);
+    p->has_mac = memcmp(p->mac, none, 6) != 0;
+    to = p->addr;
+    to_len = p->addr_len;
+    if (!ret && u->seal) /* from here on who receives may learn another address for it */
         ret = seal_add(u->seal, peer->node);
     if (ret < 0)
         return ret;
-    memcpy(p->mac, peer->mac, 6);
-    p->has_mac = memcmp(p->mac, none, 6) != 0;
-    if (u->seal && p->addr_len)
-        send_hello(u, u->npeers, NULL, &p->addr, p->addr_len);
-    return (int)u->npeers++;
+    if (u->seal && to_len)
+        send_hello(u, u->npeers, NULL, &to, to_len);
+    __atomic_store_n(&u->npeers, u->npeers + 1, __ATOMIC_RELEASE);
+    return (int)u->npeers - 1;
 }
 
 bool backend_udp_ready(struct backend_udp *u, unsigned peer)
@@ -425,7 +436,7 @@ int backend_udp_receive(struct backend_udp *u, struct backend_frame *frames, uns
     struct batch *b = &u->rx;
     int got, good = 0;
 
-    for (unsigned i = 0; i < u->npeers; i++)
+    for (unsigned i = 0; i < count(u); i++)
         u->peers[i].answered = 0;
     if (max > BATCH)
         max = BATCH;

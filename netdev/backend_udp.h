@@ -8,7 +8,8 @@
  * A small switch: a frame for a peer's MAC goes to that peer, any other frame to all of them.
  *
  * Does I/O, so it stands beside the device library.  One thread may send while another receives;
- * _add and _close want to be alone; _stats and _address are for any thread.
+ * _add may be called while another receives, not while another sends or adds; _close wants to be
+ * alone; _stats and _address are for any thread.
  */
 #ifndef BACKEND_UDP_H
 #define BACKEND_UDP_H

@@ -216,7 +216,9 @@ static void draw_cookie(struct seal *s, struct peer *p)
 
 static struct peer *find(struct seal *s, uint16_t node)
 {
-    for (unsigned i = 0; i < s->npeers; i++)
+    unsigned n = __atomic_load_n(&s->npeers, __ATOMIC_ACQUIRE); /* seal_add() may be at it */
+
+    for (unsigned i = 0; i < n; i++)
         if (s->peers[i].node == node)
             return &s->peers[i];
     return NULL;
@@ -232,8 +234,11 @@ int seal_add(struct seal *s, uint16_t node)
         return -ENOSPC;
     p = &s->peers[s->npeers];
     p->node = node;
+    pthread_mutex_lock(&s->lock);
     draw_cookie(s, p);
-    return (int)s->npeers++;
+    pthread_mutex_unlock(&s->lock);
+    __atomic_store_n(&s->npeers, s->npeers + 1, __ATOMIC_RELEASE);
+    return (int)s->npeers - 1;
 }
 
 bool seal_ready(struct seal *s, unsigned peer)

@@ -4,8 +4,9 @@
  * (XChaCha20-Poly1305), accepted at most once, by the boot of the node it was sealed for only.
  * The format and why it keeps replays out: README.md, "Sealed datagrams".
  *
- * No I/O and no clock.  Any thread may call any function but _new, _add and _free, which stand at
- * the beginning and end; a lock inside is held for a few loads and stores, never while encrypting.
+ * No I/O and no clock.  Any thread may call any function but _new and _free, which stand at the
+ * beginning and end, and _add, one thread at a time; a lock inside is held for a few loads and
+ * stores, never while encrypting.
  */
 #ifndef NETDEV_SEAL_H
 #define NETDEV_SEAL_H

@@ -9,11 +9,13 @@
 set -u
 [ $# -gt 0 ] || set -- build/unit/test_kernel_*
 
+export CK_DEFAULT_TIMEOUT="${CK_DEFAULT_TIMEOUT:-300}"
 file=$(mktemp) || exit 2
-trap 'rm -f "$file"' EXIT
+trap 'rm -f "$file" "$file.log"' EXIT
 for unit in "$@"; do
     [ -x "$unit" ] || continue
-    KERNEL_CALLS_FILE=$file "$unit" >/dev/null 2>&1 || {
+    KERNEL_CALLS_FILE=$file "$unit" >"$file.log" 2>&1 || {
+        cat "$file.log"
         echo "FAIL calls: $unit fails"
         exit 1
     }

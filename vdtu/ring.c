@@ -67,27 +67,37 @@ static unsigned end_of(const struct vdtu_chan *c, const struct vdtu *d, unsigned
 
 /* ---- the hooks ---- */
 
+/* The receiver is about to end c: the sender's endpoint gets its credits back (ring_settle). */
+static void owe(struct vdtu_chan *c)
+{
+    __atomic_store_n(&c->d[SRC]->owed[c->ep[SRC]], c->credits * c->price, __ATOMIC_RELAXED);
+}
+
 void vdtu_ring_ep_changed(struct vdtu *d, unsigned ep)
 {
     struct vdtu_rings *r;
 
-    /* Up it goes with d's lock held only, so a zero is one. */
-    if (!d->ring || (!__atomic_load_n(&d->ring->live[ep], __ATOMIC_RELAXED) &&
-                     !__atomic_load_n(&d->owed[ep], __ATOMIC_RELAXED)))
+    /*
+     * `live` goes up with d's lock held only, so a zero is one.  `owed` goes up without it, but
+     * before the `live` of its channel goes down: who sees the zero here sees what is owed, too.
+     * What was owed to the endpoint as it was is not the new one's, rings or no rings.
+     */
+    if ((!d->ring || !__atomic_load_n(&d->ring->live[ep], __ATOMIC_ACQUIRE)) &&
+        !__atomic_load_n(&d->owed[ep], __ATOMIC_RELAXED))
         return;
     r = lock(d);
-    d->owed[ep] = 0;
-    for (unsigned e = 0; e < vdtu_ring_table(d)->high; e++) {
+    __atomic_store_n(&d->owed[ep], 0, __ATOMIC_RELAXED);
+    for (unsigned e = 0; d->ring && e < vdtu_ring_table(d)->high; e++) {
         struct vdtu_chan *c = d->ring->chan[e];
         unsigned end = c ? end_of(c, d, e) : 0;
 
         if (!c || c->state != RING_LIVE || c->ep[end] != ep)
             continue;
+        if (end == DST)
+            owe(c);
         vdtu_chan_kill(c, end == SRC);
-        if (end == DST) {
-            __atomic_store_n(&c->d[SRC]->owed[c->ep[SRC]], c->credits * c->price, __ATOMIC_RELAXED);
+        if (end == DST)
             vdtu_chan_gone(c, DST);
-        }
     }
     unlock(r);
 }
@@ -100,7 +110,7 @@ static void end_all(struct vdtu *d)
         if (!c)
             continue;
         if (c->state == RING_LIVE && end_of(c, d, e) == DST)
-            __atomic_store_n(&c->d[SRC]->owed[c->ep[SRC]], c->credits * c->price, __ATOMIC_RELAXED);
+            owe(c);
         vdtu_chan_kill(c, true);
         vdtu_chan_gone(c, end_of(c, d, e));
     }
@@ -148,16 +158,21 @@ void vdtu_ring_disable(struct vdtu *d)
 
 void vdtu_ring_settle(struct vdtu *d, unsigned ep)
 {
-    uint64_t r1;
+    uint32_t owed, credits;
     struct vdtu_rings *r;
+    uint64_t r1;
 
-    if (!d->ring || ep >= DTU_EPS)
+    if (ep >= DTU_EPS || !__atomic_load_n(&d->owed[ep], __ATOMIC_RELAXED))
         return;
     r = lock(d);
     r1 = vdtu_get(d, DTU_EP(ep, 1));
-    if (d->owed[ep] && dtu_ep_type(vdtu_get(d, DTU_EP(ep, 0))) == DTU_EP_SEND)
-        vdtu_set_ep(d, ep, 1, r1 + d->owed[ep]);
-    d->owed[ep] = 0;
+    credits = r1 & 0xFFFF;
+    owed = d->owed[ep];
+    if (owed > DTU_CREDITS_UNLIM - 1 - credits) /* must not reach the fields above */
+        owed = DTU_CREDITS_UNLIM - 1 - credits;
+    if (credits != DTU_CREDITS_UNLIM && dtu_ep_type(vdtu_get(d, DTU_EP(ep, 0))) == DTU_EP_SEND)
+        vdtu_set_ep(d, ep, 1, r1 + owed);
+    __atomic_store_n(&d->owed[ep], 0, __ATOMIC_RELAXED);
     unlock(r);
 }
 
@@ -272,8 +287,9 @@ static bool dimension(struct vdtu *d, unsigned ep, const struct vdtu_recv *r, st
     }
     size = max < r->slot_size ? max : r->slot_size;
     c->slots = (uint16_t)(1u << log2_up(cap));
-    if (cap > 1 && desc->limited)
-        c->slots = RING_SLOTS_MAX; /* answers may come in any order */
+    /* Answers may come in any order; and the answer is seen before its message's slot is free. */
+    if (desc->limited)
+        c->slots = cap > 1 ? RING_SLOTS_MAX : 2;
     c->stride = (uint16_t)((size + 63) & ~63u);
     c->rstride = (uint16_t)(((answer > HEADER ? answer : HEADER) + 63) & ~63u);
     if (size > RING_AREA || answer > RING_AREA || c->slots * c->stride > (int)RING_AREA ||

@@ -130,7 +130,7 @@ void vdtu_chan_kill(struct vdtu_chan *c, bool keep)
     set_state(c, RING_DEAD);
     for (unsigned end = 0; end < 2; end++)
         if (c->attached[end]) {
-            __atomic_fetch_sub(&c->d[end]->ring->live[c->ep[end]], 1, __ATOMIC_RELAXED);
+            __atomic_fetch_sub(&c->d[end]->ring->live[c->ep[end]], 1, __ATOMIC_RELEASE);
             vdtu_ring_touch(c->d[end]);
             nudge(c->d[end]);
         }

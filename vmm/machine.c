@@ -39,7 +39,6 @@ int machine_defaults(struct machine *m)
         .spm_size = PE_SPM_DEFAULT,
         .dram_size = MEM_SIZE,
         .log_level = LOG_WARN,
-        .rings = true,
         .images = default_images(),
         .link_program = strdup("bridge"),
         .link_images = default_images(),

@@ -198,8 +198,9 @@ enum netdev_rx nic_input(struct nic *n, const void *frame, size_t len)
 
     pthread_mutex_lock(&n->lock);
     nic_serve_posts(n);
-    nic_record_frame(n, false, frame, len);
     r = netdev_receive(n->dev, frame, len);
+    if (r != NETDEV_RX_NO_BUFFER) /* else it is offered again */
+        nic_record_frame(n, false, frame, len);
     pthread_mutex_unlock(&n->lock);
     return r;
 }

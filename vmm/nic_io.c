@@ -69,27 +69,40 @@ void nic_record_frame(struct nic *n, bool outbound, const void *frame, size_t le
 
 /* ---- frames in ---- */
 
-/* Hands in what was received; what finds no buffer stays, for a while. */
+/* False: it finds no room.  Who waits is not tried again before there is a buffer at all. */
+static bool offer(struct nic *n, const struct backend_frame *f)
+{
+    if (n->held_since && !netdev_can_receive(n->dev))
+        return false;
+    if (netdev_receive(n->dev, f->data, f->len) == NETDEV_RX_NO_BUFFER)
+        return false;
+    nic_record_frame(n, false, f->data, f->len);
+    return true;
+}
+
+/*
+ * Hands in what was received; what finds no buffer stays, for a while.  A frame may find no room
+ * though there are buffers, when it is longer than all of them: that, too, is for the next time,
+ * since no store of the driver gets through while we hold the lock.
+ */
 static void deliver(struct nic *n)
 {
     pthread_mutex_lock(&n->lock);
     nic_serve_posts(n);
     while (n->in_at < n->nin) {
-        const struct backend_frame *f = &n->in[n->in_at];
-
-        if (n->held_since && !netdev_can_receive(n->dev)) {
-            if (host_now() - n->held_since < HOLD_NS)
-                break;
-            n->given_up += n->nin - n->in_at;
-            n->in_at = n->nin;
-        } else if (netdev_receive(n->dev, f->data, f->len) == NETDEV_RX_NO_BUFFER) {
+        if (offer(n, &n->in[n->in_at])) {
+            n->in_at++;
+            n->held_since = 0;
+            continue;
+        }
+        if (!n->held_since) {
             n->held++;
             n->held_since = host_now();
-            continue;
-        } else {
-            nic_record_frame(n, false, f->data, f->len);
-            n->in_at++;
         }
+        if (host_now() - n->held_since < HOLD_NS)
+            break;
+        n->given_up += n->nin - n->in_at;
+        n->in_at = n->nin;
         n->held_since = 0;
     }
     atomic_store(&n->holding, n->in_at < n->nin);

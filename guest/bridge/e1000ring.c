@@ -97,7 +97,9 @@ void e1000_tx_flush(struct e1000 *d)
 {
     if (d->tx_told == d->tx_next)
         return;
-    barrier(); /* descriptors and frames before the doorbell */
+    if (d->tx_clean == d->tx_told)
+        d->tx_progress = 0; /* nothing was to be sent, for however long: time begins now */
+    barrier();              /* descriptors and frames before the doorbell */
     d->tx_told = d->tx_next;
     d->bus.reg_write(d->bus.arg, d->bar + HW_TDT, d->tx_told);
     d->stats.doorbells++;

@@ -282,7 +282,8 @@ void kc_revoke(struct kcall *c)
     uint64_t key = msg_get_u64(c->in), parent = msg_get_u64(c->in);
 
     msg_get_u64(c->in); /* where it began: nobody asks */
-    if (c->in->error) {
+    /* Whose parent another kernel has is not its to revoke. */
+    if (c->in->error || peer_of_key(parent) != c->p) {
         kcall_bad(c);
         peer_ack(c->p);
         return;

@@ -19,6 +19,15 @@
 #define RESERVE_MAX 32u /* capabilities in one message, and then some */
 #define ACK_MAX_NS  (60ull * 1000000000)
 
+/* The key that comes next is of a capability that p has. */
+static bool key_of(const struct peer *p, const struct msg_reader *in)
+{
+    struct msg_reader look = *in;
+    uint64_t key = msg_get_u64(&look);
+
+    return !look.error && peer_of_key(key) == p;
+}
+
 /*
  * Makes what *in has of the reserved selectors from start on, children of what the other kernel p
  * has.  What cannot be, that kernel is told.
@@ -38,8 +47,11 @@ static int fill(struct peer *p, struct msg_reader *in, unsigned holder, uint16_t
             continue;
         if (c && (c->type != CAP_NONE || c->serial != serial))
             c = NULL;
+        /* First: what has no parent that we can name, nobody could revoke. */
+        if (!key_of(p, in))
+            return SE_INV_ARGS;
         err = kcap_get(in, c, &key);
-        if (in->error || peer_of_key(key) != p)
+        if (in->error)
             return SE_INV_ARGS;
         if (c && err == SE_OK) {
             c->rparent = key;
@@ -337,7 +349,10 @@ void kc_exchange(struct kcall *c)
     srv_request(cap->srv, &x->client);
 }
 
-/* What the service gives, as far as there is something (as the original). */
+/*
+ * What the service gives, up to the first empty selector: its answer has no word for a gap.  None
+ * is right, too, as in the original, whose m3fs names more than it has.
+ */
 static int give(struct rexchange *x, struct peer *p, struct vpe *from, struct cap_range *r,
                 struct msg_reader *in)
 {
@@ -350,8 +365,6 @@ static int give(struct rexchange *x, struct peer *p, struct vpe *from, struct ca
     for (; n < r->count && cap_get(&from->caps, r->start + n); n++)
         if (!kcap_travels(cap_get(&from->caps, r->start + n)))
             return SE_NOT_SUP;
-    if (n == 0 && r->count > 0)
-        return SE_INV_ARGS;
     msg_writer_init(&w, buf, sizeof(buf));
     msg_put(&w, KC_EXCHANGEOSESSREPLY);
     msg_put(&w, x->tid);

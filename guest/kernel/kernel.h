@@ -71,6 +71,7 @@ struct rkid {
     uint64_t key;
     struct cap *cap;         /* the parent */
     struct session *session; /* pinned; NULL: it is no session that we opened for it */
+    struct peer *asked;      /* to be revoked: there, and it answers; NULL: not yet */
     bool queued, sent;
 };
 
@@ -483,12 +484,18 @@ int sys_activate_late(struct vpe *v, bool ok);
 /* The VPE that selector sel of v names, if it can have capabilities; NULL: none. */
 struct vpe *sys_target(struct vpe *v, uint32_t sel);
 
+enum sys_copy {
+    COPY_DELEGATE, /* as many as there is place for, and at least one is there */
+    COPY_OBTAIN,   /* or fewer */
+    COPY_SERVICE,  /* or none: what a service gives (the original's m3fs names more than it has) */
+};
+
 /*
- * Copies what is in `from` of src to `to` of dst, as EXCHANGE does with obtain; all or nothing.
+ * Copies what is in `from` of src to `to` of dst; empty selectors stay empty, all else or nothing.
  * enum semper_error.
  */
 int sys_copy_range(struct vpe *src, const struct cap_range *from, struct vpe *dst,
-                   const struct cap_range *to, bool obtain);
+                   const struct cap_range *to, enum sys_copy kind);
 
 /* Calls that wait: endpoint ep of v now receives (or never will); v ended; a PE became free. */
 void sys_recv_ready(struct vpe *v, unsigned ep, bool ok);

@@ -10,6 +10,7 @@
 #include "heap.h"
 #include "hw.h"
 #include "kernel.h"
+#include "ktime.h"
 #include "print.h"
 #include "ring_lib.h"
 #include "start.h"
@@ -255,24 +256,19 @@ static unsigned fetch_all(void)
 }
 
 /*
- * What has passed, as far as it matters for those we wait for: the time for which nothing came, and
- * because there may be no such time, a look at the clock now and then.
+ * What has passed since the last turn.  A wait has latched the time; because there may be none in a
+ * busy kernel, it is asked for now and then.  Without a clock only idle time counts.
  */
 static uint64_t passed(uint64_t idle)
 {
-    static uint64_t last, counted;
+    static struct ktime time;
     static unsigned loops;
-    uint64_t now, more;
 
-    counted += idle;
-    if (++loops % LOOPS_PER_LOOK != 0 || !vreg_has(VREG_F_TIME))
+    if (!vreg_has(VREG_F_TIME))
         return idle;
-    vreg_set(VREG_TIME, 0);
-    now = vreg_get(VREG_TIME);
-    more = last && now - last > counted ? now - last - counted : 0;
-    last = now;
-    counted = 0;
-    return idle + more;
+    if (++loops % LOOPS_PER_LOOK == 0)
+        vreg_set(VREG_TIME, 0);
+    return ktime_step(&time, vreg_get(VREG_TIME));
 }
 
 static uint64_t sooner(uint64_t a, uint64_t b)
@@ -283,9 +279,9 @@ static uint64_t sooner(uint64_t a, uint64_t b)
 /* Once around; returns the time that passed without messages. */
 static uint64_t turn(uint64_t idle)
 {
-    uint64_t ns = sooner(pe_poll(), srv_tick(idle));
+    uint64_t gone = passed(idle), ns = sooner(pe_poll(), srv_tick(gone));
 
-    ns = sooner(ns, peer_tick(passed(idle)));
+    ns = sooner(ns, peer_tick(gone));
     vpe_reap();
     if (ns && !vreg_has(VREG_F_WAIT))
         __builtin_ia32_pause(); /* no timer: keep looking */

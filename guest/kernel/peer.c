@@ -225,6 +225,7 @@ void peer_gone(struct peer *p, uint64_t parent)
 void peer_revoke(struct peer *p, struct rkid *k)
 {
     k->queued = true;
+    k->asked = p;
     k->queue = NULL;
     *p->revokes_tail = k;
     p->revokes_tail = &k->queue;
@@ -444,6 +445,14 @@ void peer_close_all(void)
 
 /* ---- time ---- */
 
+/* Who acknowledges all else, but never answers this, would hold its place for ever. */
+static uint64_t longest(const struct kreq *r)
+{
+    if (r->tid == 0 || r->tid & KC_TID_ACK)
+        return ACK_NS;
+    return r->op == KC_SHUTDOWNREQUEST ? ~0ull : 2 * ANSWER_NS; /* until its programs have ended */
+}
+
 /* NULL, or why p is lost. */
 static const char *tick_requests(struct peer *p, uint64_t ns)
 {
@@ -453,7 +462,7 @@ static const char *tick_requests(struct peer *p, uint64_t ns)
         struct kreq *r = &p->req[i];
 
         r->waited += ns;
-        if ((r->tid == 0 || r->tid & KC_TID_ACK) && r->waited > ACK_NS)
+        if (r->waited > longest(r))
             why = "it does not answer";
     }
     return why;

@@ -278,7 +278,7 @@ static struct rkid *asked_of(const struct peer *p, const struct cap *c)
 {
     struct rkid *k = c->rkids;
 
-    while (k && (!k->sent || peer_of_key(k->key) != p))
+    while (k && (!k->sent || k->asked != p))
         k = k->next;
     return k;
 }
@@ -322,7 +322,8 @@ static unsigned forget_rkids(const struct peer *p, struct cap *c)
 
     for (struct rkid *k = c->rkids; k; k = next) {
         next = k->next;
-        if (peer_owner(ddl_pe(k->key)) != p->id)
+        /* Its PE may have become another kernel's since it was asked. */
+        if (k->asked ? k->asked != p : peer_owner(ddl_pe(k->key)) != p->id)
             continue;
         n += k->queued || k->sent ? 1 : 0;
         cap_free_rkid(c, k);

@@ -38,10 +38,10 @@ static bool range_unused(const struct cap_table *t, const struct cap_range *r)
 
 /*
  * Copies what is in `from` of src to `to` of dst; empty selectors stay empty, as in the original.
- * All or nothing.  SE_INV_ARGS: there was nothing to copy.
+ * All or nothing.  SE_INV_ARGS: there was nothing to copy, and that is not what services may give.
  */
 static int copy_range(struct vpe *src, const struct cap_range *from, struct vpe *dst,
-                      const struct cap_range *to)
+                      const struct cap_range *to, bool none_ok)
 {
     unsigned copied = 0;
 
@@ -56,12 +56,14 @@ static int copy_range(struct vpe *src, const struct cap_range *from, struct vpe 
         }
         copied += c ? 1 : 0;
     }
-    return copied > 0 || from->count == 0 ? SE_OK : SE_INV_ARGS;
+    return copied > 0 || from->count == 0 || none_ok ? SE_OK : SE_INV_ARGS;
 }
 
 int sys_copy_range(struct vpe *src, const struct cap_range *from, struct vpe *dst,
-                   const struct cap_range *to, bool obtain)
+                   const struct cap_range *to, enum sys_copy kind)
 {
+    bool obtain = kind != COPY_DELEGATE;
+
     if (from->type != to->type)
         return SE_INV_ARGS;
     if (from->type != CRD_OBJ)
@@ -73,7 +75,7 @@ int sys_copy_range(struct vpe *src, const struct cap_range *from, struct vpe *ds
         return SE_INV_ARGS;
     if (src == dst && from->start < to->start + to->count && to->start < from->start + from->count)
         return SE_INV_ARGS;
-    return copy_range(src, from, dst, to);
+    return copy_range(src, from, dst, to, kind == COPY_SERVICE);
 }
 
 int sys_exchange(struct sys_call *c)
@@ -87,8 +89,8 @@ int sys_exchange(struct sys_call *c)
     if (c->in.error || !target || target->vpe->state == VPE_ZOMBIE)
         return SE_INV_ARGS;
     if (obtain)
-        return sys_copy_range(target->vpe, &other, c->v, &own, true);
-    return sys_copy_range(c->v, &own, target->vpe, &other, false);
+        return sys_copy_range(target->vpe, &other, c->v, &own, COPY_OBTAIN);
+    return sys_copy_range(c->v, &own, target->vpe, &other, COPY_DELEGATE);
 }
 
 int sys_revoke(struct sys_call *c)

@@ -180,8 +180,8 @@ static int exchanged(struct vpe *v, struct service *s, const struct session *n,
     if (in->error || !target || !s->cap || !s->vpe || n->caps == 0)
         return SE_INV_ARGS;
     if (v->wait.client.op == SRV_OBTAIN)
-        return sys_copy_range(s->vpe, &theirs, target, &v->wait.range, true);
-    return sys_copy_range(target, &v->wait.range, s->vpe, &theirs, false);
+        return sys_copy_range(s->vpe, &theirs, target, &v->wait.range, COPY_SERVICE);
+    return sys_copy_range(target, &v->wait.range, s->vpe, &theirs, COPY_DELEGATE);
 }
 
 void srv_answered(struct vpe *v, struct service *s, struct session *n, struct msg_reader *in)

@@ -47,6 +47,7 @@ void rg_in_scan(struct rings *r, unsigned entry, unsigned pos)
     struct ring_scan *scan = &rg_scan(r)[pos];
     const struct ring_desc *d;
     struct ring_in *st;
+    const uint8_t *slot;
     uint64_t word;
 
     *scan = (struct ring_scan){&nothing, ~0ull};
@@ -62,11 +63,11 @@ void rg_in_scan(struct rings *r, unsigned entry, unsigned pos)
         st->gen = RING_GEN(word);
     }
     st->pos = pos;
-    scan->seq = (const uint64_t *)(const void *)slot_at(r, entry, RING_STATE(word), st->taken);
-    if (st->closed != st->gen && allowed(d, st))
-        scan->want = st->taken + 1;
+    slot = slot_at(r, entry, RING_STATE(word), st->taken);
+    if (st->closed != st->gen && allowed(d, st)) /* else the sender could write ~0 there */
+        *scan = (struct ring_scan){(const uint64_t *)(const void *)slot, st->taken + 1};
     if (RING_STATE(word) == RING_DEAD || RING_STATE(word) == RING_GONE)
-        close_if_done(r, entry, st, (const uint8_t *)scan->seq);
+        close_if_done(r, entry, st, slot);
 }
 
 int rg_in_find(struct rings *r, unsigned ep)

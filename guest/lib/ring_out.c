@@ -96,6 +96,8 @@ static unsigned outcome(struct rings *r, unsigned entry, struct ring_out *st)
     return RING_TRAP;
 }
 
+static bool pump_one(struct rings *r, unsigned entry, struct ring_out *st);
+
 unsigned ring_send(struct rings *r, unsigned ep, const void *data, size_t len, unsigned reply_ep,
                    uint64_t reply_label)
 {
@@ -124,6 +126,9 @@ unsigned ring_send(struct rings *r, unsigned ep, const void *data, size_t len, u
     if (err)
         return err;
     slot = (unsigned)(st->sent & (d->slots - 1u));
+    /* The record there is still of use to an answer that has come and was not looked at. */
+    while (st->rec[slot].open && pump_one(r, entry, st))
+        ;
     st->rec[slot] =
         (struct ring_record){st->sent, reply_label, (uint16_t)rmax, (uint8_t)reply_ep, rmax != 0};
     at = rg_entry(r, entry) + RING_FWD_OFF + slot * d->stride;

@@ -57,6 +57,19 @@ static const struct bench_case cases[] = {
      "an ordinary run of it", case_seeded},
     {"traced_run", "an ordinary run of run-kernel that records a trace", "ms",
      "an ordinary run of it", case_traced},
+    {"net_rtt_64",
+     "64 bytes to a PE of another node and 64 back, in the sender, mean of ten; exits: of both "
+     "nodes, bridges included",
+     "ns", "64 bytes over UDP to another process and back", case_net_rtt},
+    {"net_rate_64",
+     "one 64-byte message of 16 senders to 16 PEs of another node; exits: to transmit, per frame "
+     "(NIC register stores and ports of the sending bridge)",
+     "ns", "64-byte datagrams to another process with sendmmsg and recvmmsg", case_net_rate},
+    {"semperos_capbench_two_nodes",
+     "obtain in the original's capbench, kernel 0 and kernel 1 on two nodes; exits: of both nodes "
+     "in the whole run",
+     "ms", "22.75 ms, published for a spanning exchange of the seL4 predecessor",
+     case_capbench_nodes},
     {"semperos_capbench_exits",
      "MMIO exits of the first kernel in the original's capbench, two kernels, 10 capabilities, to "
      "the "

@@ -56,6 +56,12 @@ enum native_kind {
 /* n samples, each the mean of a batch in ns.  0 or -errno. */
 int bench_native(enum native_kind kind, unsigned n, struct samples *s);
 
+/* ---- without nodes: two processes on the loopback (udp.c) ---- */
+/* n samples in ns: 64 bytes there and back (the mean of a batch); a datagram of 64 bytes received
+ * of many that are sent with sendmmsg().  0 or -errno. */
+int bench_udp_rtt(unsigned n, struct samples *s);
+int bench_udp_rate(unsigned n, struct samples *s);
+
 /* ---- the cases ---- */
 int case_trap(struct samples *v, struct samples *b, double *exits, char *why, size_t size);
 int case_boot_640(struct samples *v, struct samples *b, double *exits, char *why, size_t size);
@@ -82,7 +88,13 @@ int case_exchange_local(struct samples *v, struct samples *b, double *exits, cha
                         size_t size);
 int case_revoke_local(struct samples *v, struct samples *b, double *exits, char *why, size_t size);
 int case_ep_configure(struct samples *v, struct samples *b, double *exits, char *why, size_t size);
+int case_net_rtt(struct samples *v, struct samples *b, double *exits, char *why, size_t size);
+int case_net_rate(struct samples *v, struct samples *b, double *exits, char *why, size_t size);
+int case_capbench_nodes(struct samples *v, struct samples *b, double *exits, char *why,
+                        size_t size);
 
 double bench_now(void); /* seconds */
+/* The rate of the time-stamp counter, which all cores and guests share; takes 0.1 s. */
+double bench_tsc_hz(void);
 
 #endif

@@ -52,8 +52,7 @@ static void parse(struct guest_case *list, char *line)
         samples_add(&c->s, strtod(word, NULL) * 1e9 / tsc_hz);
 }
 
-/* The rate of the time-stamp counter, which all cores and guests share. */
-static double measure_tsc(void)
+double bench_tsc_hz(void)
 {
     double since = bench_now();
     uint64_t from = __builtin_ia32_rdtsc();
@@ -101,7 +100,7 @@ static int run_all(char *why, size_t size)
     if (state)
         return state < 0 ? state : 0;
     state = 1;
-    tsc_hz = measure_tsc();
+    tsc_hz = bench_tsc_hz();
     for (unsigned i = 0; i < ROUNDS && state > 0; i++) {
         if (run_native(50) < 0 || run_guest("yes", 100, by_ring) < 0 || run_native(50) < 0)
             state = -EIO;

@@ -4,7 +4,7 @@
 # The system tests on stock KVM: all of tests/system in one machine under QEMU.  `make test-stock`
 # builds what it needs.
 set -u
-limit=${STOCK_TIMEOUT:-750}
+limit=${STOCK_TIMEOUT:-2000}
 log=$(mktemp) || exit 1
 trap 'rm -f "$log" "$log.status"' EXIT
 trap 'exit 130' INT

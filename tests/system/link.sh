@@ -90,7 +90,7 @@ bad_network 'reordering over 50' 'reorder=50' '[1-9][0-9]* held back'
 bad_network 'stalls of 200 ms' 'stall=200' '[1-9][0-9]* stalls'
 bad_network 'loss, duplicates, reordering and stalls' 'loss=20 dup=10 reorder=50 stall=200' \
     '[1-9][0-9]* lost, [1-9][0-9]* doubled, [1-9][0-9]* held back, [1-9][0-9]* stalls'
-bad_network 'a flood of hostile datagrams' 'flood=20000' '[1-9][0-9]{3,} hostile'
+bad_network 'a flood of hostile datagrams' "flood=${LINK_FLOOD:-2000}" '[1-9][0-9]{3,} hostile'
 
 # ---- nodes that die ----
 

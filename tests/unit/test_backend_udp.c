@@ -446,6 +446,34 @@ START_TEST(threads)
 }
 END_TEST
 
+/* Its peers become known one by one while it receives; those that are not yet are strangers. */
+START_TEST(added_late)
+{
+    const uint8_t *with = _i ? key : NULL;
+    struct backend_frame f = {.data = big, .len = 100};
+    struct backend_udp_stats s;
+    unsigned me = 0;
+    pthread_t t;
+
+    for (unsigned i = 0; i < NODES; i++)
+        node[i] = open_one("127.0.0.1:0", with, (uint16_t)(i + 1), 0);
+    arrived[0] = 0;
+    ck_assert_int_eq(pthread_create(&t, NULL, receiver, &me), 0);
+    for (unsigned i = 1; i < NODES; i++) {
+        add(i, 0, "127.0.0.1:%u");
+        backend_udp_send(node[i], &f, 1);
+        add(0, i, "127.0.0.1:%u");
+        while (take(node[i], (struct backend_frame[8]){{0}}, 8, with ? 200 : 0) >= 0)
+            ;
+        backend_udp_send(node[i], &f, 1);
+    }
+    pthread_join(t, NULL);
+    s = stats(node[0]);
+    ck_assert_uint_eq(arrived[0], s.received);
+    ck_assert_uint_ge(arrived[0], NODES - 1);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("udp");
@@ -467,6 +495,7 @@ int main(void)
     tcase_add_test(t, lost_hellos);
     tcase_add_test(t, flood);
     tcase_add_test(t, threads);
+    tcase_add_loop_test(t, added_late, 0, 2);
     suite_add_tcase(s, t);
     r = srunner_create(s);
     srunner_run_all(r, CK_ENV);

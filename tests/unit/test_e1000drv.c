@@ -228,6 +228,7 @@ START_TEST(reset_under_traffic)
             send(100, i);
         netdev_mmio_write(n, E_CTRL, 4, CTRL_RST);
         e1000_tx_flush(&drv);
+        ck_assert(!e1000_watch(&drv, now));
         ck_assert(!e1000_watch(&drv, now + E1000_HANG_NS - 1));
         ck_assert(e1000_watch(&drv, now + E1000_HANG_NS));
         ck_assert(!e1000_rx_pending(&drv));
@@ -255,6 +256,22 @@ START_TEST(no_needless_reset)
         }
     }
     ck_assert_uint_eq(drv.stats.resets, resets);
+}
+END_TEST
+
+/* Nobody looked for long, and a frame is on its way just now: that is no hang yet. */
+START_TEST(no_reset_after_pause)
+{
+    uint64_t now = 1000000;
+
+    ck_assert(!e1000_watch(&drv, now));
+    netdev_mmio_write(n, E_TCTL, 4, 0);
+    now += 10 * E1000_HANG_NS;
+    send(60, 0);
+    e1000_tx_flush(&drv);
+    ck_assert(!e1000_watch(&drv, now));
+    ck_assert(!e1000_watch(&drv, now + E1000_HANG_NS - 1));
+    ck_assert(e1000_watch(&drv, now + E1000_HANG_NS));
 }
 END_TEST
 
@@ -385,6 +402,7 @@ int main(void)
     tcase_add_test(t, groups);
     tcase_add_test(t, reset_under_traffic);
     tcase_add_test(t, no_needless_reset);
+    tcase_add_test(t, no_reset_after_pause);
     tcase_add_test(t, garbage_in_descriptors);
     tcase_add_test(t, pieces);
     tcase_add_test(t, liars);

@@ -249,6 +249,10 @@ START_TEST(migration)
     KCALL(2, 0, KC_MEMBERUPDATE, 2, fake_kernel_pe(2), 0, 1, pe_desc(pe, 1 << 20, 0));
     KCALL(2, 0, KC_PARTITIONMIG, pe, 0);
     ck_assert_uint_eq(bad(0), before + 2);
+    /* Nor revokes the children of what others have. */
+    KCALL(2, 0, KC_REVOKE, key(5), ddl_key(pe, pe, DDL_MEMCAP, 7), 0);
+    ck_assert_uint_eq(bad(0), before + 3);
+    ck_assert_uint_eq(answer(2, 0)[0], KC_REPLY);
     fake_use(0);
     ck_assert_uint_eq(peer_owner(pe), 1);
     /* Of a kernel that is not known: answered all the same (the original is silent). */

@@ -17,6 +17,7 @@
 #include <string.h>
 
 #include "../../guest/kernel/elf.h"
+#include "../../guest/kernel/ktime.h"
 #include "heap.h"
 #include "kernel_fake.h"
 
@@ -334,6 +335,26 @@ START_TEST(elf_overlap)
 }
 END_TEST
 
+/* ---- time ---- */
+
+/* Hours without a step, or with messages all the time, are no more than a second for who waits. */
+START_TEST(time_steps)
+{
+    struct ktime t = {0};
+    uint64_t now = 90ull * 1000000000, sum = 0;
+
+    ck_assert(ktime_step(&t, now) == 0); /* the first: from when, nobody knows */
+    ck_assert(ktime_step(&t, now) == 0);
+    ck_assert(ktime_step(&t, now + 5) == 5);
+    ck_assert(ktime_step(&t, now) == 0 && ktime_step(&t, now + 6) == 1);
+    now += 3600ull * 1000000000;
+    ck_assert(ktime_step(&t, now) == KTIME_STEP && ktime_step(&t, now) == 0);
+    for (unsigned i = 0; i < 1000; i++)
+        sum += ktime_step(&t, now += 70000000);
+    ck_assert(sum == 1000 * 70000000ull);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("kernel, pure parts");
@@ -346,6 +367,7 @@ int main(void)
     tcase_add_test(m, map_all_of_it);
     tcase_add_test(m, map_without_heap);
     tcase_add_loop_test(m, map_random, 0, 8);
+    tcase_add_test(t, time_steps);
     tcase_add_test(t, line_groups);
     tcase_add_test(t, line_kernel);
     tcase_add_test(t, line_errors);

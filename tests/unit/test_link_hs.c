@@ -307,6 +307,27 @@ START_TEST(idle)
 }
 END_TEST
 
+/* Five minutes of it, from before the microseconds of the stamps wrap, also on a bad wire. */
+START_TEST(idle_long)
+{
+    struct sim_config cfg = two;
+
+    cfg.start = (1ull << 32) * SIM_US - 60 * SIM_S;
+    if (_i)
+        cfg.wire = (struct sim_wire){
+            .loss = 200, .dup = 100, .reorder = 100, .distance = 50, .delay = 100 * SIM_US};
+    struct sim *s = sim_new(&cfg);
+    s->paused = true;
+    sim_connect(s, s->now + 10 * SIM_S);
+    uint64_t until = s->now + 300 * SIM_S;
+    while (s->now < until)
+        sim_step(s);
+    for (unsigned k = 0; k < 2; k++)
+        sim_must(s, link_stats(s->node[k].link)->losses == 0 && s->node[k].ups[!k] == 1);
+    sim_free(s);
+}
+END_TEST
+
 /* A node that did not run for a while: nothing is declared dead for that, on either side. */
 START_TEST(own_pause)
 {
@@ -441,6 +462,7 @@ int main(void)
     tcase_add_test(tc, boot_bound);
     tcase_add_loop_test(tc, dead_bound, 0, 4);
     tcase_add_test(tc, idle);
+    tcase_add_loop_test(tc, idle_long, 0, 2);
     tcase_add_test(tc, own_pause);
     tcase_add_test(tc, all_pause);
     tcase_add_test(tc, replayed);

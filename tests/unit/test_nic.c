@@ -386,6 +386,50 @@ START_TEST(reception_raises_the_line)
 }
 END_TEST
 
+/*
+ * Buffers there are, but too few for the frame: it waits, and not with the lock held, as nobody
+ * could add any then.
+ */
+START_TEST(longer_than_the_buffers)
+{
+    static uint8_t frame[1000] = {0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF};
+    struct nic *n = pe.nic;
+    char err[256];
+
+    desc.nic.udp = (char[]){"127.0.0.1:0"};
+    desc.nic.peer = (char[]){"127.0.0.1:9"};
+    ck_assert_int_eq(wire_open(&desc, &n->wire, err, sizeof(err)), 0);
+    driver();
+    set(E_RCTL, get(E_RCTL) | 3u << RCTL_BSIZE_SHIFT); /* 256 bytes each */
+    for (unsigned i = 0; i < SLOTS; i++)
+        rx_desc(i, BUF + 256 * i);
+    set(E_RDT, 1);
+    frame[999] = 55;
+    n->in[0] = (struct backend_frame){.data = frame, .len = sizeof(frame)};
+    n->nin = 1;
+    nic_sleep(n, 0);
+    ck_assert(atomic_load(&n->holding));
+    ck_assert_uint_eq(n->held, 1);
+    nic_sleep(n, 0);
+    ck_assert(atomic_load(&n->holding));
+    set(E_RDT, SLOTS - 1);
+    nic_sleep(n, 0);
+    ck_assert(!atomic_load(&n->holding));
+    ck_assert_uint_eq(mem[BUF + 999], 55);
+
+    /* Nor for ever. */
+    set(E_RDT, (get(E_RDH) + 1) % SLOTS);
+    n->nin = 1;
+    n->in_at = 0;
+    nic_sleep(n, 0);
+    ck_assert(atomic_load(&n->holding));
+    n->held_since -= 200000000u;
+    nic_sleep(n, 0);
+    ck_assert(!atomic_load(&n->holding));
+    ck_assert_uint_eq(n->given_up, 1);
+}
+END_TEST
+
 /* ---- threads: the PE, somebody who empties KVM's queue, the wire ---- */
 
 #define FRAMES 2000u
@@ -457,6 +501,7 @@ int main(void)
     tcase_add_test(t, narrow_and_wide_posts);
     tcase_add_loop_test(t, dma_stays_in_local_memory, 0, sizeof(outside) / sizeof(outside[0]));
     tcase_add_test(t, reception_raises_the_line);
+    tcase_add_test(t, longer_than_the_buffers);
     tcase_add_test(t, threads);
     suite_add_tcase(s, t);
     srunner_run_all(runner, CK_ENV);

@@ -361,6 +361,41 @@ START_TEST(receiver_is_reset)
 }
 END_TEST
 
+/* Credits that were owed to an endpoint are not those of the next one in its place. */
+START_TEST(owed_to_the_old_endpoint)
+{
+    const uint64_t unlimited = dtu_send_r1(R, RX_RECV, DTU_CREDITS_UNLIM);
+
+    open_channel(S, 256);
+    vdtu_reset_cpu(x->pe[R].d, NULL);
+    vdtu_ring_disable(x->pe[S].d);
+    rx_gate(x, S, RX_SEND, R, 0);
+    ck_assert_uint_eq(rx_trap_send(x, S, RX_SEND, "x", 1), SE_MISS_CREDITS);
+    rx_enable(x, S);
+    ck_assert_uint_eq(rx_trap_send(x, S, RX_SEND, "x", 1), SE_MISS_CREDITS);
+
+    rx_enable(x, R);
+    open_channel(S, 256);
+    vdtu_reset_cpu(x->pe[R].d, NULL);
+    vdtu_ring_disable(x->pe[S].d);
+    rx_gate(x, S, RX_SEND, R, DTU_CREDITS_UNLIM);
+    rx_enable(x, S);
+    vdtu_ring_open(x->pe[S].d, RX_SEND);
+    ck_assert_uint_eq(vdtu_reg(x->pe[S].d, DTU_EP(RX_SEND, 1)), unlimited);
+}
+END_TEST
+
+/* Nor does a sender lose them that wants no rings any more. */
+START_TEST(owed_without_rings)
+{
+    open_channel(S, 256);
+    vdtu_reset_cpu(x->pe[R].d, NULL);
+    vdtu_ring_disable(x->pe[S].d);
+    ck_assert_uint_eq(rx_trap_send(x, S, RX_SEND, "x", 1), SE_OK);
+    ck_assert_uint_eq(rx_trap_send(x, S, RX_SEND, "x", 1), SE_MISS_CREDITS);
+}
+END_TEST
+
 START_TEST(sender_is_gone)
 {
     const uint64_t none = DTU_VPE_INVALID;
@@ -462,6 +497,8 @@ int main(void)
         closed_by_one,
         order_of_one_sender,
         receiver_is_reset,
+        owed_to_the_old_endpoint,
+        owed_without_rings,
         sender_is_gone,
         receive_endpoint_is_taken,
         refused,

@@ -1,17 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* linktest: content, memory and registers of PEs elsewhere, error codes, copies of the program. */
-#include "boot.h"
-#include "env.h"
+#include "clone.h"
 #include "linktest.h"
 #include "print.h"
-#include "start.h"
 #include "str.h"
 
 #define ALL_MEMORY (1ull << DTU_OFFSET_BITS)
 #define POLL_NS    50000000u
 #define POLLS      100000u
-
-extern uint8_t image_text[], image_end[];
 
 static uint64_t mix(uint64_t x)
 {
@@ -148,30 +144,12 @@ void test_errors(const struct pair *p)
 
 /* ---- copies ---- */
 
-static void put(const void *src, size_t len, uint64_t at)
+void clone_to(unsigned pe)
 {
-    unsigned err = dtu_write(EP_MEM, src, len, at);
+    unsigned err = clone_self(EP_MEM, pe);
 
     if (err)
         panic("a copy of linktest cannot be written: error %u\n", err);
-}
-
-void clone_to(unsigned pe)
-{
-    static struct boot_env e;
-    uint64_t zero = 0, entry = (uintptr_t)image_text;
-
-    mem_to(pe, VPE, 0, ALL_MEMORY);
-    put(image_text, (size_t)(image_end - image_text), (uintptr_t)image_text);
-    memcpy(&e, (const void *)(uintptr_t)env(), sizeof(e));
-    e.coreid = pe;
-    e.entry = 0;
-    e.sp = START_STACK_TOP;
-    /* The arguments lie behind the environment. */
-    put((const void *)(PE_ENV_ADDR + sizeof(e)), 0x1000 - sizeof(e), PE_ENV_ADDR + sizeof(e));
-    put(&e, sizeof(e), PE_ENV_ADDR);
-    put(&entry, sizeof(entry), PE_ENV_ADDR + offsetof(struct boot_env, entry));
-    put(&zero, sizeof(zero), DTU_BASE + DTU_EXT_CMD); /* WAKEUP */
 }
 
 unsigned clone_wait(unsigned pe)
