@@ -96,7 +96,7 @@ end
 
 begin 'nic: over a stream that comes later'
 start_peer unix "$T/sock"
-vm run --timeout "$VM_LIMIT" --nic "pe=1,stream=listen:unix:$T/sock" -- nictest echo 100 64
+vm run --timeout "$VM_LIMIT" --nic "pe=1,stream=listen:unix:$T/sock" -- nictest ordered 1000 64
 stop_peer
 want_out 'every frame came back, in order'
 want_status 0
