@@ -212,6 +212,15 @@ static void give_back(struct mht_item *i)
     unlocked(key);
 }
 
+void mht_wait_over(struct peer *p, struct kwait *w)
+{
+    w->used = false;
+    if (w->op == KC_MHTLOCK)
+        answer_number(p, w->op, w->tid, 0);
+    else
+        answer_item(p, w->op, w->tid, 0, 0);
+}
+
 void mht_peer_gone(const struct peer *p)
 {
     struct mht_item *i;
