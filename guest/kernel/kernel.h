@@ -71,6 +71,7 @@ struct rkid {
     uint64_t key;
     struct cap *cap;         /* the parent */
     struct session *session; /* pinned; NULL: it is no session that we opened for it */
+    struct peer *by;         /* counted among its nchildren; NULL: among nobody's */
     struct peer *asked;      /* to be revoked: there, and it answers; NULL: not yet */
     bool queued, sent;
 };
@@ -247,6 +248,7 @@ struct kern_stats {
     uint64_t late;                      /* answers that nobody waits for any more */
     uint64_t kcalls, bad_kcalls;        /* kernel calls; those that made no sense */
     uint64_t kdropped;                  /* messages to kernels that were lost */
+    uint64_t greedy;                    /* refused to a kernel that has too much from us */
     unsigned started, failed;
     unsigned regular; /* programs in the boot line that are no daemons */
 };

@@ -158,6 +158,7 @@ struct mht_item {
     uint32_t length; /* as the original counts it */
     uint32_t lock;   /* handle; 0: not locked */
     uint16_t locker; /* who has it, also a reservation */
+    uint16_t by;     /* who has put it there */
     bool reserved;   /* a place without an item */
     uint16_t body_len;
     uint8_t body[];
