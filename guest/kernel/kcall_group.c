@@ -228,6 +228,8 @@ bool group_may_start(bool missing)
         return false;
     if (!kern.peers.secondary && !in_group())
         kern.peers.started = true; /* nobody to wait for */
+    if (kern.peers.secondary && kern.peers.announced && !peer_find(kern.peers.creator))
+        kern.peers.started = true; /* nobody who could say it any more */
     if (kern.peers.started || missing)
         return kern.peers.started;
     if (kern.peers.secondary) {

@@ -64,9 +64,17 @@ static uint64_t special(unsigned i)
     const unsigned sel[] = {0, 1, GATE, MEM, SRV, 40, 41, 30};
     const unsigned type[] = {DDL_ANYCAP, DDL_SERVICE, DDL_SESSCAP, DDL_NONE};
 
+    const struct cap *c;
+    const struct vpe *v;
+
     if (i < 12)
         return edges[i];
     i -= 12;
+    fake_use(fake_kernel_of(pe[i & 1]));
+    v = kern.pes[pe[i & 1]].vpe;
+    c = v ? cap_at(&v->caps, sel[i >> 1 & 7]) : NULL;
+    if (c && i < 32) /* as it was told, serial number and all */
+        return ddl_typed(cap_key(c), i & 16 ? DDL_SERVICE : ddl_type(cap_key(c)));
     return ddl_key(pe[i & 1], pe[i & 1], type[i >> 4 & 1], sel[i >> 1 & 7]) +
            (i > 31 ? (uint64_t)pe[i & 3] << 54 : 0);
 }
@@ -177,6 +185,8 @@ static void boot(void)
     ANSWER(ps, SE_OK, 1);
     CALL(pc, SYSC_OBTAIN, 0, 30, RANGE(40, 1));
     ANSWER(ps, SE_OK, RANGE(MEM, 1));
+    CALL(pc, SYSC_OBTAIN, 0, 30, RANGE(41, 1));
+    ANSWER(ps, SE_OK, RANGE(0, 1)); /* its VPE */
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
