@@ -18,7 +18,7 @@
 
 /* ---- the store ---- */
 
-static struct mht_item *find(uint64_t key)
+struct mht_item *mht_find(uint64_t key)
 {
     struct mht_item *i = kern.mht.items;
 
@@ -27,7 +27,7 @@ static struct mht_item *find(uint64_t key)
     return i;
 }
 
-static void remove_item(struct mht_item *item)
+void mht_remove(struct mht_item *item)
 {
     struct mht_item **link = &kern.mht.items;
 
@@ -39,8 +39,8 @@ static void remove_item(struct mht_item *item)
 }
 
 /* For p, which may not have us keep too many. */
-static struct mht_item *insert(const struct peer *p, uint64_t key, uint32_t length,
-                               const void *body, size_t n)
+struct mht_item *mht_insert(const struct peer *p, uint64_t key, uint32_t length, const void *body,
+                            size_t n)
 {
     struct mht_item *i;
     unsigned has = 0;
@@ -79,7 +79,7 @@ static uint32_t lock(struct mht_item *i, const struct peer *p)
 void mht_free_all(void)
 {
     while (kern.mht.items)
-        remove_item(kern.mht.items);
+        mht_remove(kern.mht.items);
 }
 
 /* ---- items in messages ---- */
@@ -100,8 +100,8 @@ static size_t body_words(uint64_t key)
     return 0; /* a string */
 }
 
-static bool get_item(struct msg_reader *in, uint64_t *key, uint32_t *length, const uint8_t **body,
-                     size_t *n)
+bool mht_get_item(struct msg_reader *in, uint64_t *key, uint32_t *length, const uint8_t **body,
+                  size_t *n)
 {
     size_t at;
     uint64_t len;
@@ -121,9 +121,9 @@ static bool get_item(struct msg_reader *in, uint64_t *key, uint32_t *length, con
     return !in->error;
 }
 
-static void put_item(struct msg_writer *w, uint64_t key)
+void mht_put_item(struct msg_writer *w, uint64_t key)
 {
-    struct mht_item *i = find(key);
+    struct mht_item *i = mht_find(key);
     struct cap *c = body_words(key) > 0 ? cap_by_key(key) : NULL;
     size_t n = body_words(key) * sizeof(uint64_t);
 
@@ -151,7 +151,7 @@ static void answer_item(struct peer *p, unsigned op, uint32_t tid, uint64_t key,
     msg_put(&w, op);
     msg_put(&w, KC_REPLY_STAGE);
     msg_put(&w, tid);
-    put_item(&w, key);
+    mht_put_item(&w, key);
     if (op == KC_MHTGETLOCKING)
         msg_put(&w, handle);
     peer_reply(p, buf, w.len);
@@ -168,7 +168,7 @@ static void answer_number(struct peer *p, unsigned op, uint32_t tid, uint32_t nu
 
 static void serve(struct peer *p, unsigned op, uint32_t tid, uint64_t key)
 {
-    struct mht_item *i = find(key);
+    struct mht_item *i = mht_find(key);
     uint32_t handle = i && op != KC_MHTGET && op != KC_MHTGETTRY ? lock(i, p) : 0;
 
     if (op == KC_MHTLOCK)
@@ -197,7 +197,7 @@ static void unlocked(uint64_t key)
 
         for (unsigned k = 0; p->state == PEER_UP && k < KC_WAITS; k++) {
             struct kwait *w = &p->waits[k];
-            struct mht_item *item = find(key);
+            struct mht_item *item = mht_find(key);
 
             if (item && item->lock)
                 return;
@@ -216,7 +216,7 @@ static void give_back(struct mht_item *i)
     i->lock = 0;
     i->locker = KC_NO_KERNEL;
     if (i->reserved)
-        remove_item(i);
+        mht_remove(i);
     unlocked(key);
 }
 
@@ -231,8 +231,13 @@ void mht_wait_over(struct peer *p, struct kwait *w)
 
 void mht_peer_gone(const struct peer *p)
 {
-    struct mht_item *i;
+    struct mht_item *i, *next;
 
+    for (i = kern.mht.items; i; i = next) {
+        next = i->next;
+        if (i->by == p->id && !peer_is_ours(ddl_pe(i->key)))
+            mht_remove(i); /* of a PE that it meant to give us */
+    }
     do {
         for (i = kern.mht.items; i && i->locker != p->id; i = i->next)
             ;
@@ -266,19 +271,31 @@ static void get(struct kcall *c, unsigned op)
         return;
     if (!peer_is_ours(ddl_pe(key))) {
         kcall_bad(c);
-        if (op == KC_MHTLOCK) /* ask that one */
+        if (peer_find(peer_owner(ddl_pe(key))) || op == KC_MHTLOCK) /* ask that one */
             peer_reply(c->p,
                        (const uint64_t[]){op, KC_FORWARD_STAGE, tid, peer_owner(ddl_pe(key)), key},
                        5 * sizeof(uint64_t));
         else
-            answer_item(c->p, op, tid, key, 0);
+            answer_item(c->p, op, tid, 0, 0);
         return;
     }
-    i = find(key);
+    i = mht_find(key);
     if (!i || !i->lock)
         serve(c->p, op, tid, key);
     else if (op == KC_MHTGETTRY || !wait_for(c->p, op, tid, key))
         answer_item(c->p, op, tid, 0, 0);
+}
+
+/*
+ * What is meant for an item that has migrated goes on to who has it, behind the item itself. False:
+ * to nobody.
+ */
+static bool sent_on(struct kcall *c, uint64_t key)
+{
+    struct peer *p = peer_of_key(key);
+
+    return p && p != c->p && kern.peers.moved[ddl_pe(key)] &&
+           peer_request(p, c->in->buf, c->in->len, 0) == SE_OK;
 }
 
 void kc_mhtget(struct kcall *c)
@@ -309,16 +326,19 @@ static void put(struct kcall *c, uint32_t handle)
     uint64_t key;
     size_t n;
 
-    if (!get_item(c->in, &key, &length, &body, &n) || !peer_is_ours(ddl_pe(key)) || key == 0) {
+    if (!mht_get_item(c->in, &key, &length, &body, &n) || key == 0) {
         kcall_bad(c);
+    } else if (!peer_is_ours(ddl_pe(key))) {
+        if (!sent_on(c, key))
+            kcall_bad(c);
     } else {
-        old = find(key);
+        old = mht_find(key);
         if (old && old->lock != handle)
             kcall_bad(c); /* somebody else has it */
-        else if (!insert(c->p, key, length, body, n))
+        else if (!mht_insert(c->p, key, length, body, n))
             kern.stats.kdropped++;
         else if (old) {
-            remove_item(old);
+            mht_remove(old);
             unlocked(key);
         }
     }
@@ -340,11 +360,12 @@ static struct mht_item *own(struct kcall *c)
 {
     uint64_t key = msg_get_u64(c->in);
     uint32_t handle = msg_get_u32(c->in);
-    struct mht_item *i = c->in->error ? NULL : find(key);
+    struct mht_item *i = c->in->error ? NULL : mht_find(key);
 
     if (i && i->lock == handle)
         return i;
-    kcall_bad(c);
+    if (c->in->error || !sent_on(c, key))
+        kcall_bad(c);
     peer_ack(c->p);
     return NULL;
 }
@@ -380,7 +401,7 @@ void kc_mhtremove(struct kcall *c)
     if (!i)
         return;
     key = i->key;
-    remove_item(i);
+    mht_remove(i);
     unlocked(key);
     peer_ack(c->p);
 }
@@ -395,97 +416,9 @@ void kc_mhtreserve(struct kcall *c)
         return;
     if (!peer_is_ours(ddl_pe(key)))
         kcall_bad(c);
-    else if (!find(key))
-        i = insert(c->p, key, 0, NULL, 0);
+    else if (!mht_find(key))
+        i = mht_insert(c->p, key, 0, NULL, 0);
     if (i)
         i->reserved = true;
     answer_number(c->p, KC_MHTRESERVE, tid, i ? lock(i, c->p) : 0);
-}
-
-/* ---- migration ---- */
-
-/* The PE, with the items of its part of the namespace, is ours now. */
-static void take_pe(unsigned pe)
-{
-    connect_member(kern.id, kern.peers.descs[pe], MEMBER_NONE);
-    pe_add(kern.peers.descs[pe]);
-}
-
-static bool take_partition(struct kcall *c)
-{
-    unsigned pe = msg_get_u16(c->in);
-    uint64_t n = msg_get_u64(c->in), key;
-    const uint8_t *body;
-    uint32_t length;
-    size_t len;
-
-    if (c->in->error || pe >= BOOT_PES || peer_owner(pe) != c->p->id || n > MHT_ITEMS_MAX)
-        return false;
-    for (uint64_t i = 0; i < n; i++) {
-        if (!get_item(c->in, &key, &length, &body, &len) || ddl_pe(key) != pe)
-            return false;
-        if (!find(key) && !insert(c->p, key, length, body, len))
-            kern.stats.kdropped++;
-    }
-    take_pe(pe);
-    return true;
-}
-
-void kc_partitionmig(struct kcall *c)
-{
-    if (msg_remaining(c->in) == 0)
-        kcall_bad(c);
-    while (msg_remaining(c->in) > 0) {
-        if (!take_partition(c)) {
-            kcall_bad(c);
-            break;
-        }
-    }
-    peer_ack(c->p);
-}
-
-int mht_migrate(unsigned pe, struct peer *to)
-{
-    uint8_t buf[KC_MSG_MAX];
-    struct msg_writer w;
-    struct mht_item *i, *next;
-    uint64_t n = 0;
-
-    if (pe >= BOOT_PES || !peer_is_ours(pe) || kern.pes[pe].state != PE_FREE)
-        return SE_INV_ARGS;
-    msg_writer_init(&w, buf, sizeof(buf));
-    msg_put(&w, KC_PARTITIONMIG);
-    msg_put(&w, pe);
-    for (i = kern.mht.items; i; i = i->next) {
-        if (ddl_pe(i->key) != pe)
-            continue;
-        if (i->lock)
-            return SE_MSGS_WAITING;
-        n++;
-    }
-    msg_put(&w, n);
-    for (i = kern.mht.items; i; i = i->next)
-        if (ddl_pe(i->key) == pe)
-            put_item(&w, i->key);
-    if (w.error)
-        return SE_NO_SPACE;
-    if (peer_request(to, buf, w.len, 0) != SE_OK)
-        return SE_RECV_GONE;
-    for (i = kern.mht.items; i; i = next) {
-        next = i->next;
-        if (ddl_pe(i->key) == pe)
-            remove_item(i);
-    }
-    pe_remove(pe);
-    connect_member(to->id, kern.peers.descs[pe], MEMBER_NONE);
-    for (unsigned k = 0; k < KC_PEERS; k++) {
-        struct peer *p = &kern.peers.peer[k];
-
-        if (p->state == PEER_UP && p != to)
-            peer_request(p,
-                         (const uint64_t[]){KC_MEMBERUPDATE, to->id, to->pe, MEMBER_NONE, 1,
-                                            kern.peers.descs[pe]},
-                         6 * sizeof(uint64_t), 0);
-    }
-    return SE_OK;
 }

@@ -129,6 +129,7 @@ struct peers {
     struct peer peer[KC_PEERS]; /* the index is the place at our endpoints */
     uint16_t owner[BOOT_PES];   /* of each PE; KC_NO_KERNEL: not known */
     uint8_t flags[BOOT_PES];    /* enum member_flags */
+    bool moved[BOOT_PES];       /* was ours */
     uint64_t descs[BOOT_PES];   /* PE descriptors, as far as known */
     uint64_t incarnation;       /* ours */
     unsigned max_id;            /* highest id given to a kernel that we started */
@@ -369,7 +370,20 @@ void mht_peer_gone(const struct peer *p);
 /* p has waited too long for a locked item: the answer is that there is none. */
 void mht_wait_over(struct peer *p, struct kwait *w);
 void mht_free_all(void);
-/* A PE without VPE, and what is stored for it, becomes another kernel's.  enum semper_error. */
+
+/* The store: an item, NULL: none; in and out; for p, NULL: no memory, or too many. */
+struct mht_item *mht_find(uint64_t key);
+void mht_remove(struct mht_item *item);
+struct mht_item *mht_insert(const struct peer *p, uint64_t key, uint32_t length, const void *body,
+                            size_t n);
+/* Items in messages; the body lies in the message.  False: something is missing. */
+bool mht_get_item(struct msg_reader *in, uint64_t *key, uint32_t *length, const uint8_t **body,
+                  size_t *n);
+void mht_put_item(struct msg_writer *w, uint64_t key);
+/*
+ * mht_move.c: a PE without VPE, and what is stored for it, becomes another kernel's.
+ * SE_MSGS_WAITING: something of that is locked or reserved.  Other errors: it is still ours.
+ */
 int mht_migrate(unsigned pe, struct peer *to);
 
 /* ---- kboot.c ---- */
