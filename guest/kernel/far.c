@@ -4,7 +4,7 @@
  *
  * They travel as in the original (semperos-platform 7.3): a VPE as a key that names it, a service
  * as nothing but the capability's own key.  The original can send such capabilities and does not
- * survive receiving them (Capability.h:330-376: VPECapability leaves its pointer uninitialised,
+ * survive receiving them (Capability.h:435, 379: VPECapability leaves its pointer uninitialised,
  * ServiceCapability::clone() returns none), so it gets none.
  *
  * What can be done with the VPE: gates to it (CREATEGATE), to start it, to wait for its end, to
