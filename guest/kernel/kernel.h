@@ -240,8 +240,9 @@ enum pe_state {
 struct pe {
     uint64_t desc;
     enum pe_state state;
-    unsigned polls; /* PE_RESETTING: how often we looked */
-    unsigned held;  /* revocations that have to end before it is used again */
+    unsigned polls;       /* PE_RESETTING: how often we looked */
+    unsigned held;        /* revocations that have to end before it is used again */
+    struct peer *goes_to; /* it gets no VPE any more: that kernel gets it, NULL: nobody */
     struct vpe *vpe;
 };
 

@@ -8,7 +8,9 @@
  * PE with the last message.  The old one has forgotten the items by then, and sends on what others
  * still ask of it (mht.c): messages between two kernels keep their order.
  *
- * A PE with a VPE stays: its capabilities are linked by address with those of its kernel's VPEs.
+ * A VPE does not move, its capabilities are linked by address with those of its kernel's others.
+ * When it has one, the PE gets none after it, and moves when that has ended, what others had of it
+ * is gone, and it was reset; until then it is marked as migrating, and all goes on as before.
  */
 #include "hw.h"
 #include "kernel.h"
@@ -156,15 +158,11 @@ static void tell_others(unsigned pe, const struct peer *to)
             peer_request(&kern.peers.peer[k], msg, sizeof(msg), 0);
 }
 
-int mht_migrate(unsigned pe, struct peer *to)
+static int move(unsigned pe, struct peer *to)
 {
     struct mht_item *i, *next;
     int err;
 
-    if (pe >= BOOT_PES || !peer_is_ours(pe) || kern.pes[pe].state != PE_FREE)
-        return SE_INV_ARGS;
-    if (!to || to->state != PEER_UP)
-        return SE_RECV_GONE;
     for (i = kern.mht.items; i; i = i->next)
         if (ddl_pe(i->key) == pe && i->lock)
             return SE_MSGS_WAITING;
@@ -181,4 +179,54 @@ int mht_migrate(unsigned pe, struct peer *to)
     kern.peers.moved[pe] = true;
     tell_others(pe, to);
     return SE_OK;
+}
+
+/* It stays after all, or has gone. */
+static void settled(struct pe *pe)
+{
+    pe->goes_to = NULL;
+    kern.mht.moving--;
+    if (peer_is_ours(pe_id(pe)))
+        kern.peers.flags[pe_id(pe)] = MEMBER_NONE;
+    kern.pe_news = true;
+}
+
+int mht_migrate(unsigned id, struct peer *to)
+{
+    struct pe *pe = &kern.pes[id < BOOT_PES ? id : 0];
+
+    if (id >= BOOT_PES || !peer_is_ours(id) || pe->goes_to ||
+        (pe->state != PE_FREE && pe->state != PE_USED && pe->state != PE_WAITING &&
+         pe->state != PE_RESETTING))
+        return SE_INV_ARGS;
+    if (!to || to->state != PEER_UP)
+        return SE_RECV_GONE;
+    if (pe->state == PE_FREE)
+        return move(id, to);
+    if (!hw_can_reset()) /* it would never be free */
+        return SE_NOT_SUP;
+    pe->goes_to = to;
+    kern.mht.moving++;
+    kern.peers.flags[id] = MEMBER_MIGRATING;
+    return SE_OK;
+}
+
+void mht_move_ready(void)
+{
+    for (unsigned i = 0; i < kern.pe_count && kern.mht.moving > 0; i++) {
+        struct pe *pe = &kern.pes[kern.pe_order[i]];
+
+        if (!pe->goes_to)
+            continue;
+        if (pe->state == PE_LOST ||
+            (pe->state == PE_FREE && move(pe_id(pe), pe->goes_to) != SE_MSGS_WAITING))
+            settled(pe); /* when that failed it stays ours */
+    }
+}
+
+void mht_move_peer_gone(const struct peer *p)
+{
+    for (unsigned i = 0; i < kern.pe_count; i++)
+        if (kern.pes[kern.pe_order[i]].goes_to == p)
+            settled(&kern.pes[kern.pe_order[i]]);
 }

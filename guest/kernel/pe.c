@@ -29,7 +29,7 @@ static struct pe *find(enum pe_type type, enum pe_state state)
     for (unsigned i = 0; i < kern.pe_count; i++) {
         struct pe *pe = &kern.pes[kern.pe_order[i]];
 
-        if (pe->state == state && pe_desc_type(pe->desc) == type)
+        if (pe->state == state && pe_desc_type(pe->desc) == type && !pe->goes_to)
             return pe;
     }
     return NULL;

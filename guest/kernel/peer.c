@@ -532,6 +532,7 @@ void peer_lost(struct peer *p, const char *why)
     revoke_peer_gone(p);
     rservice_peer_gone(p);
     mht_peer_gone(p);
+    mht_move_peer_gone(p);
     kcall_drop_late(p);
     for (unsigned i = 0; i < BOOT_PES; i++)
         if (kern.peers.owner[i] == p->id)

@@ -168,6 +168,7 @@ struct mht {
     struct mht_item *items;
     unsigned count;
     uint32_t handles; /* the last one */
+    unsigned moving;  /* PEs that go to another kernel */
 };
 #define MHT_ITEMS_MAX 4096u
 
@@ -383,10 +384,15 @@ bool mht_get_item(struct msg_reader *in, uint64_t *key, uint32_t *length, const 
                   size_t *n);
 void mht_put_item(struct msg_writer *w, uint64_t key);
 /*
- * mht_move.c: a PE without VPE, and what is stored for it, becomes another kernel's.
- * SE_MSGS_WAITING: something of that is locked or reserved.  Other errors: it is still ours.
+ * mht_move.c: a PE, and what is stored for it, becomes another kernel's: now, or, if it has a VPE,
+ * when that is gone (mht_move_ready()).  SE_MSGS_WAITING: something of it is locked or reserved;
+ * SE_INV_ARGS: not ours, not usable, or on its way; SE_NOT_SUP: it has a VPE, and PEs cannot be
+ * reset; other errors: it is still ours.
  */
 int mht_migrate(unsigned pe, struct peer *to);
+/* Those whose VPE is gone by now go.  To p goes none any more. */
+void mht_move_ready(void);
+void mht_move_peer_gone(const struct peer *p);
 
 /* ---- kboot.c ---- */
 

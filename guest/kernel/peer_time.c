@@ -160,6 +160,10 @@ uint64_t peer_tick(uint64_t ns)
     uint64_t again = sooner(tick_calls(ns), rexchange_tick(ns));
 
     again = sooner(again, revoke_tick(ns));
+    if (kern.mht.moving > 0) {
+        mht_move_ready();
+        again = sooner(again, TICK_NS);
+    }
     for (unsigned i = 0; i < KC_PEERS; i++)
         if (kern.peers.peer[i].state != PEER_NONE)
             again = sooner(again, tick_peer(&kern.peers.peer[i], ns));

@@ -77,13 +77,90 @@ START_TEST(in_several_messages)
     ck_assert_ptr_nonnull(fake_vpe());
     ck_assert_ptr_nonnull(fake_vpe());
     ck_assert_int_eq(kern.pes[pe].state, PE_USED);
-    ck_assert_int_eq(migrate(1, 0), SE_INV_ARGS);
-    fake_use(1);
     vpe_exit(kern.pes[pe].vpe, 0);
     fake_settle();
     ck_assert_int_eq(migrate(1, 0), SE_OK);
     fake_deliver();
     ck_assert_uint_eq(get(2, 0, 7), 1007);
+}
+END_TEST
+
+/* A PE with a VPE, whose capabilities are in use here and elsewhere, goes when that has ended. */
+START_TEST(with_a_vpe)
+{
+    struct vpe *v = on(0);
+    unsigned pv = v->pe;
+
+    open_session(p2, SESS, 1);
+    ck_assert_ptr_nonnull(cap_derive(cap(v, CAP_SELF_MEM), srv, 70));
+    obtain(p2, GOT, 70, 1);
+    pe = pv;
+    put(2, 0, ITEMS + 2, 7);
+    ck_assert_int_eq(migrate(0, 1), SE_OK);
+    ck_assert_int_eq(migrate(0, 1), SE_INV_ARGS);
+    fake_use(0);
+    ck_assert_uint_eq(kern.peers.flags[pv], MEMBER_MIGRATING);
+    fake_time(SECOND);
+    /* All goes on. */
+    ck_assert_uint_eq(get(2, 0, ITEMS + 2), 7);
+    ck_assert_int_eq(CALL(pv, SYSC_REQMEM, 80, ~0ull, 4096, 3), SE_OK);
+    ck_assert_int_eq(CALL(p2, SYSC_ACTIVATE, 5, CAP_INVALID, GOT), SE_OK);
+    fake_use(0);
+    ck_assert(peer_is_ours(pv));
+    /* It ends, but what kernel 2 has of it is still there. */
+    fake_auto = false;
+    CALL(pv, SYSC_EXIT, 0);
+    fake_settle();
+    fake_time(SECOND);
+    fake_use(0);
+    ck_assert_int_eq(kern.pes[pv].state, PE_WAITING);
+    fake_auto = true;
+    fake_deliver();
+    ck_assert_ptr_null(cap(by2, GOT));
+    fake_settle();
+    fake_use(0);
+    ck_assert_int_eq(kern.pes[pv].state, PE_FREE);
+    ck_assert(pe_find(PE_TYPE_SPM) != &kern.pes[pv]);
+    /* Something is locked: later. */
+    KCALL(2, 0, KC_MHTLOCK, 0, 1, key(ITEMS + 2));
+    fake_time(SECOND);
+    fake_use(0);
+    ck_assert(peer_is_ours(pv));
+    KCALL(2, 0, KC_MHTUNLOCK, key(ITEMS + 2), fake_last(0, 2)->word[3]);
+    fake_time(SECOND);
+    for (unsigned k = 0; k < 3; k++) {
+        fake_use(k);
+        ck_assert_uint_eq(peer_owner(pv), 1);
+    }
+    fake_use(0);
+    ck_assert_uint_eq(kern.mht.moving, 0);
+    ck_assert_uint_eq(get(2, 1, ITEMS + 2), 7);
+    fake_use(1);
+    ck_assert_int_eq(kern.pes[pv].state, PE_FREE);
+}
+END_TEST
+
+/* Who should get it is gone before that: it stays, and is used again. */
+START_TEST(nobody_to_go_to)
+{
+    struct vpe *v = on(0);
+
+    pe = v->pe;
+    ck_assert_int_eq(migrate(0, 1), SE_OK);
+    CALL(pe, SYSC_EXIT, 0);
+    fake_settle();
+    fake_use(0);
+    ck_assert_ptr_null(pe_find(PE_TYPE_SPM));
+    peer_lost(peer_find(1), "test");
+    ck_assert_uint_eq(kern.mht.moving, 0);
+    ck_assert_uint_eq(kern.peers.flags[pe], MEMBER_NONE);
+    ck_assert_ptr_eq(pe_find(PE_TYPE_SPM), &kern.pes[pe]);
+    fake_use(1);
+    peer_lost(peer_find(0), "test");
+    fake_use(0);
+    fake_can_reset = false;
+    v = fake_vpe();
+    ck_assert_int_eq(mht_migrate(v->pe, peer_find(2)), SE_NOT_SUP);
 }
 END_TEST
 
@@ -126,7 +203,7 @@ END_TEST
 START_TEST(not_possible)
 {
     fake_use(0);
-    ck_assert_int_eq(mht_migrate(ps, peer_find(1)), SE_INV_ARGS);
+    ck_assert_int_eq(mht_migrate(fake_kernel_pe(0), peer_find(1)), SE_INV_ARGS);
     ck_assert_int_eq(mht_migrate(BOOT_PES, peer_find(1)), SE_INV_ARGS);
     ck_assert_int_eq(mht_migrate(p1, peer_find(1)), SE_INV_ARGS);
     ck_assert_int_eq(mht_migrate(pe, NULL), SE_RECV_GONE);
@@ -209,6 +286,8 @@ int main(void)
     tcase_add_checked_fixture(t, begin, teardown);
     tcase_set_timeout(t, 240);
     tcase_add_test(t, in_several_messages);
+    tcase_add_test(t, with_a_vpe);
+    tcase_add_test(t, nobody_to_go_to);
     tcase_add_test(t, while_in_use);
     tcase_add_test(t, not_possible);
     tcase_add_test(t, sender_is_lost);
