@@ -448,13 +448,16 @@ void peer_flush(struct peer *p)
     p->flushing = true;
     while (may_reply(p) && flush_reply(p))
         ;
-    p->dirty = kern.peers.corked > 0;
-    while (!p->dirty && may_request(p, true) && flush_revocation(p))
+    if (kern.peers.corked > 0)
+        kern.peers.dirty |= 1ull << (p - kern.peers.peer);
+    while (kern.peers.corked == 0 && may_request(p, true) && flush_revocation(p))
         ;
-    while (!p->dirty && may_request(p, false) && flush_request(p))
+    while (kern.peers.corked == 0 && may_request(p, false) && flush_request(p))
         ;
     p->flushing = false;
 }
+
+_Static_assert(KC_PEERS <= 64, "kern.peers.dirty has a bit for each");
 
 void peer_cork(void)
 {
@@ -465,9 +468,12 @@ void peer_uncork(void)
 {
     if (--kern.peers.corked > 0)
         return;
-    for (unsigned i = 0; i < KC_PEERS; i++)
-        if (kern.peers.peer[i].dirty)
-            peer_flush(&kern.peers.peer[i]);
+    while (kern.peers.dirty) {
+        struct peer *p = &kern.peers.peer[__builtin_ctzll(kern.peers.dirty)];
+
+        kern.peers.dirty &= kern.peers.dirty - 1;
+        peer_flush(p);
+    }
 }
 
 /* The oldest request that op and tid answer; inflight: none. */

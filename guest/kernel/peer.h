@@ -86,8 +86,8 @@ struct peer {
     uint8_t remote_ep;
     uint64_t incarnation; /* 0: it has not told */
     bool last_reply;      /* the last message either way was a reply of ours */
-    bool flushing, dirty; /* dirty: to be flushed when nothing is corked any more */
-    unsigned unanswered;  /* requests of its own that we have not answered */
+    bool flushing;
+    unsigned unanswered; /* requests of its own that we have not answered */
     unsigned inflight;
     struct kreq req[KC_INFLIGHT]; /* oldest first */
     struct kmsg_queue requests, replies, urgent;
@@ -148,6 +148,7 @@ struct peers {
     bool end_told;               /* SHUTDOWN came */
     bool left;                   /* KEXIT came from somebody */
     unsigned corked;             /* peer_cork() without peer_uncork() */
+    uint64_t dirty;              /* a bit for each peer to be flushed by the last of those */
 };
 
 /* ---- the store of the distributed hash table (mht.c) ---- */
