@@ -89,6 +89,16 @@ static int get_gate(struct msg_reader *in, unsigned type, struct cap *c)
     return SE_OK;
 }
 
+/* Of another kernel's service, or one of ours that comes home.  NULL: no memory; there is none. */
+static struct session *get_session(uint64_t srv, uint64_t ident)
+{
+    struct cap *c = peer_is_ours(ddl_pe(srv)) ? cap_by_key(srv) : NULL;
+
+    if (!peer_is_ours(ddl_pe(srv)))
+        return session_remote(srv, ident);
+    return c && c->type == CAP_SRV && c->srv->cap == c ? session_find(c->srv, ident) : NULL;
+}
+
 int kcap_get(struct msg_reader *in, struct cap *into, uint64_t *key)
 {
     struct session *n;
@@ -108,9 +118,9 @@ int kcap_get(struct msg_reader *in, struct cap *into, uint64_t *key)
         srv = msg_get_u64(in);
         if (in->error || !into)
             return in->error ? SE_INV_ARGS : SE_OK;
-        n = session_remote(srv, ident);
+        n = get_session(srv, ident);
         if (!n)
-            return SE_OUT_OF_MEM;
+            return peer_is_ours(ddl_pe(srv)) ? SE_INV_ARGS : SE_OUT_OF_MEM;
         into->sess = n;
         into->type = CAP_SESS;
         session_cap_added(n);

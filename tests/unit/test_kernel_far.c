@@ -227,6 +227,25 @@ START_TEST(services_too)
 }
 END_TEST
 
+/* A session that comes back to its service's kernel is the one that is there. */
+START_TEST(session_comes_home)
+{
+    delegate(pc, SESS, 200, 1);
+    ck_assert_int_eq(cap(srv, 200)->type, CAP_SESS);
+    fake_use(0);
+    ck_assert_ptr_nonnull(cap_derive(cap(srv, 200), by0, SESS));
+    ck_assert_int_eq(CALL(p0, SYSC_OBTAIN, 0, SESS, RANGE(GOT, 1)), FAKE_LATER);
+    ck_assert_uint_eq(fake_request(ps)->word[1], 1);
+    ANSWER(ps, SE_OK, RANGE(MEM, 1));
+    ck_assert_int_eq(last(p0), SE_OK);
+    /* The client closes it: gone everywhere. */
+    ck_assert_int_eq(revoke(pc, SESS, 1), SE_OK);
+    ck_assert_ptr_null(cap(by0, SESS));
+    ck_assert_uint_eq(fake_request(ps)->word[0], CLOSE);
+    ANSWER(ps, SE_OK);
+}
+END_TEST
+
 /* Who has no serial numbers is the original, which such capabilities would kill. */
 START_TEST(not_to_the_original)
 {
@@ -302,6 +321,7 @@ int main(void)
     tcase_add_test(t, waits_in_vain);
     tcase_add_test(t, ends_anywhere);
     tcase_add_test(t, services_too);
+    tcase_add_test(t, session_comes_home);
     tcase_add_test(t, not_to_the_original);
     tcase_add_test(t, lies);
     suite_add_tcase(s, t);
