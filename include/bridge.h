@@ -12,6 +12,12 @@
  * packets that it took.  The bridge appends any number, then stores to VREG_BRIDGE_RUN; when that
  * store returns all of them are served, with result, and for a READ data and len, filled in.
  *
+ * A bridge that has served its round stores to VREG_BRIDGE_TURN instead: that is RUN; then the
+ * receive causes of its NIC are taken out of ICR (nic_causes says which there were); then WAIT for
+ * the time stored, unless there is something that it has not seen: entries of `out` from out_head
+ * on, or frames from the receive descriptor nic_next on.  So one exit a round is enough, and none
+ * of its answers can be missed.
+ *
  * The store to VREG_BRIDGE_AREA sets all four indices to 0; where it names no place for an area
  * (outside local memory, or not aligned to 64) the register reads 0 afterwards.
  *
@@ -55,11 +61,13 @@ struct bridge_area {
     /* Written by the host. */
     uint32_t out_tail; /* entries appended so far */
     uint32_t in_head;  /* entries served so far */
-    uint8_t pad0[56];
+    uint32_t nic_causes; /* what the last TURN took out of ICR */
+    uint8_t pad0[52];
     /* Written by the bridge. */
     uint32_t out_head; /* entries consumed so far */
     uint32_t in_tail;  /* entries appended so far */
-    uint8_t pad1[56];
+    uint32_t nic_next; /* the receive descriptor that it looks at next */
+    uint8_t pad1[52];
     struct bridge_pkt out[BRIDGE_SLOTS];
     struct bridge_pkt in[BRIDGE_SLOTS];
     uint8_t out_data[BRIDGE_SLOTS][BRIDGE_DATA];

@@ -89,6 +89,13 @@ unsigned bridge_packet(void *arg, struct vdtu_pkt *pkt);
 void bridge_set_area(struct bridge *b, uint64_t addr);
 void bridge_run(struct bridge *b);
 
+/*
+ * What of VREG_BRIDGE_TURN follows bridge_run(): forgets that `out` has grown if the bridge has
+ * seen all of it.  Returns its nic_next.  bridge_nic_causes() stores nic_causes.
+ */
+uint32_t bridge_turn(struct bridge *b);
+void bridge_nic_causes(struct bridge *b, uint32_t causes);
+
 /* Where the area is, 0: there is none (the store named no place for one). */
 uint64_t bridge_area(const struct bridge *b);
 

@@ -8,6 +8,7 @@
 #include <sys/random.h>
 
 #include "bridge.h"
+#include "nic.h"
 #include "node.h"
 #include "sched.h"
 
@@ -162,6 +163,16 @@ void bridge_pe_over(struct pe *pe)
         bridge_over(port(pe));
 }
 
+/* Whatever the bridge has not seen ends the wait that begins now. */
+static void take_turn(struct pe *pe, struct bridge *b)
+{
+    uint32_t next = bridge_turn(b), causes = 0;
+
+    if (pe->nic && nic_take_causes(pe->nic, next, &causes))
+        pe->pending |= VREG_CAUSE_NIC;
+    bridge_nic_causes(b, causes);
+}
+
 bool bridge_store(struct pe *pe, unsigned off, uint64_t value)
 {
     struct bridge *b = port(pe);
@@ -171,6 +182,9 @@ bool bridge_store(struct pe *pe, unsigned off, uint64_t value)
     if (off == VREG_BRIDGE_AREA) {
         bridge_set_area(b, value);
         *pe_vreg(pe, VREG_BRIDGE_AREA) = bridge_area(b);
+    } else if (off == VREG_BRIDGE_TURN) {
+        bridge_run(b);
+        take_turn(pe, b);
     } else {
         bridge_run(b);
         *pe_vreg(pe, VREG_TIME) = pe->node->sched->now(pe->node);
