@@ -83,14 +83,13 @@ bool nic_mmio(struct nic *n, struct kvm_run *run)
 
 bool nic_take_causes(struct nic *n, uint32_t next, uint32_t *causes)
 {
-    const uint32_t frames = ICR_RXT0 | ICR_RXDMT0;
     bool unseen;
 
     pthread_mutex_lock(&n->lock);
     *causes = (uint32_t)netdev_mmio_read(n->dev, E_ICR, 4);
     unseen = (uint32_t)netdev_mmio_read(n->dev, E_RDH, 4) != next;
     pthread_mutex_unlock(&n->lock);
-    return unseen || (*causes & ~frames);
+    return unseen || (*causes & ICR_LSC);
 }
 
 /* Where the program has all ports (shim.h) it can raise the exits of the stubs itself. */

@@ -70,7 +70,7 @@ static _Noreturn void receive(void)
             wants_reply = message[0] != 0;
             if (!wants_reply)
                 dtu_ack(EP_RECV, h);
-            else if (dtu_reply(EP_RECV, h, message, SIZE) != SE_OK)
+            else if (dtu_reply_wait(EP_RECV, h, message, SIZE) != SE_OK)
                 print("netbench: a reply was refused\n");
         }
     }
@@ -90,7 +90,7 @@ static unsigned ask(void)
     unsigned err;
 
     message[0] = 1;
-    err = dtu_send(EP_SEND, message, SIZE, EP_REPLY, 0);
+    err = dtu_call(EP_SEND, message, SIZE, EP_REPLY, 0);
     if (err)
         return err;
     if (!dtu_wait_ep(EP_REPLY, NULL, NULL) || !(h = dtu_fetch(EP_REPLY)))
