@@ -79,12 +79,12 @@ enum vreg_exit {
 #define VREG_CONSOLE_MAX  0xFFFFFFull /* bytes a console store can name */
 
 /*
- * Runs `command` as a store to COMMAND would (0: none), and if that went well waits without limit
- * until a message is unread, and if one is at `ep`, fetches it.
+ * Runs `command` as a store to COMMAND would (0: none), and if that went well waits, at most us
+ * microseconds (0: no limit), and if a message is unread at `ep` then, fetches it.
  */
-static inline uint64_t vreg_call(uint32_t command, unsigned ep)
+static inline uint64_t vreg_call(uint32_t command, unsigned ep, unsigned us)
 {
-    return command | (uint64_t)ep << 32;
+    return command | (uint64_t)ep << 32 | (uint64_t)us << 40;
 }
 
 /* ACK of the message at local address msg, fetched from ep. */

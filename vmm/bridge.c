@@ -372,6 +372,20 @@ uint32_t bridge_turn(struct bridge *b)
     return next;
 }
 
+bool bridge_few(struct bridge *b, uint32_t *ns)
+{
+    bool few = false;
+
+    pthread_mutex_lock(&b->lock);
+    pump(b);
+    if (b->area && b->latched) {
+        few = b->out_tail - b->out_head < get_index(&b->area->out_want);
+        *ns = get_index(&b->area->out_hold);
+    }
+    pthread_mutex_unlock(&b->lock);
+    return few;
+}
+
 void bridge_nic_causes(struct bridge *b, uint32_t causes)
 {
     if (b->area)

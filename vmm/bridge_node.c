@@ -145,8 +145,20 @@ static struct bridge *port(const struct pe *pe)
 unsigned bridge_causes(struct pe *pe)
 {
     struct bridge *b = port(pe);
+    uint64_t now;
+    uint32_t ns;
 
-    return b && bridge_poll(b) ? VREG_CAUSE_BRIDGE : 0;
+    if (!b)
+        return 0;
+    if (bridge_few(b, &ns)) {
+        now = pe->node->sched->now(pe->node);
+        pe->held = pe->held ? pe->held : now + ns;
+        if (now < pe->held) {
+            pe->deadline = pe->deadline < pe->held ? pe->deadline : pe->held;
+            return 0;
+        }
+    }
+    return bridge_poll(b) ? VREG_CAUSE_BRIDGE : 0;
 }
 
 void bridge_pe_reset(struct pe *pe)

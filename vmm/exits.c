@@ -138,6 +138,7 @@ void pe_wait_begin(struct pe *pe, enum pe_wait how, uint64_t deadline)
             .op = TR_WAIT, .pe = pe->id, .peer = 0xFFFF, .ep = (uint8_t)how, .label = deadline});
     pe->waiting = how;
     pe->deadline = deadline;
+    pe->held = 0;
     pe->fetch = -1;
 }
 

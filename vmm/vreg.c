@@ -86,13 +86,14 @@ static void start_wait(struct pe *pe, uint64_t limit)
 /* The wait, if there is one, goes on in exits.c. */
 static void call(struct pe *pe, uint64_t value)
 {
+    uint64_t us = value >> 40;
     unsigned ep = value >> 32 & 0xFF;
 
     *pe_vreg(pe, VREG_CALL) = 0;
     vdtu_store(pe->dtu, DTU_COMMAND, (uint32_t)value, 8);
     if (vdtu_reg(pe->dtu, DTU_COMMAND) >> DTU_CMD_ERR_SHIFT)
         return;
-    start_wait(pe, VREG_WAIT_FOREVER);
+    start_wait(pe, us ? us * 1000 : VREG_WAIT_FOREVER);
     pe->fetch = ep < DTU_EPS ? (int)ep : -1;
 }
 

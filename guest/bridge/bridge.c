@@ -387,6 +387,8 @@ static void turn(void)
         exits.lingers += most > 0;
         ns = ns < most ? ns : most;
     }
+    area.out_want = gather_want(link_stats(link)->submitted - link_stats(link)->completed);
+    area.out_hold = GATHER_MAX;
     area.nic_next = nic.rx_next;
     noc_post(&noc);
     exits.turns++;

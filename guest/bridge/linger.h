@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Whether the answer to a message should wait for company.
+ * Whether what is ready to leave should wait for company.
+ *
+ * First, the answer to a message.  The far command ends when it arrives.
  *
  * A message that was delivered is answered to the other node, so that the command of its sender
  * ends.  Most receivers soon send a message of their own, the reply; if both travel in one frame,
@@ -67,6 +69,21 @@ static inline void linger_packet(struct linger *l, uint64_t now)
     }
     l->average = l->average ? (3 * l->average + took) / 4 : took;
     l->sure += l->sure < LINGER_TOP;
+}
+
+/*
+ * Packets of this node wait for each other as small segments do in TCP: while GATHER_LEAST are under
+ * way, others are collected until an answer comes, or a frame's worth is there, or GATHER_MAX is
+ * over.  So a few initiators are not held up at all, and of many the frames are full.
+ */
+#define GATHER_LEAST 4u
+#define GATHER_FRAME 11u
+#define GATHER_MAX   500000u /* ns */
+
+/* How many are worth waiting for, `under_way` having left; 0: do not. */
+static inline unsigned gather_want(uint64_t under_way)
+{
+    return under_way < GATHER_LEAST ? 0 : GATHER_FRAME;
 }
 
 #endif

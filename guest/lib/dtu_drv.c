@@ -52,7 +52,7 @@ static unsigned run_and_wait(unsigned op, unsigned ep, unsigned from)
     if (!vreg_has(VREG_F_CALL) || dtu_get(DTU_MSG_CNT) || !ring_sleep(&ring_self))
         return op == DTU_IDLE ? SE_OK : run(op, ep);
     __asm__ volatile("" ::: "memory");
-    vreg_set(VREG_CALL, vreg_call((uint32_t)DTU_CMD(op, ep), from));
+    vreg_set(VREG_CALL, vreg_call((uint32_t)DTU_CMD(op, ep), from, 0));
     __asm__ volatile("" ::: "memory");
     err = (unsigned)(dtu_get(DTU_COMMAND) >> DTU_CMD_ERR_SHIFT);
     ring_awake(&ring_self);

@@ -183,6 +183,40 @@ START_TEST(many_at_once)
 }
 END_TEST
 
+static void take_turns(struct bx *b)
+{
+    struct bridge_pkt p = {.op = BRIDGE_COMPLETE, .id = area->out[0].id};
+
+    (void)b;
+    area->nic_next = 0xABCD;
+    /* There is an entry that the bridge has not seen: its wait must end. */
+    ck_assert_uint_eq(bridge_turn(n0->bridge), 0xABCD);
+    ck_assert(bridge_poll(n0->bridge));
+    ck_assert(!bridge_poll(n0->bridge));
+    /* Seen, whenever that was: RUN looks at out_head, and the turn forgets. */
+    area->out_head = area->out_tail;
+    inject(&p, "", 0);
+    bridge_turn(n0->bridge);
+    ck_assert(!bridge_poll(n0->bridge));
+}
+
+START_TEST(turns)
+{
+    bridge_nic_causes(n0->bridge, 0x84);
+    ck_assert_uint_eq(area->nic_causes, 0x84);
+    for (unsigned i = 0; i < 2; i++) {
+        bridge_set_area(n0->bridge, BX_AREA);
+        x->meanwhile = take_turns;
+        ck_assert_uint_eq(bx_send(&x->pe[BX_A], 4, 0x500, 20), SE_OK);
+        x->meanwhile = NULL;
+    }
+    want.taken = want.completed = 2;
+    bridge_set_area(n0->bridge, 0);
+    bridge_nic_causes(n0->bridge, 0x84);
+    ck_assert_uint_eq(bridge_turn(n0->bridge), 0);
+}
+END_TEST
+
 /* ---- completions ---- */
 
 static void complete_wrongly(struct bx *b)
@@ -457,6 +491,7 @@ int main(void)
     tcase_add_test(c, wild_indices);
     tcase_add_test(c, indices_wrap);
     tcase_add_test(c, many_at_once);
+    tcase_add_test(c, turns);
     tcase_add_test(c, wrong_completions);
     tcase_add_test(c, results);
     tcase_add_test(c, out_entries);
