@@ -60,8 +60,8 @@ _Static_assert(sizeof(struct bridge_pkt) == 64, "one cache line");
 
 struct bridge_area {
     /* Written by the host. */
-    uint32_t out_tail; /* entries appended so far */
-    uint32_t in_head;  /* entries served so far */
+    uint32_t out_tail;   /* entries appended so far */
+    uint32_t in_head;    /* entries served so far */
     uint32_t nic_causes; /* what the last TURN took out of ICR */
     uint8_t pad0[52];
     /* Written by the bridge. */

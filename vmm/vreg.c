@@ -19,9 +19,9 @@ void vreg_reset(struct pe *pe)
 {
     *pe_vreg(pe, VREG_MAGIC) = VREG_MAGIC_VALUE;
     *pe_vreg(pe, VREG_VERS) = VREG_VERSION;
-    *pe_vreg(pe, VREG_FEATURES) = VREG_F_TIME | VREG_F_WAIT | VREG_F_CONSOLE | VREG_F_EXIT |
-                                  VREG_F_RESET | VREG_F_CALL | (pe->node->desc->seed.on ? 0 : VREG_F_EXITS) |
-                                  (windows_on(pe->node) ? VREG_F_RING : 0);
+    *pe_vreg(pe, VREG_FEATURES) =
+        VREG_F_TIME | VREG_F_WAIT | VREG_F_CONSOLE | VREG_F_EXIT | VREG_F_RESET | VREG_F_CALL |
+        (pe->node->desc->seed.on ? 0 : VREG_F_EXITS) | (windows_on(pe->node) ? VREG_F_RING : 0);
     if (pe->nic)
         *pe_vreg(pe, VREG_FEATURES) |= VREG_F_NIC;
     *pe_vreg(pe, VREG_PE) = pe->id;

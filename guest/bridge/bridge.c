@@ -411,12 +411,13 @@ static void print_stats(void)
           (unsigned long long)nic.stats.rx_frames, (unsigned long long)nic.stats.tx_frames,
           (unsigned long long)nic.stats.doorbells, (unsigned long long)nic.stats.rx_bad,
           (unsigned long long)nic.stats.overruns, (unsigned long long)nic.stats.tx_full);
-    print("exits: %llu turns and %llu waits (%llu for frames, %llu for packets, %llu lingered), %llu "
-          "batches delivered, %llu registers, %llu time\n",
-          (unsigned long long)exits.turns, (unsigned long long)exits.waits,
-          (unsigned long long)exits.wakes_nic, (unsigned long long)exits.wakes_noc,
-          (unsigned long long)exits.lingers, (unsigned long long)noc.stats.runs,
-          (unsigned long long)exits.regs, (unsigned long long)exits.times);
+    print(
+        "exits: %llu turns and %llu waits (%llu for frames, %llu for packets, %llu lingered), %llu "
+        "batches delivered, %llu registers, %llu time\n",
+        (unsigned long long)exits.turns, (unsigned long long)exits.waits,
+        (unsigned long long)exits.wakes_nic, (unsigned long long)exits.wakes_noc,
+        (unsigned long long)exits.lingers, (unsigned long long)noc.stats.runs,
+        (unsigned long long)exits.regs, (unsigned long long)exits.times);
     print("dropped: %llu by lwIP, %llu of strangers, %llu without memory, %llu not sent\n",
           (unsigned long long)net_dropped(), (unsigned long long)net->rx_stranger,
           (unsigned long long)net->rx_no_memory, (unsigned long long)net->tx_refused);

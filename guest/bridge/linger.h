@@ -7,8 +7,8 @@
  * A message that was delivered is answered to the other node, so that the command of its sender
  * ends.  Most receivers soon send a message of their own, the reply; if both travel in one frame,
  * both nodes save the work of one.  But a receiver that sends nothing must cost its sender nothing.
- * So it is watched: only where the last messages were followed by a packet within LINGER_MAX does an
- * answer wait, and for no longer than four times what that took.
+ * So it is watched: only where the last messages were followed by a packet within LINGER_MAX does
+ * an answer wait, and for no longer than four times what that took.
  *
  * Time is the caller's, in ns; no locks.
  */
@@ -25,7 +25,7 @@
 
 /* Starts as zeros. */
 struct linger {
-    bool open;        /* messages were delivered at `at`, and no packet has left since */
+    bool open; /* messages were delivered at `at`, and no packet has left since */
     uint64_t at;
     uint64_t average; /* from there to the packet */
     unsigned sure;
@@ -72,9 +72,9 @@ static inline void linger_packet(struct linger *l, uint64_t now)
 }
 
 /*
- * Packets of this node wait for each other as small segments do in TCP: while GATHER_LEAST are under
- * way, others are collected until an answer comes, or a frame's worth is there, or GATHER_MAX is
- * over.  So a few initiators are not held up at all, and of many the frames are full.
+ * Packets of this node wait for each other as small segments do in TCP: while GATHER_LEAST are
+ * under way, others are collected until an answer comes, or a frame's worth is there, or GATHER_MAX
+ * is over.  So a few initiators are not held up at all, and of many the frames are full.
  */
 #define GATHER_LEAST 4u
 #define GATHER_FRAME 11u

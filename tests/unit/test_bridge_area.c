@@ -200,6 +200,40 @@ static void take_turns(struct bx *b)
     ck_assert(!bridge_poll(n0->bridge));
 }
 
+/* Few entries are no news for a while; who says how many, and how long, is the bridge. */
+static void hold_few(struct bx *b)
+{
+    struct bridge_pkt p = {.op = BRIDGE_COMPLETE, .id = area->out[0].id};
+    uint32_t ns = 0;
+
+    (void)b;
+    area->out_want = 0;
+    ck_assert(!bridge_few(n0->bridge, &ns));
+    area->out_want = 1;
+    ck_assert(!bridge_few(n0->bridge, &ns));
+    area->out_want = 2;
+    area->out_hold = 777;
+    ck_assert(bridge_few(n0->bridge, &ns));
+    ck_assert_uint_eq(ns, 777);
+    area->out_want = ~0u;
+    ck_assert(bridge_few(n0->bridge, &ns));
+    ck_assert(bridge_poll(n0->bridge));      /* the time is over */
+    ck_assert(!bridge_few(n0->bridge, &ns)); /* nothing new */
+    area->out_head = area->out_tail;
+    inject(&p, "", 0);
+}
+
+START_TEST(few_packets)
+{
+    uint32_t ns = 5;
+
+    ck_assert(!bridge_few(n0->bridge, &ns));
+    x->meanwhile = hold_few;
+    ck_assert_uint_eq(bx_send(&x->pe[BX_A], 4, 0x500, 20), SE_OK);
+    want.taken = want.completed = 1;
+}
+END_TEST
+
 START_TEST(turns)
 {
     bridge_nic_causes(n0->bridge, 0x84);
@@ -492,6 +526,7 @@ int main(void)
     tcase_add_test(c, indices_wrap);
     tcase_add_test(c, many_at_once);
     tcase_add_test(c, turns);
+    tcase_add_test(c, few_packets);
     tcase_add_test(c, wrong_completions);
     tcase_add_test(c, results);
     tcase_add_test(c, out_entries);

@@ -237,6 +237,9 @@ START_TEST(lingering)
         linger_packet(&l, t += LINGER_MAX + 1);
     }
     ck_assert_uint_eq(linger_ns(&l), 0);
+    ck_assert_uint_eq(gather_want(0), 0);
+    ck_assert_uint_eq(gather_want(GATHER_LEAST - 1), 0);
+    ck_assert_uint_eq(gather_want(GATHER_LEAST), GATHER_FRAME);
 }
 END_TEST
 
