@@ -39,6 +39,11 @@ enum vreg {
     VREG_RING_OPEN = 0x98, /* store the number of a send endpoint: a channel for it, please */
     VREG_RING_BELL = 0xA0, /* store the number of an entry: the PE at its other end shall wake */
     VREG_EXITS = 0xA8,     /* with VREG_F_EXITS: stores of this PE that were exits so far */
+    /* With VREG_F_CALL only */
+    VREG_CALL = 0xB0, /* store vreg_call(): command, wait, FETCH in one; load: what was fetched */
+    VREG_ACK = 0xB8,  /* store vreg_ack(): an ACK that is posted, so no exit */
+    /* With VREG_F_BRIDGE only; bridge.h */
+    VREG_BRIDGE_TURN = 0xC0, /* store ns: RUN, take the NIC's causes, then WAIT */
 };
 
 enum vreg_feature {
@@ -51,6 +56,7 @@ enum vreg_feature {
     VREG_F_NIC = 1 << 6,    /* has an 82540EM on PCI bus 0 */
     VREG_F_RING = 1 << 7,   /* messages without exits */
     VREG_F_EXITS = 1 << 8,  /* VREG_EXITS counts */
+    VREG_F_CALL = 1 << 9,   /* several steps in one store */
 };
 
 enum vreg_cause {
@@ -71,6 +77,21 @@ enum vreg_exit {
 
 #define VREG_WAIT_FOREVER (~0ull)
 #define VREG_CONSOLE_MAX  0xFFFFFFull /* bytes a console store can name */
+
+/*
+ * Runs `command` as a store to COMMAND would (0: none), and if that went well waits, at most us
+ * microseconds (0: no limit), and if a message is unread at `ep` then, fetches it.
+ */
+static inline uint64_t vreg_call(uint32_t command, unsigned ep, unsigned us)
+{
+    return command | (uint64_t)ep << 32 | (uint64_t)us << 40;
+}
+
+/* ACK of the message at local address msg, fetched from ep. */
+static inline uint64_t vreg_ack(unsigned ep, uint64_t msg)
+{
+    return (msg & ((1ull << 56) - 1)) | (uint64_t)ep << 56;
+}
 
 static inline uint64_t vreg_console(uint64_t addr, uint64_t len)
 {

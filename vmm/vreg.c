@@ -19,9 +19,9 @@ void vreg_reset(struct pe *pe)
 {
     *pe_vreg(pe, VREG_MAGIC) = VREG_MAGIC_VALUE;
     *pe_vreg(pe, VREG_VERS) = VREG_VERSION;
-    *pe_vreg(pe, VREG_FEATURES) = VREG_F_TIME | VREG_F_WAIT | VREG_F_CONSOLE | VREG_F_EXIT |
-                                  VREG_F_RESET | (pe->node->desc->seed.on ? 0 : VREG_F_EXITS) |
-                                  (windows_on(pe->node) ? VREG_F_RING : 0);
+    *pe_vreg(pe, VREG_FEATURES) =
+        VREG_F_TIME | VREG_F_WAIT | VREG_F_CONSOLE | VREG_F_EXIT | VREG_F_RESET | VREG_F_CALL |
+        (pe->node->desc->seed.on ? 0 : VREG_F_EXITS) | (windows_on(pe->node) ? VREG_F_RING : 0);
     if (pe->nic)
         *pe_vreg(pe, VREG_FEATURES) |= VREG_F_NIC;
     *pe_vreg(pe, VREG_PE) = pe->id;
@@ -83,6 +83,20 @@ static void start_wait(struct pe *pe, uint64_t limit)
         pe_wait_begin(pe, PE_WAIT_VREG, VREG_WAIT_FOREVER);
 }
 
+/* The wait, if there is one, goes on in exits.c. */
+static void call(struct pe *pe, uint64_t value)
+{
+    uint64_t us = value >> 40;
+    unsigned ep = value >> 32 & 0xFF;
+
+    *pe_vreg(pe, VREG_CALL) = 0;
+    vdtu_store(pe->dtu, DTU_COMMAND, (uint32_t)value, 8);
+    if (vdtu_reg(pe->dtu, DTU_COMMAND) >> DTU_CMD_ERR_SHIFT)
+        return;
+    start_wait(pe, us ? us * 1000 : VREG_WAIT_FOREVER);
+    pe->fetch = ep < DTU_EPS ? (int)ep : -1;
+}
+
 enum pe_why vreg_store(struct pe *pe, unsigned off, uint64_t value, unsigned size)
 {
     uint64_t scope = value >> 32;
@@ -103,9 +117,18 @@ enum pe_why vreg_store(struct pe *pe, unsigned off, uint64_t value, unsigned siz
         return PE_KICKED;
     case VREG_BRIDGE_AREA:
     case VREG_BRIDGE_RUN:
-        if (bridge_store(pe, off, value))
-            return PE_KICKED;
-        break;
+    case VREG_BRIDGE_TURN:
+        if (!bridge_store(pe, off, value))
+            break;
+        if (off == VREG_BRIDGE_TURN)
+            start_wait(pe, value);
+        return PE_KICKED;
+    case VREG_CALL:
+        call(pe, value);
+        return PE_KICKED;
+    case VREG_ACK: /* the queue was full */
+        vdtu_ack(pe->dtu, (unsigned)(value >> 56), value & ((1ull << 56) - 1));
+        return PE_KICKED;
     case VREG_EXIT:
         if (scope <= VREG_EXIT_MACHINE)
             return pe_exit_program(pe, (uint32_t)value, (enum vreg_exit)scope);

@@ -193,22 +193,35 @@ static const struct dtu_header *unstash(struct rings *r, unsigned ep)
     return msg;
 }
 
-static void fetch_trapped(struct rings *r, unsigned ep)
+void ring_fetched(struct rings *r, unsigned ep, uint64_t addr)
 {
-    uint64_t addr = r->hw.fetch(r->arg, ep), r0, r1, size, slot;
+    uint64_t r0, r1, size, slot;
 
-    if (!addr)
+    if (!addr || ep >= DTU_EPS)
+        return;
+    r->stash[ep].msg = (const struct dtu_header *)(uintptr_t)addr;
+    r->stash[ep].stamp = 0;
+    r->stashed++;
+    if (!r->on)
         return;
     r0 = rg_load(&r->regs[DTU_EP(ep, 0) / 8]);
     r1 = rg_load(&r->regs[DTU_EP(ep, 1) / 8]);
     size = r0 >> 32 & 0xFFFF;
     slot = size ? (addr - r1) / size : DTU_MAX_SLOTS;
-    r->stash[ep].msg = (const struct dtu_header *)(uintptr_t)addr;
-    r->stashed++;
-    r->stash[ep].stamp = 0;
     if (slot < DTU_MAX_SLOTS)
         r->stash[ep].stamp =
             rg_load(r->table + RING_STAMPS_OFF + 8 * (ep * (size_t)DTU_MAX_SLOTS + slot));
+}
+
+const struct dtu_header *ring_take_fetched(struct rings *r, unsigned ep)
+{
+    const struct dtu_header *msg = ep < DTU_EPS ? r->stash[ep].msg : NULL;
+
+    if (msg) {
+        r->stash[ep].msg = NULL;
+        r->stashed--;
+    }
+    return msg;
 }
 
 static bool unread(const struct rings *r, unsigned ep)
@@ -235,7 +248,7 @@ const struct dtu_header *ring_fetch(struct rings *r, unsigned ep)
      */
     if (unread(r, ep) && (pos < 0 || r->passed[ep] < PASS_MAX)) {
         r->passed[ep] = (uint8_t)(pos < 0 ? 0 : r->passed[ep] + 1);
-        fetch_trapped(r, ep);
+        ring_fetched(r, ep, r->hw.fetch(r->arg, ep));
         if (r->stash[ep].msg)
             return unstash(r, ep);
     }
