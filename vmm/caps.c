@@ -28,11 +28,9 @@ static const char *add_vpe(struct caps *c, const struct capdump *r)
         return "a VPE in no known state";
     if (r->name[sizeof(r->name) - 1])
         return "a name without an end";
+    *v = (struct caps_vpe){
+        .kernel = c->nkernels, .exitcode = (int32_t)r->n, .pe = r->pe, .state = r->type};
     memcpy(v->name, r->name, sizeof(r->name));
-    v->kernel = c->nkernels;
-    v->exitcode = (int32_t)r->n;
-    v->pe = r->pe;
-    v->state = r->type;
     c->nvpes++;
     c->kernel[c->nkernels].nvpes++;
     return NULL;
