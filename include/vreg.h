@@ -44,6 +44,9 @@ enum vreg {
     VREG_ACK = 0xB8,  /* store vreg_ack(): an ACK that is posted, so no exit */
     /* With VREG_F_BRIDGE only; bridge.h */
     VREG_BRIDGE_TURN = 0xC0, /* store ns: RUN, take the NIC's causes, then WAIT */
+    /* With VREG_F_ASK only, for kernels: the VMM's questions (capdump.h) */
+    VREG_ASK = 0xE0, /* load: the question, 0: none; store: VREG_ASK_HERE, or a part of the answer
+                        as of VREG_CONSOLE; of no bytes: that was all */
 };
 
 enum vreg_feature {
@@ -57,6 +60,7 @@ enum vreg_feature {
     VREG_F_RING = 1 << 7,   /* messages without exits */
     VREG_F_EXITS = 1 << 8,  /* VREG_EXITS counts */
     VREG_F_CALL = 1 << 9,   /* several steps in one store */
+    VREG_F_ASK = 1 << 11,   /* somebody may ask kernels (`--control`) */
 };
 
 enum vreg_cause {
@@ -66,6 +70,7 @@ enum vreg_cause {
     VREG_CAUSE_BRIDGE = 8, /* packets were appended to `out` since the last wait; consumed */
     VREG_CAUSE_NIC = 16,   /* the NIC's interrupt line is raised */
     VREG_CAUSE_RING = 32,  /* somebody has rung the bell; consumed */
+    VREG_CAUSE_ASK = 64,   /* there is a new question in VREG_ASK; consumed */
 };
 
 /* What an exit store ends.  A status other than 0 makes the run end with exit status 1. */
@@ -75,6 +80,9 @@ enum vreg_exit {
     VREG_EXIT_MACHINE = 2, /* the machine is over; only a privileged PE may, else as EXIT_PE */
 };
 
+/* A question: what is asked for in bits 7:0, above that a number, another one each time. */
+enum vreg_ask { VREG_ASK_NONE = 0, VREG_ASK_CAPS = 1 };
+#define VREG_ASK_HERE     (~0ull) /* this PE answers questions; only a privileged PE is asked */
 #define VREG_WAIT_FOREVER (~0ull)
 #define VREG_CONSOLE_MAX  0xFFFFFFull /* bytes a console store can name */
 

@@ -31,6 +31,7 @@ GUEST_PROGS := \
     captree:68:guest/apps/captree \
     capchain:72:guest/apps/capchain \
     ringbench:64:guest/apps/ringbench \
+    kernbench:72:guest/apps/kernbench \
     netbench:68:guest/apps/netbench \
     ringattack:72:guest/apps/ringattack
 

@@ -76,7 +76,7 @@ test-tsan: $(TSAN) $(FRAMEPEER) $(B)/thread/sempervm $(B)/thread/guest all
 		sh tests/run $(TSAN:%=unit:%) $(MACHINES:%=script:tests/system/%.sh)
 
 # The scripts that run healthy machines; under a sanitizer they are about the VMM's own threads.
-MACHINES := run-kernel multi nic hosts
+MACHINES := run-kernel multi nic hosts caps
 
 # ---- fuzzing ---------------------------------------------------------------------------------
 

@@ -15,6 +15,7 @@
 #include <sys/mman.h>
 
 #include "bridge.h"
+#include "control.h"
 #include "nic.h"
 #include "node.h"
 #include "record.h"
@@ -146,7 +147,7 @@ void pe_wait_begin(struct pe *pe, enum pe_wait how, uint64_t deadline)
 static bool wait_over(struct pe *pe)
 {
     const struct sched *sched = pe->node->sched;
-    unsigned cause = vdtu_poll(pe->dtu) | bridge_causes(pe) | pe->pending;
+    unsigned cause = vdtu_poll(pe->dtu) | bridge_causes(pe) | control_causes(pe) | pe->pending;
     uint64_t now = sched->now(pe->node);
 
     if (pe->nic && nic_line(pe->nic))
@@ -408,6 +409,7 @@ enum pe_why pe_run(struct pe *pe)
         why = r < 0 ? run_failed(pe, errno) : handle_exit(pe);
         if (why == PE_OVER) {
             bridge_pe_over(pe);
+            control_pe_over(pe);
             break;
         }
     }

@@ -137,7 +137,8 @@ struct machine {
     bool rings;      /* PEs may have channels without exits */
     struct machine_pe *pe;
     unsigned npe;
-    struct seed_opts seed; /* from the command line only */
+    struct seed_opts seed; /* from the command line only; */
+    const char *control;   /* so is this: path of the control socket, NULL: none */
 
     /* Several nodes; none: this is the only one. */
     struct machine_node node[MACHINE_MAX_NODES];

@@ -31,6 +31,7 @@ enum node_end {
 };
 
 struct bridge;
+struct control;
 struct recording;
 struct sched;
 struct windows;
@@ -71,6 +72,7 @@ struct node {
     uint64_t start_ns, tsc_hz, host_cores;
     struct console *console;
 
+    struct control *control; /* the control socket; NULL: nobody asked for one */
     struct recording *rec; /* shared by the nodes of a run; NULL: nobody asked for a trace */
 };
 

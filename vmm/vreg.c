@@ -7,6 +7,7 @@
 #include "../vdtu/ring.h"
 #include "bridge.h"
 #include "console.h"
+#include "control.h"
 #include "exits.h"
 #include "node.h"
 #include "record.h"
@@ -24,6 +25,8 @@ void vreg_reset(struct pe *pe)
         (pe->node->desc->seed.on ? 0 : VREG_F_EXITS) | (windows_on(pe->node) ? VREG_F_RING : 0);
     if (pe->nic)
         *pe_vreg(pe, VREG_FEATURES) |= VREG_F_NIC;
+    if (pe->node->desc->control)
+        *pe_vreg(pe, VREG_FEATURES) |= VREG_F_ASK;
     *pe_vreg(pe, VREG_PE) = pe->id;
     *pe_vreg(pe, VREG_NODE) = pe->node->desc->self;
     *pe_vreg(pe, VREG_TSC_HZ) = pe->node->tsc_hz;
@@ -144,6 +147,10 @@ enum pe_why vreg_store(struct pe *pe, unsigned off, uint64_t value, unsigned siz
         if (value < RING_ENTRIES_MAX)
             vdtu_ring_bell(pe->dtu, (unsigned)value);
         return PE_KICKED;
+    case VREG_ASK:
+        if (control_store(pe, value))
+            return PE_KICKED;
+        break;
     default:
         break;
     }

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "../../vmm/doctor.h"
+#include "kernels.h"
 
 static const struct bench_case cases[] = {
     {"trap_command", "a store to COMMAND (FETCH), from the guest's store to its next instruction",
@@ -75,7 +76,7 @@ static const struct bench_case cases[] = {
      "the "
      "machine's end; about 340 more when the server gets to its own revocations before that end",
      "exits", "1,500 exits", case_capbench},
-};
+    KERNELS_LIST(KERNELS_ROW)};
 
 #define BUDGETS "tests/bench/budgets"
 
