@@ -39,6 +39,10 @@ enum vreg {
     VREG_RING_OPEN = 0x98, /* store the number of a send endpoint: a channel for it, please */
     VREG_RING_BELL = 0xA0, /* store the number of an entry: the PE at its other end shall wake */
     VREG_EXITS = 0xA8,     /* with VREG_F_EXITS: stores of this PE that were exits so far */
+    /* With VREG_F_MAP only; mapped.h */
+    VREG_MAP_WINDOW = 0xB0, /* store how many bytes are wanted, 0: none; load: how many there are */
+    VREG_MAP = 0xB8,        /* store the address of a struct map_request; load: what came of it */
+    VREG_UNMAP = 0xC0,      /* store the number of an entry: it is not needed any more */
 };
 
 enum vreg_feature {
@@ -51,6 +55,7 @@ enum vreg_feature {
     VREG_F_NIC = 1 << 6,    /* has an 82540EM on PCI bus 0 */
     VREG_F_RING = 1 << 7,   /* messages without exits */
     VREG_F_EXITS = 1 << 8,  /* VREG_EXITS counts */
+    VREG_F_MAP = 1 << 9,    /* targets of memory endpoints can be mapped */
 };
 
 enum vreg_cause {

@@ -4,10 +4,12 @@
  */
 #include <string.h>
 
+#include "../vdtu/map.h"
 #include "../vdtu/ring.h"
 #include "bridge.h"
 #include "console.h"
 #include "exits.h"
+#include "mapped.h"
 #include "node.h"
 #include "record.h"
 #include "sched.h"
@@ -21,7 +23,8 @@ void vreg_reset(struct pe *pe)
     *pe_vreg(pe, VREG_VERS) = VREG_VERSION;
     *pe_vreg(pe, VREG_FEATURES) = VREG_F_TIME | VREG_F_WAIT | VREG_F_CONSOLE | VREG_F_EXIT |
                                   VREG_F_RESET | (pe->node->desc->seed.on ? 0 : VREG_F_EXITS) |
-                                  (windows_on(pe->node) ? VREG_F_RING : 0);
+                                  (windows_on(pe->node) ? VREG_F_RING : 0) |
+                                  (pe->node->mapped ? VREG_F_MAP : 0);
     if (pe->nic)
         *pe_vreg(pe, VREG_FEATURES) |= VREG_F_NIC;
     *pe_vreg(pe, VREG_PE) = pe->id;
@@ -83,6 +86,26 @@ static void start_wait(struct pe *pe, uint64_t limit)
         pe_wait_begin(pe, PE_WAIT_VREG, VREG_WAIT_FOREVER);
 }
 
+/* Mapped memory gates; false: no register of theirs, or this node has none. */
+static bool map_store(struct pe *pe, unsigned off, uint64_t value)
+{
+    if (!pe->node->mapped)
+        return false;
+    switch (off) {
+    case VREG_MAP_WINDOW:
+        *pe_vreg(pe, VREG_MAP_WINDOW) = mapped_want(pe, value);
+        return true;
+    case VREG_MAP:
+        *pe_vreg(pe, VREG_MAP) = vdtu_map_request(pe->dtu, value);
+        return true;
+    case VREG_UNMAP:
+        vdtu_map_close(pe->dtu, value);
+        return true;
+    default:
+        return false;
+    }
+}
+
 enum pe_why vreg_store(struct pe *pe, unsigned off, uint64_t value, unsigned size)
 {
     uint64_t scope = value >> 32;
@@ -122,6 +145,8 @@ enum pe_why vreg_store(struct pe *pe, unsigned off, uint64_t value, unsigned siz
             vdtu_ring_bell(pe->dtu, (unsigned)value);
         return PE_KICKED;
     default:
+        if (map_store(pe, off, value))
+            return PE_KICKED;
         break;
     }
     pe->ignored_vreg++; /* read-only, reserved, or an exit scope that is none */
