@@ -32,7 +32,9 @@ GUEST_PROGS := \
     capchain:72:guest/apps/capchain \
     ringbench:64:guest/apps/ringbench \
     netbench:68:guest/apps/netbench \
-    ringattack:72:guest/apps/ringattack
+    ringattack:72:guest/apps/ringattack \
+    maptest:64:guest/apps/maptest \
+    mapbench:68:guest/apps/mapbench
 
 GUEST_B   := $(B)/guest
 GUEST_INC := -Iinclude -Iguest/lib
