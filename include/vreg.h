@@ -44,6 +44,10 @@ enum vreg {
     VREG_ACK = 0xB8,  /* store vreg_ack(): an ACK that is posted, so no exit */
     /* With VREG_F_BRIDGE only; bridge.h */
     VREG_BRIDGE_TURN = 0xC0, /* store ns: RUN, take the NIC's causes, then WAIT */
+    /* With VREG_F_MAP only; mapped.h */
+    VREG_MAP_WINDOW = 0xC8, /* store how many bytes are wanted, 0: none; load: how many there are */
+    VREG_MAP = 0xD0,        /* store the address of a struct map_request; load: what came of it */
+    VREG_UNMAP = 0xD8,      /* store the number of an entry: it is not needed any more */
     /* With VREG_F_ASK only, for kernels: the VMM's questions (capdump.h) */
     VREG_ASK = 0xE0, /* load: the question, 0: none; store: VREG_ASK_HERE, or a part of the answer
                         as of VREG_CONSOLE; of no bytes: that was all */
@@ -60,6 +64,7 @@ enum vreg_feature {
     VREG_F_RING = 1 << 7,   /* messages without exits */
     VREG_F_EXITS = 1 << 8,  /* VREG_EXITS counts */
     VREG_F_CALL = 1 << 9,   /* several steps in one store */
+    VREG_F_MAP = 1 << 10,   /* targets of memory endpoints can be mapped */
     VREG_F_ASK = 1 << 11,   /* somebody may ask kernels (`--control`) */
 };
 

@@ -33,7 +33,9 @@ GUEST_PROGS := \
     ringbench:64:guest/apps/ringbench \
     kernbench:72:guest/apps/kernbench \
     netbench:68:guest/apps/netbench \
-    ringattack:72:guest/apps/ringattack
+    ringattack:72:guest/apps/ringattack \
+    maptest:64:guest/apps/maptest \
+    mapbench:68:guest/apps/mapbench
 
 GUEST_B   := $(B)/guest
 GUEST_INC := -Iinclude -Iguest/lib

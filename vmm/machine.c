@@ -293,6 +293,8 @@ static int parse_key(struct machine *m, enum machine_key key, const char *v, int
         return parse_bool(v, &m->until_idle);
     case KEY_RINGS:
         return parse_bool(v, &m->rings);
+    case KEY_MAPPED:
+        return parse_bool(v, &m->mapped);
     default:
         return parse_net_key(m, key, v, line);
     }
@@ -313,6 +315,7 @@ static const char *const wanted[KEY_COUNT] = {
     [KEY_STATS] = "yes or no",
     [KEY_UNTIL_IDLE] = "yes or no",
     [KEY_RINGS] = "yes or no",
+    [KEY_MAPPED] = "yes or no",
     [KEY_PCAP] = "a file",
     [KEY_LINK_KEY] = "a file",
     [KEY_LINK_PROGRAM] = "the bare name of a program",

@@ -63,6 +63,7 @@ enum machine_key {
     KEY_STATS,
     KEY_UNTIL_IDLE,
     KEY_RINGS,
+    KEY_MAPPED,
     KEY_PCAP,
     KEY_LINK_KEY,
     KEY_LINK_PROGRAM,
@@ -135,6 +136,7 @@ struct machine {
     bool stats;
     bool until_idle; /* end with status 0 when every PE waits */
     bool rings;      /* PEs may have channels without exits */
+    bool mapped;     /* PEs may have targets of memory endpoints mapped */
     struct machine_pe *pe;
     unsigned npe;
     struct seed_opts seed; /* from the command line only; */

@@ -4,11 +4,13 @@
  */
 #include <string.h>
 
+#include "../vdtu/map.h"
 #include "../vdtu/ring.h"
 #include "bridge.h"
 #include "console.h"
 #include "control.h"
 #include "exits.h"
+#include "mapped.h"
 #include "node.h"
 #include "record.h"
 #include "sched.h"
@@ -22,7 +24,8 @@ void vreg_reset(struct pe *pe)
     *pe_vreg(pe, VREG_VERS) = VREG_VERSION;
     *pe_vreg(pe, VREG_FEATURES) =
         VREG_F_TIME | VREG_F_WAIT | VREG_F_CONSOLE | VREG_F_EXIT | VREG_F_RESET | VREG_F_CALL |
-        (pe->node->desc->seed.on ? 0 : VREG_F_EXITS) | (windows_on(pe->node) ? VREG_F_RING : 0);
+        (pe->node->desc->seed.on ? 0 : VREG_F_EXITS) | (windows_on(pe->node) ? VREG_F_RING : 0) |
+        (pe->node->mapped ? VREG_F_MAP : 0);
     if (pe->nic)
         *pe_vreg(pe, VREG_FEATURES) |= VREG_F_NIC;
     if (pe->node->desc->control)
@@ -100,6 +103,26 @@ static void call(struct pe *pe, uint64_t value)
     pe->fetch = ep < DTU_EPS ? (int)ep : -1;
 }
 
+/* Mapped memory gates; false: no register of theirs, or this node has none. */
+static bool map_store(struct pe *pe, unsigned off, uint64_t value)
+{
+    if (!pe->node->mapped)
+        return false;
+    switch (off) {
+    case VREG_MAP_WINDOW:
+        *pe_vreg(pe, VREG_MAP_WINDOW) = mapped_want(pe, value);
+        return true;
+    case VREG_MAP:
+        *pe_vreg(pe, VREG_MAP) = vdtu_map_request(pe->dtu, value);
+        return true;
+    case VREG_UNMAP:
+        vdtu_map_close(pe->dtu, value);
+        return true;
+    default:
+        return false;
+    }
+}
+
 enum pe_why vreg_store(struct pe *pe, unsigned off, uint64_t value, unsigned size)
 {
     uint64_t scope = value >> 32;
@@ -152,6 +175,8 @@ enum pe_why vreg_store(struct pe *pe, unsigned off, uint64_t value, unsigned siz
             return PE_KICKED;
         break;
     default:
+        if (map_store(pe, off, value))
+            return PE_KICKED;
         break;
     }
     pe->ignored_vreg++; /* read-only, reserved, or an exit scope that is none */

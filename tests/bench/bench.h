@@ -88,6 +88,13 @@ int case_exchange_local(struct samples *v, struct samples *b, double *exits, cha
                         size_t size);
 int case_revoke_local(struct samples *v, struct samples *b, double *exits, char *why, size_t size);
 int case_ep_configure(struct samples *v, struct samples *b, double *exits, char *why, size_t size);
+int case_memgate_mapped(struct samples *v, struct samples *b, double *exits, char *why,
+                        size_t size);
+int case_memgate_mapped_write(struct samples *v, struct samples *b, double *exits, char *why,
+                              size_t size);
+int case_memgate_read(struct samples *v, struct samples *b, double *exits, char *why, size_t size);
+int case_memgate_write(struct samples *v, struct samples *b, double *exits, char *why, size_t size);
+int case_memgate_map(struct samples *v, struct samples *b, double *exits, char *why, size_t size);
 int case_net_rtt(struct samples *v, struct samples *b, double *exits, char *why, size_t size);
 int case_net_rate(struct samples *v, struct samples *b, double *exits, char *why, size_t size);
 int case_capbench_nodes(struct samples *v, struct samples *b, double *exits, char *why,
