@@ -7,7 +7,7 @@ $(GUEST_B)/trapbench: $(GUEST_B)/obj/apps/trapbench/trapbench.o
 	$(Q)$(GUESTLD) -Wl,-Ttext=0x200000 -o $@ $<
 
 $(B)/bench: $(BENCH_OBJ) $(filter-out $(B)/vmm/main.o,$(VMM_OBJ)) $(B)/libvdtu.a $(B)/libnetdev.a
-	$(Q)$(HOSTCC) -o $@ $^ $(HOST_LIBS)
+	$(Q)$(HOSTCC) -o $@ $^ $(HOST_LIBS) -lm
 
 ## make bench           ratios against baselines measured in the same run; build/bench.json
 ##                      (SEMPEROS=folder adds the original's programs; CASES="msg sys" runs

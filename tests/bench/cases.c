@@ -68,7 +68,7 @@ static int trap_batches(struct pe *pe, struct bare *b, struct samples *v, struct
     return 0;
 }
 
-int case_trap(struct samples *v, struct samples *b, double *exits, char *why, size_t size)
+static int case_trap(struct samples *v, struct samples *b, double *exits, char *why, size_t size)
 {
     struct bare *bare = bare_open();
     struct machine m;
@@ -164,7 +164,8 @@ static double boot_once(double *mib)
     return status == 0 ? bench_now() - since : -1;
 }
 
-int case_boot_640(struct samples *v, struct samples *b, double *exits, char *why, size_t size)
+static int case_boot_640(struct samples *v, struct samples *b, double *exits, char *why,
+                         size_t size)
 {
     unsigned i;
     double mib, own, bare;
@@ -183,7 +184,8 @@ int case_boot_640(struct samples *v, struct samples *b, double *exits, char *why
     return 0;
 }
 
-int case_mem_per_pe(struct samples *v, struct samples *b, double *exits, char *why, size_t size)
+static int case_mem_per_pe(struct samples *v, struct samples *b, double *exits, char *why,
+                           size_t size)
 {
     unsigned i;
     double mib;
@@ -199,3 +201,14 @@ int case_mem_per_pe(struct samples *v, struct samples *b, double *exits, char *w
     *exits = 0;
     return 0;
 }
+
+static const struct bench_case machine_cases[] = {
+    {"trap_command", "a store to COMMAND (FETCH), from the guest's store to its next instruction",
+     "us", "a bare KVM_RUN loop taking the same exit", case_trap},
+    {"boot_640", "640 PEs, from process start over all of them waiting in idle to process end",
+     "ms", "a bare loop creating 640 VMs with one vCPU and one memory slot, to process end",
+     case_boot_640},
+    {"mem_per_pe", "host memory, kernel memory included, per loaded and waiting PE of 640", "MiB",
+     "1 MiB", case_mem_per_pe},
+};
+BENCH_CASES(machine_cases)

@@ -75,7 +75,8 @@ static unsigned demo_pes(void)
     return n;
 }
 
-int case_first_line(struct samples *v, struct samples *b, double *exits, char *why, size_t size)
+static int case_first_line(struct samples *v, struct samples *b, double *exits, char *why,
+                           size_t size)
 {
     unsigned i, pes = demo_pes();
 
@@ -119,7 +120,8 @@ static double kernel_exits(const char *cfg)
     return status == 0 ? (double)n : -1;
 }
 
-int case_capbench(struct samples *v, struct samples *b, double *exits, char *why, size_t size)
+static int case_capbench(struct samples *v, struct samples *b, double *exits, char *why,
+                         size_t size)
 {
     const char *root = getenv("SEMPEROS");
     char cfg[512];
@@ -191,7 +193,7 @@ static int compare_runs(struct samples *v, struct samples *b, char *option, char
     return 0;
 }
 
-int case_seeded(struct samples *v, struct samples *b, double *exits, char *why, size_t size)
+static int case_seeded(struct samples *v, struct samples *b, double *exits, char *why, size_t size)
 {
     double steps = 0;
     int r = compare_runs(v, b, "--seed", "1", &steps, why, size);
@@ -203,8 +205,23 @@ int case_seeded(struct samples *v, struct samples *b, double *exits, char *why, 
     return r;
 }
 
-int case_traced(struct samples *v, struct samples *b, double *exits, char *why, size_t size)
+static int case_traced(struct samples *v, struct samples *b, double *exits, char *why, size_t size)
 {
     *exits = 0;
     return compare_runs(v, b, "--trace", "build/bench.trace", NULL, why, size);
 }
+
+static const struct bench_case program_cases[] = {
+    {"boot_first_line", "run-kernel, from process start to the kernel's first line", "ms",
+     "a bare loop creating as many VMs, to the last one created", case_first_line},
+    {"seeded_run", "run-kernel by a seed, from process start to its end", "ms",
+     "an ordinary run of it", case_seeded},
+    {"traced_run", "an ordinary run of run-kernel that records a trace", "ms",
+     "an ordinary run of it", case_traced},
+    {"semperos_capbench_exits",
+     "MMIO exits of the first kernel in the original's capbench, two kernels, 10 capabilities, to "
+     "the "
+     "machine's end; about 340 more when the server gets to its own revocations before that end",
+     "exits", "1,500 exits", case_capbench},
+};
+BENCH_CASES(program_cases)
