@@ -32,6 +32,7 @@ GUEST_PROGS := \
     capchain:72:guest/apps/capchain \
     ringbench:64:guest/apps/ringbench \
     netbench:68:guest/apps/netbench \
+    msgbench:64:guest/apps/msgbench \
     ringattack:72:guest/apps/ringattack
 
 GUEST_B   := $(B)/guest

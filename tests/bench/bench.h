@@ -56,8 +56,10 @@ struct guest_case {
     struct samples s; /* ns */
 };
 /*
- * Runs `build/sempervm run --timeout 300 --no-prefix ARGS` and adds what it says to the list, which
- * ends with the first unnamed of `max` places.  0, or -EIO when it failed or said nothing.
+ * Runs `build/sempervm run --timeout 300 --no-prefix ARGS`, each PE pinned to a core (its number
+ * modulo the cores), and adds what it says to the list, which ends with the first unnamed of `max`
+ * places.  0, or -EIO when it failed or said nothing; its standard error is in
+ * build/bench-guest.log.
  */
 int bench_guest(const char *args, struct guest_case *list, unsigned max);
 /* That case; a new one where there is room and it is not there yet, else NULL. */
@@ -71,7 +73,8 @@ struct bare;
 /* One VM, one vCPU, running the loop of guest/apps/trapbench at CPL 3.  NULL on failure. */
 struct bare *bare_open(void);
 void bare_close(struct bare *b);
-/* One batch of 1,000 trapped stores; seconds. */
+/* One batch of trapped stores; seconds, negative on failure. */
+#define BARE_BATCH 1000u
 double bare_batch(struct bare *b);
 /* Creates n VMs with one vCPU and one memory slot in a child process, and lets it end; seconds from
  * fork to reaped, or to the last VM created if only_create.  Negative on failure. */
@@ -79,16 +82,24 @@ double bare_vms(unsigned n, int only_create);
 
 /* ---- without PEs: two threads (native.c) ---- */
 enum native_kind {
-    NATIVE_LINE,      /* one cache line there, one back */
-    NATIVE_RING,      /* 64-byte messages, 32 slots, one way */
-    NATIVE_PIPE,      /* 64 bytes there and back */
-    NATIVE_SOCKET,    /* the same, AF_UNIX */
-    NATIVE_EVENTFD,   /* there and back */
-    NATIVE_PIPE_TPUT, /* 64 bytes, one way */
+    NATIVE_LINE,        /* one cache line there, one back */
+    NATIVE_RING,        /* 64-byte messages, 32 slots, one way */
+    NATIVE_PIPE,        /* 64 bytes there and back */
+    NATIVE_SOCKET,      /* the same, AF_UNIX */
+    NATIVE_EVENTFD,     /* there and back */
+    NATIVE_PIPE_TPUT,   /* 64 bytes, one way */
+    NATIVE_SHM,         /* 64 bytes there and back through shared memory, copied at both ends */
+    NATIVE_SHM_PROCESS, /* the same between two processes */
     NATIVE_COUNT
 };
 /* n samples, each the mean of a batch in ns.  0 or -errno. */
 int bench_native(enum native_kind kind, unsigned n, struct samples *s);
+/* The same with messages of so many bytes (not NATIVE_LINE, _RING, _EVENTFD). */
+#define NATIVE_SIZE_MAX 4096u
+int bench_native_size(enum native_kind kind, size_t size, unsigned n, struct samples *s);
+/* The calling thread runs on that core (modulo their number), on all it may again. */
+void bench_pin(unsigned core);
+void bench_unpin(void);
 
 /* ---- without nodes: two processes on the loopback (udp.c) ---- */
 /* n samples in ns: 64 bytes there and back (the mean of a batch); a datagram of 64 bytes received

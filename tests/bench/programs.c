@@ -84,7 +84,7 @@ static int case_first_line(struct samples *v, struct samples *b, double *exits, 
         snprintf(why, size, "%s does not say how many PEs it has", DEMO);
         return -EINVAL;
     }
-    for (i = 0; i < DEMO_ROUNDS; i++) {
+    for (i = 0; i < bench_n(DEMO_ROUNDS); i++) {
         double own = first_line(), bare = bare_vms(pes, 1);
 
         if (own < 0 || bare < 0) {
@@ -134,7 +134,7 @@ static int case_capbench(struct samples *v, struct samples *b, double *exits, ch
     snprintf(cfg, sizeof(cfg), "%s/boot/capbench.cfg", root);
     setenv("M3_CLIENTS", "1", 1);
     setenv("M3_NUMCAPS", "10", 1);
-    for (i = 0; i < 9; i++) {
+    for (i = 0; i < bench_n(9); i++) {
         double n = kernel_exits(cfg);
 
         if (n <= 0) {
@@ -180,7 +180,7 @@ static int compare_runs(struct samples *v, struct samples *b, char *option, char
     char *with[] = {SEMPERVM, "run", "--timeout", LIMIT_S, "--stats", option, value, DEMO, NULL};
     unsigned i;
 
-    for (i = 0; i < RUN_ROUNDS; i++) {
+    for (i = 0; i < bench_n(RUN_ROUNDS); i++) {
         double own = whole_run(with, steps), base = whole_run(plain, NULL);
 
         if (own < 0 || base < 0) {
