@@ -17,11 +17,11 @@ bench: all $(B)/bench $(GUEST_B)/trapbench
 	$(Q)$(B)/bench $(CASES)
 
 ## make bench-check     holds the last results against tests/bench/budgets
-## make bench-report    renders them: build/bench.html
+## make bench-report    renders them as a page that needs nothing else: build/bench.html
 .PHONY: bench-check bench-report
-bench-check:
-	@sh tests/bench/check.sh
-bench-report:
-	@sh tests/bench/report.sh
+bench-check: $(B)/bench
+	@$(B)/bench --check
+bench-report: $(B)/bench
+	@$(B)/bench --report && echo "bench-report: $(B)/bench.html"
 
 -include $(BENCH_OBJ:.o=.d)

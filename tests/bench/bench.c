@@ -5,7 +5,11 @@
  * budget is marked OVER; that is a result, not a failure.  --tiny: as few samples as show that it
  * works.
  *
- * Exit status 0; 2 bad arguments; 3 when a case could not run; 130 interrupted.
+ * bench --check [RESULTS [BUDGETS]]: holds build/bench.json against tests/bench/budgets.
+ * bench --report [RESULTS [PAGE]]: renders it as build/bench.html.
+ *
+ * Exit status 0; 1 results beyond their budgets; 2 bad arguments; 3 a case could not run, or there
+ * are no results; 130 interrupted.
  */
 #include "bench.h"
 
@@ -20,6 +24,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "check.h"
 #include "results.h"
 
 #define FILES_MAX  32u
@@ -277,12 +282,44 @@ static void block_signals(void)
     sigprocmask(SIG_BLOCK, &set, NULL);
 }
 
+/* ---- results that are there ---- */
+
+static int use_results(int argc, char **argv)
+{
+    bool check = strcmp(argv[1], "--check") == 0;
+    const char *results = argc > 2 ? argv[2] : "build/bench.json";
+    const char *list = check && argc > 3 ? argv[3] : BUDGET_FILE;
+    struct json *j;
+    char err[512];
+    int r;
+
+    if (argc > 4) {
+        fprintf(stderr, "usage: bench --check [RESULTS [BUDGETS]], --report [RESULTS [PAGE]]\n");
+        return 2;
+    }
+    if (budgets_read(&budgets, list, err, sizeof(err)) < 0) {
+        fprintf(stderr, "bench: %s\n", err);
+        return 2;
+    }
+    j = check_load(results);
+    if (!j)
+        return 3;
+    if (check)
+        r = check_print(j, &budgets) > 0;
+    else
+        r = report_write(j, &budgets, argc > 3 ? argv[3] : "build/bench.html") < 0 ? 3 : 0;
+    json_free(j);
+    return r;
+}
+
 int main(int argc, char **argv)
 {
     const char *folder = "build";
     char err[512], **names = argv + 1;
     int status, r;
 
+    if (argc > 1 && (strcmp(argv[1], "--check") == 0 || strcmp(argv[1], "--report") == 0))
+        return use_results(argc, argv);
     for (; *names && strncmp(*names, "--", 2) == 0; names++) {
         if (strcmp(*names, "--tiny") == 0) {
             tiny = true;
