@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* What is done with results once there are some: `make bench-check`, `make bench-report`. */
-#ifndef CHECK_H
-#define CHECK_H
+#ifndef BENCH_CHECK_H
+#define BENCH_CHECK_H
 
 #include "budget.h"
 #include "json.h"

@@ -69,7 +69,7 @@ static bool over(const struct json *c, const struct budgets *budgets)
 static void begin_plot(FILE *f, const char *id, unsigned rows, double low, double high,
                        const char *unit)
 {
-    fprintf(f, "<svg id=\"%s\" width=\"%d\" height=\"%u\" role=\"img\">\n", id, LEFT + WIDTH + 60,
+    fprintf(f, "<svg id=\"%s\" width=\"%d\" height=\"%u\" role=\"img\">\n", id, LEFT + WIDTH + 80,
             rows * ROW + 40);
     for (double d = low; d <= high * 1.01; d *= 10) {
         double x = place(d, low, high);
@@ -110,7 +110,7 @@ static void plot_ratios(FILE *f, const struct json *cases, const struct budgets 
                 "fill=\"%s\"><title>%.3f</title></rect>",
                 LEFT, y - 11, place(ratio, LOW, HIGH) - LEFT, over(c, budgets) ? "#c33" : "#47a",
                 ratio);
-        fprintf(f, "<text x=\"%.1f\" y=\"%u\">%.3g</text>", place(ratio, LOW, HIGH) + 5, y, ratio);
+        fprintf(f, "<text x=\"%d\" y=\"%u\">%.3g</text>", LEFT + WIDTH + 12, y, ratio);
         if (b)
             fprintf(f,
                     "<line x1=\"%.1f\" x2=\"%.1f\" y1=\"%u\" y2=\"%u\" stroke=\"black\" "
