@@ -35,7 +35,8 @@ GUEST_PROGS := \
     netbench:68:guest/apps/netbench \
     ringattack:72:guest/apps/ringattack \
     maptest:64:guest/apps/maptest \
-    mapbench:68:guest/apps/mapbench
+    mapbench:68:guest/apps/mapbench \
+    msgbench:64:guest/apps/msgbench
 
 GUEST_B   := $(B)/guest
 GUEST_INC := -Iinclude -Iguest/lib

@@ -189,11 +189,11 @@ format-check: $(DEPS_TEST)
 
 TEST_ITEMS = $(UNIT:%=unit:%) script:tests/calls.sh $(REPLAY:%=replay:%) script:tests/format.sh \
 	$(SYSTEM_ITEMS) script:tests/semperos.sh script:tests/semperos-files.sh \
-	script:tests/qtest/qtest.sh
+	script:tests/qtest/qtest.sh script:tests/bench/suite.sh
 
 ## make test            unit tests, stored fuzz inputs, system tests, format
 .PHONY: test
-test: $(UNIT) $(REPLAY) $(SEMPERVM_NEEDS) $(FRAMEPEER) $(B)/qtest
+test: $(UNIT) $(REPLAY) $(SEMPERVM_NEEDS) $(FRAMEPEER) $(B)/qtest $$(BENCH_NEEDS)
 	@sh tests/run $(TEST_ITEMS)
 
 -include $(wildcard $(B)/asan/*/*.d $(B)/asan/*/*/*.d $(B)/tsan/*/*.d $(B)/tsan/*/*/*.d \

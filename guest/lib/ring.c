@@ -23,7 +23,7 @@ void rg_copy_in(uint8_t *slot, const void *data, size_t len)
         rg_store(slot + whole, w);
     }
     for (size_t i = whole; i > 0; i -= 8) {
-        memcpy(&w, from + i - 8, 8);
+        __builtin_memcpy(&w, from + i - 8, 8);
         rg_store(slot + i - 8, w);
     }
 }
@@ -35,7 +35,7 @@ void rg_copy_out(void *data, const uint8_t *slot, size_t len)
 
     for (; len >= 8; len -= 8, to += 8, slot += 8) {
         w = rg_load(slot);
-        memcpy(to, &w, 8);
+        __builtin_memcpy(to, &w, 8);
     }
     if (len) {
         w = rg_load(slot);
