@@ -27,7 +27,7 @@
 /* A capability: selector ORACLE_FIRST + s of table t is node t * ORACLE_SELS + s. */
 struct oracle_node {
     bool there;
-    bool pending; /* its exchange is not over */
+    bool pending; /* what an exchange that is not over may bring */
     int parent, child, next;
 };
 

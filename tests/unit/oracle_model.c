@@ -39,7 +39,8 @@ void oracle_add(unsigned at, int parent)
 
     if (parent >= 0 && !oracle.node[parent].there)
         return;
-    *n = (struct oracle_node){.there = true, .parent = parent, .child = -1, .next = -1};
+    *n = (struct oracle_node){
+        .there = true, .pending = n->pending, .parent = parent, .child = -1, .next = -1};
     oracle.made++;
     if (parent < 0)
         return;

@@ -39,12 +39,8 @@ static void model_exchange(struct oracle_actor *a, unsigned v)
     unsigned n = a->obtains ? given(v, from, fs, a->count) : a->count;
 
     for (unsigned i = 0; i < n; i++) {
-        unsigned at = to * ORACLE_SELS + ts + i;
-
-        if (!oracle_real(from, fs + i))
-            continue;
-        oracle_add(at, (int)(from * ORACLE_SELS + fs + i));
-        oracle.node[at].pending = oracle.node[at].there;
+        if (oracle_real(from, fs + i))
+            oracle_add(to * ORACLE_SELS + ts + i, (int)(from * ORACLE_SELS + fs + i));
     }
 }
 
@@ -79,7 +75,7 @@ static void exchange_over(struct oracle_actor *a, unsigned v, bool ok)
     unsigned to = a->obtains ? v : a->with, ts = a->obtains ? a->ours : a->theirs;
     bool all = a->answered;
 
-    for (unsigned i = 0; a->answered && i < a->count; i++) {
+    for (unsigned i = 0; i < a->count; i++) {
         struct oracle_node *n = &oracle.node[to * ORACLE_SELS + ts + i];
 
         all = all && n->there;
@@ -219,6 +215,7 @@ static void begin_actor(unsigned v)
 
     fake_use(t->kernel);
     *t = (struct oracle_table){.live = true, .kernel = t->kernel, .pe = fake_vpe()->pe};
+    memset(&oracle.node[v * ORACLE_SELS], 0, ORACLE_SELS * sizeof(oracle.node[0]));
     oracle.table[oracle.nactors + v] = (struct oracle_table){.kernel = t->kernel};
     oracle.actor[v] = (struct oracle_actor){.alive = true};
     must(CALL(t->pe, SYSC_ATTACHRB, 0, 2, RB + 4096, 12, 8, 0), "ATTACHRB");

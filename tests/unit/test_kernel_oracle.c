@@ -128,7 +128,8 @@ static void begin_exchange(unsigned v)
     a->answered = false;
     a->theirs = obtains ? (unsigned)s : oracle.table[with].used;
     a->ours = obtains ? oracle.table[v].used : (unsigned)s;
-    oracle.table[to].used += a->count;
+    for (unsigned i = 0; i < a->count; i++)
+        oracle.node[to * ORACLE_SELS + oracle.table[to].used++].pending = true;
     a->seen = fake_reply(oracle.table[v].pe)->count;
     little_memory(true);
     CALL(oracle.table[v].pe, obtains ? SYSC_OBTAIN : SYSC_DELEGATE, 0, ORACLE_SESS + with,
@@ -338,6 +339,8 @@ static int run_seeds(const char *range, const char *done)
         if (failed == 0)
             note_done(done, last);
     }
+    if (done && failed == 0)
+        remove(done); /* the next run begins anew */
     printf("oracle: seeds %lu..%lu: %lu failed\n", (unsigned long)from, (unsigned long)at - 1,
            (unsigned long)failed);
     return failed > 0;
