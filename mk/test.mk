@@ -211,5 +211,5 @@ TEST_ITEMS = $(UNIT:%=unit:%) script:tests/calls.sh $(REPLAY:%=replay:%) script:
 test: $(UNIT) $(REPLAY) $(SEMPERVM_NEEDS) $(FRAMEPEER) $(B)/qtest
 	@sh tests/run $(TEST_ITEMS)
 
--include $(wildcard $(B)/asan/*/*.d $(B)/asan/*/*/*.d $(B)/tsan/*/*.d $(B)/tsan/*/*/*.d \
+-include $(wildcard $(B)/fast/*/*.d $(B)/fast/*/*/*.d $(B)/asan/*/*.d $(B)/asan/*/*/*.d $(B)/tsan/*/*.d $(B)/tsan/*/*/*.d \
 	$(B)/clang/*/*.d $(B)/clang/*/*/*.d)

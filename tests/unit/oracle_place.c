@@ -118,7 +118,7 @@ static const char *restless(unsigned k)
         if (i != k && dead[i] == (peer_find(i) != NULL))
             return dead[i] ? "a dead kernel is taken for alive" : "another kernel is not found";
     for (const struct service *s = kern.services; s; s = s->next)
-        if (s->cap && s->busy)
+        if (s->cap && (s->busy || s->head || s->closing))
             return "a service has not answered";
     for (unsigned i = 0; i < KC_PEERS; i++)
         if (kern.peers.peer[i].state == PEER_UP && kern.peers.peer[i].inflight > 0)
