@@ -29,6 +29,7 @@ GUEST_PROGS := \
     pattern:60:guest/apps/pattern \
     filetest:64:guest/apps/filetest \
     captree:68:guest/apps/captree \
+    capforest:68:guest/apps/capforest \
     capchain:72:guest/apps/capchain \
     ringbench:64:guest/apps/ringbench \
     kernbench:72:guest/apps/kernbench \

@@ -186,10 +186,19 @@ struct cap *cap_by_key(uint64_t key)
 
 struct rkid *cap_add_rkid(struct cap *c, uint64_t key)
 {
-    struct rkid *k = heap_calloc(1, sizeof(*k));
+    struct peer *p = peer_of_key(key);
+    struct rkid *k;
 
+    if (p && p->nchildren >= KC_CHILDREN_MAX) {
+        kern.stats.greedy++;
+        return NULL;
+    }
+    k = heap_calloc(1, sizeof(*k));
     if (!k)
         return NULL;
+    k->by = p;
+    if (p)
+        p->nchildren++;
     k->key = key;
     k->cap = c;
     k->next = c->rkids;
@@ -205,6 +214,8 @@ void cap_free_rkid(struct cap *c, struct rkid *k)
     while (*link != k)
         link = &(*link)->next;
     *link = k->next;
+    if (k->by && k->by->nchildren > 0)
+        k->by->nchildren--;
     heap_free(k);
     if (n)
         session_unpin(n);

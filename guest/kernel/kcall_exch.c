@@ -28,47 +28,67 @@ static bool key_of(const struct peer *p, const struct msg_reader *in)
     return !look.error && peer_of_key(key) == p;
 }
 
+/* p has noted a child of that parent that there will not be. */
+static void no_child(struct peer *p, uint64_t parent, unsigned holder, uint16_t serial,
+                     uint32_t sel)
+{
+    uint64_t child = ddl_key(holder, holder, ddl_type(parent),
+                             (uint64_t)(ddl_serial(parent) ? serial : 0) << 16 | sel);
+
+    peer_request(p, (const uint64_t[]){KC_REMOVECHILDCAPPTR, parent, 1, child, 1},
+                 5 * sizeof(uint64_t), 0);
+}
+
+/* Those of the selectors from start on that are in the set are free again, and p is told. */
+static void unfill(struct vpe *v, uint32_t start, uint32_t set)
+{
+    for (uint32_t i = 0; set; i++, set >>= 1)
+        if (set & 1)
+            cap_revoke(cap_at(&v->caps, start + i));
+}
+
 /*
  * Makes what *in has of the reserved selectors from start on, children of what the other kernel p
- * has.  What cannot be, that kernel is told.
+ * has: all of them or none.  What is not to be, that kernel is told.  A selector that is not
+ * reserved any more was revoked meanwhile, and is no error.
  */
 static int fill(struct peer *p, struct msg_reader *in, unsigned holder, uint16_t serial,
                 uint32_t start, uint32_t count, bool holes)
 {
     struct vpe *v = kern.pes[holder].vpe;
-    int result = SE_OK;
+    int result = v ? SE_OK : SE_RECV_GONE;
+    uint32_t filled = 0;
 
-    for (uint32_t i = 0; i < count; i++) {
-        struct cap *c = v ? cap_at(&v->caps, start + i) : NULL;
-        uint64_t key = 0, child;
-        int err = SE_OK;
+    _Static_assert(RESERVE_MAX <= 32, "a bit each");
+    for (uint32_t i = 0; i < count && i < RESERVE_MAX; i++) {
+        struct cap *c = v && result == SE_OK ? cap_at(&v->caps, start + i) : NULL;
+        uint64_t key = 0;
+        int err;
 
         if (holes && msg_get_u64(in) == 0)
             continue;
         if (c && (c->type != CAP_NONE || c->serial != serial))
             c = NULL;
         /* First: what has no parent that we can name, nobody could revoke. */
-        if (!key_of(p, in))
-            return SE_INV_ARGS;
-        err = kcap_get(in, c, &key);
-        if (in->error)
-            return SE_INV_ARGS;
+        err = key_of(p, in) ? kcap_get(in, c, &key) : SE_INV_ARGS;
         if (c && err == SE_OK) {
             c->rparent = key;
             /* Who has no serial numbers (the original) does not know ours either. */
             if (ddl_serial(key) == 0)
                 c->serial = 0;
+            filled |= 1u << i;
             continue;
         }
-        child = ddl_key(holder, holder, ddl_type(key),
-                        (uint64_t)(ddl_serial(key) ? serial : 0) << 16 | (start + i));
-        peer_request(p, (const uint64_t[]){KC_REMOVECHILDCAPPTR, key, 1, child, 1},
-                     5 * sizeof(uint64_t), 0);
         if (err != SE_OK)
             result = err;
-        else if (!v)
-            result = SE_RECV_GONE;
+        if (key == 0 || in->error)
+            break; /* what follows cannot be read */
+        no_child(p, key, holder, serial, start + i);
     }
+    if (count > RESERVE_MAX)
+        result = SE_INV_ARGS;
+    if (result != SE_OK && v)
+        unfill(v, start, filled);
     return result;
 }
 
@@ -264,10 +284,16 @@ void kc_exchangereply(struct kcall *c)
 struct rexchange *rexchange_new(struct kcall *c, unsigned op, uint32_t tid)
 {
     size_t n = msg_remaining(c->in);
-    struct rexchange *x = n <= SRV_REQ_MAX ? heap_calloc(1, sizeof(*x) + n) : NULL;
+    struct rexchange *x;
 
+    if (c->p->nexchanges >= KC_EXCHANGES_MAX) {
+        kern.stats.greedy++;
+        return NULL;
+    }
+    x = n <= SRV_REQ_MAX ? heap_calloc(1, sizeof(*x) + n) : NULL;
     if (!x)
         return NULL;
+    c->p->nexchanges++;
     x->client.op = (uint8_t)op;
     x->client.remote = x;
     x->peer = c->p->id;
@@ -283,7 +309,10 @@ struct rexchange *rexchange_new(struct kcall *c, unsigned op, uint32_t tid)
 void rexchange_free(struct rexchange *x)
 {
     struct rexchange **link = &kern.peers.exchanges;
+    struct peer *p = peer_find(x->peer);
 
+    if (p && p->nexchanges > 0)
+        p->nexchanges--;
     while (*link != x)
         link = &(*link)->next;
     *link = x->next;

@@ -52,12 +52,16 @@ void kc_memberupdate(struct kcall *c)
             uint64_t desc = msg_get_u64(c->in);
             uint16_t owner = peer_owner(pe_desc_id(desc));
 
-            /* Who has a PE may give it away; what nobody has, somebody may take for himself. */
-            if (owner != c->p->id && owner != id && (owner != KC_NO_KERNEL || id != c->p->id)) {
+            /*
+             * Who has a PE may give it away; what nobody has, somebody may take for himself.  That
+             * the owner is as we know it, anybody may say; but what PE it is, only the owner.
+             */
+            if (owner == id && id != c->p->id)
+                continue;
+            if (owner != c->p->id && (owner != KC_NO_KERNEL || id != c->p->id))
                 kcall_bad(c);
-            } else if (id != kern.id) {
+            else if (id != kern.id && peer_find(id)) /* the others call us first */
                 connect_member(id, desc, flags);
-            }
         }
     }
     peer_ack(c->p);

@@ -71,6 +71,7 @@ struct rkid {
     uint64_t key;
     struct cap *cap;         /* the parent */
     struct session *session; /* pinned; NULL: it is no session that we opened for it */
+    struct peer *by;         /* counted among its nchildren; NULL: among nobody's */
     struct peer *asked;      /* to be revoked: there, and it answers; NULL: not yet */
     bool queued, sent;
 };
@@ -86,7 +87,7 @@ struct revocation {
     struct peer *peer;  /* kernel that asked for it, */
     uint64_t peer_key;  /* in the name of this capability */
     struct pe *pe;      /* PE that is not used again before it is done */
-    bool with_reply;    /* what the peer gets is also the answer to its request */
+    uint64_t waited;    /* ns without an answer */
 };
 
 struct cap {
@@ -248,6 +249,7 @@ struct kern_stats {
     uint64_t late;                      /* answers that nobody waits for any more */
     uint64_t kcalls, bad_kcalls;        /* kernel calls; those that made no sense */
     uint64_t kdropped;                  /* messages to kernels that were lost */
+    uint64_t greedy;                    /* refused to a kernel that has too much from us */
     unsigned started, failed;
     unsigned regular; /* programs in the boot line that are no daemons */
 };
@@ -326,7 +328,7 @@ uint64_t cap_key(const struct cap *c);
 /* The capability (or reserved selector) of that key, NULL: it is not there. */
 struct cap *cap_by_key(uint64_t key);
 
-/* Notes or forgets a child of c that another kernel has.  NULL: no memory. */
+/* Notes or forgets a child of c that another kernel has.  NULL: no memory, or it has too many. */
 struct rkid *cap_add_rkid(struct cap *c, uint64_t key);
 void cap_free_rkid(struct cap *c, struct rkid *k);
 
@@ -361,10 +363,19 @@ bool cap_revoke_children(struct cap *c, const struct revoke_for *who);
 /* v's call does not wait any more. */
 void revoke_forget_waiter(const struct vpe *v);
 
-/* From other kernels: REVOKE, REVOKEFINISH (n answers), REMOVECHILDCAPPTR. */
+/*
+ * From other kernels: REVOKE (which who calls it answers, peer_revoke_begun()), REVOKEFINISH (n
+ * answers), REMOVECHILDCAPPTR.
+ */
 void revoke_asked(struct peer *p, uint64_t key, uint64_t parent);
 bool revoke_answered(struct peer *p, uint64_t parent, unsigned n);
 bool revoke_child_gone(struct peer *p, uint64_t parent, uint64_t child);
+
+/*
+ * ns have passed.  Who says that it revokes, and never that it has, is lost.  Call it again after
+ * so many ns, 0: no need to.
+ */
+uint64_t revoke_tick(uint64_t ns);
 
 /* A kernel is gone: so are all children that it had, and what was derived from its capabilities. */
 void revoke_peer_gone(const struct peer *p);

@@ -110,6 +110,7 @@ int sys_revoke(struct sys_call *c)
     if (r.start <= CAP_SELF_MEM || !cap_range_valid(r.start, r.count))
         return SE_INV_ARGS;
     c->v->wait = (struct wait){.kind = WAIT_REVOKE, .msg = c->msg, .count = 1};
+    peer_cork(); /* what the whole range has elsewhere goes there together */
     for (uint32_t sel = r.start; (cap = cap_next(&c->v->caps, sel)); sel++) {
         sel = cap->sel;
         if (sel >= r.start + r.count)
@@ -120,6 +121,7 @@ int sys_revoke(struct sys_call *c)
         else if (!cap_revoke_children(cap, &who))
             err = SE_OUT_OF_MEM;
     }
+    peer_uncork();
     if (--c->v->wait.count > 0)
         return SYS_LATER;
     c->v->wait.kind = WAIT_NONE;
