@@ -12,7 +12,8 @@
 
 #include "ring_impl.h"
 
-#define HEADER ((unsigned)sizeof(struct dtu_header))
+#define HEADER    ((unsigned)sizeof(struct dtu_header))
+#define SLOTS_MIN 4u
 
 int vdtu_noc_rings(struct vdtu_noc *noc, const struct vdtu_ring_mem *mem, void *arg)
 {
@@ -267,6 +268,11 @@ static unsigned answer_size(const struct vdtu *d)
     return size;
 }
 
+static bool slots_fit(const struct vdtu_chan *c)
+{
+    return c->slots * c->stride <= (int)RING_AREA && c->slots * c->rstride <= (int)RING_AREA;
+}
+
 /* What the two endpoints make of the channel.  False: it does not fit, or there are no credits. */
 static bool dimension(struct vdtu *d, unsigned ep, const struct vdtu_recv *r, struct vdtu_chan *c,
                       struct ring_desc *desc)
@@ -286,14 +292,15 @@ static bool dimension(struct vdtu *d, unsigned ep, const struct vdtu_recv *r, st
         desc->limited = 1;
     }
     size = max < r->slot_size ? max : r->slot_size;
-    c->slots = (uint16_t)(1u << log2_up(cap));
-    /* Answers may come in any order; and the answer is seen before its message's slot is free. */
-    if (desc->limited)
-        c->slots = cap > 1 ? RING_SLOTS_MAX : 2;
     c->stride = (uint16_t)((size + 63) & ~63u);
     c->rstride = (uint16_t)(((answer > HEADER ? answer : HEADER) + 63) & ~63u);
-    if (size > RING_AREA || answer > RING_AREA || c->slots * c->stride > (int)RING_AREA ||
-        c->slots * c->rstride > (int)RING_AREA)
+    if (size > RING_AREA || answer > RING_AREA)
+        return false;
+    /* More than needed, if there is place: each side looks at the other's count once a round. */
+    c->slots = (uint16_t)(1u << log2_up(cap < SLOTS_MIN ? SLOTS_MIN : cap));
+    while (c->slots > cap && !slots_fit(c))
+        c->slots /= 2;
+    if (c->slots < cap || !slots_fit(c))
         return false;
     desc->cap = (uint16_t)cap;
     desc->max = (uint16_t)(size - HEADER);

@@ -134,7 +134,7 @@ struct machine {
     unsigned report;          /* enum machine_report, or-ed: tables printed at the end */
     bool stats;
     bool until_idle; /* end with status 0 when every PE waits */
-    bool rings;      /* PEs may have channels without exits */
+    bool no_rings;   /* PEs may not have channels without exits */
     struct machine_pe *pe;
     unsigned npe;
     struct seed_opts seed; /* from the command line only */

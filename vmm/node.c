@@ -276,7 +276,7 @@ static uint64_t tsc_hz(int vm_fd)
  */
 static bool rings_possible(const struct machine *desc)
 {
-    return desc->rings && !desc->seed.on && !desc->seed.trace;
+    return !desc->no_rings && !desc->seed.on && !desc->seed.trace;
 }
 
 int node_open(struct node *n, const struct machine *desc, struct diag *diag, char *err,

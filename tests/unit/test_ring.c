@@ -97,9 +97,8 @@ START_TEST(full)
         ck_assert_uint_eq(value_of(m[i] = fetch(R, RX_RECV)), i);
     ck_assert_uint_eq(send(S, 4), SE_NO_RING_SPACE); /* fetched is not free (dtu-spec 4) */
     ring_ack(&x->pe[R].r, m[2]);
-    ck_assert_uint_eq(send(S, 4), RING_TRAP); /* room, but not in this ring: the DTU takes it */
+    ck_assert_uint_eq(send(S, 4), SE_OK); /* in any order, as in the DTU */
     ring_ack(&x->pe[R].r, m[0]);
-    ck_assert_uint_eq(send(S, 4), SE_OK);
     ring_ack(&x->pe[R].r, m[1]);
     ck_assert_uint_eq(send(S, 5), SE_OK);
     ck_assert_uint_eq(value_of(fetch(R, RX_RECV)), 4);
