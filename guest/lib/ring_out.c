@@ -144,8 +144,12 @@ unsigned ring_send(struct rings *r, unsigned ep, const void *data, size_t len, u
     if (len > d->max)
         return SE_INV_ARGS;
     rmax = answer_max(r, reply_ep);
-    if (rmax > d->rmax + 1u)
+    /* A receive endpoint that is newer than the channel.  The DTU asks for the credits it holds. */
+    if (rmax > d->rmax + 1u) {
+        if (d->limited)
+            r->hw.end(r->arg, ep);
         return RING_TRAP;
+    }
     err = room(r, entry, st);
     if (err)
         return err;
