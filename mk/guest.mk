@@ -32,7 +32,8 @@ GUEST_PROGS := \
     capchain:72:guest/apps/capchain \
     ringbench:64:guest/apps/ringbench \
     netbench:68:guest/apps/netbench \
-    ringattack:72:guest/apps/ringattack
+    ringattack:72:guest/apps/ringattack \
+    ringstress:76:guest/apps/ringstress
 
 GUEST_B   := $(B)/guest
 GUEST_INC := -Iinclude -Iguest/lib
