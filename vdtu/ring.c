@@ -89,8 +89,7 @@ void vdtu_ring_ep_changed(struct vdtu *d, unsigned ep)
      * before the `live` of its channel goes down: who sees the zero here sees what is owed, too.
      * What was owed to the endpoint as it was is not the new one's, rings or no rings.
      */
-    if ((!d->ring || !__atomic_load_n(&d->ring->live[ep], __ATOMIC_ACQUIRE)) &&
-        !owes_any(d, ep))
+    if ((!d->ring || !__atomic_load_n(&d->ring->live[ep], __ATOMIC_ACQUIRE)) && !owes_any(d, ep))
         return;
     r = lock(d);
     __atomic_store_n(&d->owed[ep], 0, __ATOMIC_RELAXED);

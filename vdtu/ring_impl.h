@@ -20,10 +20,10 @@ struct vdtu_chan {
     uint8_t ep[2];
     bool attached[2], done[2];
     uint16_t slots, stride, rstride;
-    uint16_t credits;    /* messages that were taken from the endpoint's credits; 0: unlimited */
-    uint16_t price;      /* credits of one message */
-    bool kept;           /* the host's copy is what counts */
-    bool back;           /* its credits go back to the endpoint; so many messages' did: */
+    uint16_t credits; /* messages that were taken from the endpoint's credits; 0: unlimited */
+    uint16_t price;   /* credits of one message */
+    bool kept;        /* the host's copy is what counts */
+    bool back;        /* its credits go back to the endpoint; so many messages' did: */
     uint16_t given;
     uint64_t total;      /* messages, once it is not alive */
     uint64_t counted[2]; /* of what each end has sent */

@@ -38,7 +38,7 @@ struct ring_out {
     uint64_t rtaken, granted; /* answers looked at; those that were right */
     uint64_t open;            /* records in use */
     uint32_t busy, unread;    /* by slot of the inbox */
-    uint32_t pos;                /* in the list and the scan array */
+    uint32_t pos;             /* in the list and the scan array */
     uint64_t order[RING_SLOTS_MAX];
     uint8_t to[RING_SLOTS_MAX]; /* endpoint that an unread answer is for */
     struct ring_record rec[RING_RECORDS];

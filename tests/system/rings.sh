@@ -17,7 +17,7 @@ awk '/^PE 1:/ { k = 1 } /^PE 2:/ { k = 0 }
 end
 
 begin 'rings: not with --rings no'
-vm run --rings no --timeout "$VM_LIMIT" --pes 3 --stats -- kernel ringbench 10
+vm run --rings no --timeout "$VM_LIMIT" --pes 3 --stats -- kernel multi 2 10
 want_status 0
 want_no_err '^  rings '
 end
@@ -54,5 +54,15 @@ vm run --timeout "$VM_LIMIT" --pes 17 --report=exits -- kernel multi 16 20
 want_status 0
 want_last_line '^16/16 PEs exited 0$'
 end
+
+# Tests what the DTU promises, so both ways must pass.
+for rings in yes no; do
+    begin "rings: $rings: gates are revoked and VPEs come and go, and no message is lost"
+    [ $rings = yes ] && set -- 3 20 || set -- 2 5
+    vm run --timeout "$VM_LIMIT" --rings $rings --pes 9 -- kernel ringstress "$@"
+    want_status 0
+    want_last_line '; 0 clients failed, 0 messages wrong$'
+    end
+done
 
 finish

@@ -144,8 +144,7 @@ static inline void rx_hw_sync(void *arg)
 {
     vdtu_store(((struct rx_pe *)arg)->d, DTU_COMMAND, DTU_IDLE, 8);
 }
-static const struct ring_hw rx_hw = {rx_hw_fetch, rx_hw_open, rx_hw_end, rx_hw_bell,
-                                    rx_hw_sync};
+static const struct ring_hw rx_hw = {rx_hw_fetch, rx_hw_open, rx_hw_end, rx_hw_bell, rx_hw_sync};
 
 static inline void rx_set_ep(struct rx *x, unsigned pe, unsigned ep, uint64_t r0, uint64_t r1,
                              uint64_t r2)

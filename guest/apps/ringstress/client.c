@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A client: asks and tells the server, in bursts and with pauses, makes system calls meanwhile, puts
- * its gate on the endpoint anew, and talks to a victim that may go any time.  When its gate is
+ * A client: asks and tells the server, in bursts and with pauses, makes system calls meanwhile,
+ * puts its gate on the endpoint anew, and talks to a victim that may go any time.  When its gate is
  * revoked it waits for another.  Which errors are right is known at every step.
  */
 #include "boot.h"

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * ringstress [CLIENTS [ROUNDS]]: messages and answers between PEs while the gates they go through
- * are revoked, given anew, put on endpoints again, and VPEs at either end come and go.  Nothing that was
- * accepted may be lost, come twice or changed, and every error must be the right one.  With and without rings: the promises are the DTU's.
+ * are revoked, given anew, put on endpoints again, and VPEs at either end come and go.  Nothing
+ * that was accepted may be lost, come twice or changed, and every error must be the right one. With
+ * and without rings: the promises are the DTU's.
  *
  * CLIENTS (4) talk to a server (client.c, server.c).  The first VPE is the one that takes gates
  * away, ROUNDS (60) times.
