@@ -36,7 +36,8 @@ enum vreg {
     VREG_EPOCH = 0x88,       /* a random number of this run of the node, never 0 */
     /* With VREG_F_RING only; ring.h */
     VREG_RING = 0x90, /* store how many entries are wanted, 0: none; load: how many there are */
-    VREG_RING_OPEN = 0x98, /* store the number of a send endpoint: a channel for it, please */
+    VREG_RING_OPEN = 0x98, /* store the number of a send endpoint: a channel for it, please; */
+                           /* with VREG_RING_END or-ed: the one there is shall end */
     VREG_RING_BELL = 0xA0, /* store the number of an entry: the PE at its other end shall wake */
     VREG_EXITS = 0xA8,     /* with VREG_F_EXITS: stores of this PE that were exits so far */
     /* With VREG_F_CALL only */
@@ -89,6 +90,7 @@ enum vreg_exit {
 enum vreg_ask { VREG_ASK_NONE = 0, VREG_ASK_CAPS = 1 };
 #define VREG_ASK_HERE     (~0ull) /* this PE answers questions; only a privileged PE is asked */
 #define VREG_WAIT_FOREVER (~0ull)
+#define VREG_RING_END     (1u << 8)
 #define VREG_CONSOLE_MAX  0xFFFFFFull /* bytes a console store can name */
 
 /*

@@ -37,7 +37,8 @@ GUEST_PROGS := \
     ringattack:72:guest/apps/ringattack \
     maptest:64:guest/apps/maptest \
     mapbench:68:guest/apps/mapbench \
-    msgbench:64:guest/apps/msgbench
+    msgbench:64:guest/apps/msgbench \
+    ringstress:76:guest/apps/ringstress
 
 GUEST_B   := $(B)/guest
 GUEST_INC := -Iinclude -Iguest/lib

@@ -44,6 +44,7 @@ struct vdtu {
     uint32_t nshown;        /* how many; atomic */
     uint64_t maps_revoked;  /* atomic */
     uint32_t owed[DTU_EPS]; /* credits to give back, see vdtu_ring_settle(); rings' lock, atomic */
+    uint32_t owing;         /* endpoints that a channel may still owe some; the same */
     struct vdtu_stats stats;
     struct vdtu_event ev; /* of the command that runs, when somebody traces */
     unsigned refusal;     /* what the transit callback wants its packet to end with */

@@ -165,6 +165,8 @@ enum pe_why vreg_store(struct pe *pe, unsigned off, uint64_t value, unsigned siz
     case VREG_RING_OPEN:
         if (value < DTU_EPS)
             vdtu_ring_open(pe->dtu, (unsigned)value);
+        else if (value - VREG_RING_END < DTU_EPS)
+            vdtu_ring_end(pe->dtu, (unsigned)(value - VREG_RING_END));
         return PE_KICKED;
     case VREG_RING_BELL:
         if (value < RING_ENTRIES_MAX)

@@ -249,6 +249,12 @@ static void hw_open(void *arg, unsigned ep)
     vreg_set(VREG_RING_OPEN, ep);
 }
 
+static void hw_end(void *arg, unsigned ep)
+{
+    (void)arg;
+    vreg_set(VREG_RING_OPEN, ep | VREG_RING_END);
+}
+
 static void hw_bell(void *arg, unsigned entry)
 {
     (void)arg;
@@ -263,7 +269,7 @@ static void hw_sync(void *arg)
 
 void ring_init(unsigned entries)
 {
-    static const struct ring_hw hw = {hw_fetch, hw_open, hw_bell, hw_sync};
+    static const struct ring_hw hw = {hw_fetch, hw_open, hw_end, hw_bell, hw_sync};
 
     memset(&ring_self, 0, sizeof(ring_self));
     if (!vreg_has(VREG_F_RING))
