@@ -19,6 +19,7 @@ GUEST_PROGS := \
     linktest:60:guest/apps/linktest \
     hosttest:64:guest/apps/hosttest \
     linkhost:64:guest/apps/linkhost \
+    hostpair:64:guest/apps/hostpair \
     m3fs:52:guest/apps/m3fs \
     shell:56:guest/apps/shell \
     cat:60:guest/apps/cat \
