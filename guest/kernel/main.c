@@ -20,7 +20,7 @@
 #define STACK_SIZE     32768u
 #define STACK_WORDS    8u   /* at the far end, with a pattern in them */
 #define LOOPS_PER_LOOK 256u /* at the clock */
-#define ANSWER_RECORDS 64u /* of an answer to the VMM, in one store */
+#define ANSWER_RECORDS 64u  /* of an answer to the VMM, in one store */
 #define GOODBYE_TURNS  4096u
 #define GOODBYE_NS     3000000000ull
 #define CANARY         0x6B65726E656C2121ull
