@@ -357,6 +357,21 @@ static void revocations_done(struct kcall *c, uint64_t initiator, uint32_t delta
         kern.stats.late++;
 }
 
+/* The oldest request that gets no more than an acknowledgement has got it. */
+static void acknowledged(struct kcall *c)
+{
+    uint32_t tid = 0;
+    struct vpe *v;
+
+    if (!peer_answered(c->p, KC_COUNT, &tid)) {
+        kcall_bad(c);
+        return;
+    }
+    v = tid ? kcall_waiting(c->p, KC_EXCHANGEOSESSACK, tid) : NULL;
+    if (v)
+        sys_answer(v, SE_OK, NULL);
+}
+
 void kc_revokefinish(struct kcall *c)
 {
     uint64_t initiator = msg_get_u64(c->in);
@@ -367,8 +382,12 @@ void kc_revokefinish(struct kcall *c)
     if (!more_pairs(c->in, &n)) {
         kcall_bad(c);
     } else {
+        /*
+         * An acknowledgement does not say what for: the one of a later request may have overtaken
+         * this answer and have been taken for the REVOKE's.  Then this is that request's.
+         */
         if (with_reply && !peer_answered(c->p, KC_REVOKE, &tid))
-            kcall_bad(c);
+            acknowledged(c);
         peer_cork();
         revocations_done(c, initiator, delta);
         for (; n > 0; n--) {
@@ -411,16 +430,7 @@ void kc_removechild(struct kcall *c)
 
 void kc_reply(struct kcall *c)
 {
-    uint32_t tid = 0;
-    struct vpe *v;
-
-    if (!peer_answered(c->p, KC_COUNT, &tid)) {
-        kcall_bad(c);
-        return;
-    }
-    v = tid ? kcall_waiting(c->p, KC_EXCHANGEOSESSACK, tid) : NULL;
-    if (v)
-        sys_answer(v, SE_OK, NULL);
+    acknowledged(c);
 }
 
 void kc_exit(struct kcall *c)

@@ -219,6 +219,7 @@ struct vpe {
     uint64_t recvbuf; /* local address where its receive buffers begin */
     uint64_t mem_size;
     char name[VPE_NAME];
+    uint64_t since, ticks; /* of its system call's beginning; how many the last one took */
     struct wait wait;
     struct vpe_ep ep[DTU_EPS];
     unsigned nrequires; /* VPE_F_BOOT: services that must be there before it starts */

@@ -50,6 +50,13 @@ START_TEST(noop)
     ck_assert_int_eq(CALL(pa, SYSC_NOOP), SE_OK);
     ck_assert_uint_eq(fake_reply(pa)->len, 8);
     ck_assert_uint_eq(kern.stats.syscalls, 1);
+    /* Ours: how long the call before it took; the fake's clock moves on by 10 with each look. */
+    ck_assert_int_eq(CALL(pa, SYSC_NOOP, SYSC_NOOP_TIME), SE_OK);
+    ck_assert_uint_eq(fake_reply(pa)->len, 16);
+    ck_assert_uint_eq(fake_reply(pa)->word[1], 10);
+    /* Anything else behind a NOOP is as if it were not there. */
+    ck_assert_int_eq(CALL(pa, SYSC_NOOP, SYSC_NOOP_TIME + 1), SE_OK);
+    ck_assert_uint_eq(fake_reply(pa)->len, 8);
 }
 END_TEST
 
