@@ -467,7 +467,8 @@ START_TEST(bell_for_sleepers_only)
 }
 END_TEST
 
-/* A sender whose gate is revoked cannot keep the receiver awake; the receiver's answers still wake it. */
+/* A sender whose gate is revoked cannot keep the receiver awake; the receiver's answers still wake
+ * it. */
 START_TEST(no_bell_of_the_revoked)
 {
     unsigned entry;
