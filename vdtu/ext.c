@@ -4,6 +4,7 @@
  * owner that there is a reason to run, and remembers a WAKEUP that found nobody asleep.
  */
 #include "internal.h"
+#include "map.h"
 #include "ring.h"
 
 void vdtu_wake(struct vdtu *d)
@@ -69,10 +70,12 @@ void vdtu_reset_cpu(struct vdtu *d, void (*wipe)(void *arg))
     unsigned off;
 
     vdtu_ring_disable(d);
+    vdtu_map_disable(d);
     vdtu_lock(d); /* the old program's queued stores are applied, then what they did goes */
     for (off = DTU_COMMAND; off < DTU_EP0; off += 8)
         vdtu_set(d, off, 0);
     d->wakeup = false;
+    vdtu_map_vpe_changed(d); /* what is to be zero must not be shown */
     if (wipe)
         wipe(d->arg);
     vdtu_unlock(d);

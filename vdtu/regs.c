@@ -60,14 +60,17 @@ static void raw_store(struct vdtu *d, unsigned off, uint64_t value)
 {
     if (off < DTU_EP0) {
         vdtu_set(d, off, value);
-        if (off == DTU_VPE_ID)
+        if (off == DTU_VPE_ID) {
             vdtu_ring_vpe_changed(d);
+            vdtu_map_vpe_changed(d);
+        }
     } else {
         unsigned ep = (off - DTU_EP0) / DTU_EP_STRIDE;
 
         d->ep_gen[ep]++;
         d->has_header[ep] = 0;
         vdtu_ring_ep_changed(d, ep);
+        vdtu_map_ep_changed(d, ep);
         vdtu_set_ep(d, ep, (off - DTU_EP0) % DTU_EP_STRIDE / 8, value);
     }
 }

@@ -143,12 +143,22 @@ static void seed_step(struct pe *pe)
     step(s, seed_co(s, pe));
 }
 
+/*
+ * May a message find no space?  Credits are for places that the receiver has kept: neither who paid
+ * with some nor who gives some back, in a reply, is ever short of space, and could not try again.
+ */
+static bool refusable(const struct vdtu_pkt *pkt)
+{
+    return pkt->type == VDTU_PKT_MSG && pkt->hdr.sender_ep == DTU_NO_CREDIT_EP &&
+           !(pkt->hdr.flags & DTU_HD_REPLY);
+}
+
 /* A packet is about to travel. */
 static unsigned seed_transit(void *arg, const struct vdtu_pkt *pkt)
 {
     struct seed *s = seed_of(arg);
     struct co *c = seed_co_by_id(s, pkt->src_pe), *t = seed_co_by_id(s, pkt->dst_pe);
-    bool refuse = pkt->type == VDTU_PKT_MSG && drawn(s, c, s->opts->faults.refuse, TI_REFUSE);
+    bool refuse = refusable(pkt) && drawn(s, c, s->opts->faults.refuse, TI_REFUSE);
 
     if (drawn(s, c, s->opts->faults.delay, TI_DELAY)) {
         inject(s, c, TI_DELAY);

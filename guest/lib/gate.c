@@ -17,6 +17,8 @@ static bool ep_taken[DTU_EPS];
 static unsigned ep_sel[DTU_EPS]; /* selector of the gate that is there, 0: none */
 static unsigned ep_victim = VPE_EP_FREE;
 static uint64_t recvbuf_next; /* 0: not set up */
+static uint8_t ep_pins[DTU_EPS];
+static unsigned pins, life = 1; /* pins: endpoints that have some */
 
 static bool sel_used(unsigned i)
 {
@@ -103,6 +105,9 @@ void gate_reset(void)
     memset(ep_taken, 0, sizeof(ep_taken));
     memset(ep_sel, 0, sizeof(ep_sel));
     sel_hint = 0;
+    memset(ep_pins, 0, sizeof(ep_pins));
+    pins = 0;
+    life++;
     ep_victim = VPE_EP_FREE;
     recvbuf_next = 0;
 }
@@ -190,9 +195,42 @@ unsigned gate_activate(struct gate *g)
 
 void gate_deactivate(struct gate *g)
 {
-    if (has_ep(g))
+    if (has_ep(g)) {
+        if (ep_pins[g->ep])
+            ep_pins[g->ep] = 1;
+        gate_unpin(g);
         ep_clear(g->ep);
+    }
     g->ep = 0;
+}
+
+unsigned gate_pin(struct gate *g)
+{
+    unsigned err = gate_activate(g);
+
+    if (err)
+        return err;
+    if (!ep_pins[g->ep]) {
+        if (pins == GATE_PINS)
+            return SE_NO_SPACE;
+        pins++;
+        ep_taken[g->ep] = true;
+    }
+    ep_pins[g->ep]++;
+    return SE_OK;
+}
+
+void gate_unpin(struct gate *g)
+{
+    if (!has_ep(g) || !ep_pins[g->ep] || --ep_pins[g->ep])
+        return;
+    ep_taken[g->ep] = false;
+    pins--;
+}
+
+unsigned gate_life(void)
+{
+    return life;
 }
 
 struct transfer {

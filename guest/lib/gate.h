@@ -63,6 +63,17 @@ unsigned gate_activate(struct gate *g);
 /* Empties its endpoint. */
 void gate_deactivate(struct gate *g);
 
+/*
+ * Activates it, and no other gate takes its endpoint until as many gate_unpin()s or until it is
+ * deactivated.  GATE_PINS gates at most, then SE_NO_SPACE.
+ */
+#define GATE_PINS 6u
+unsigned gate_pin(struct gate *g);
+void gate_unpin(struct gate *g);
+
+/* Another number after each gate_reset(): what was known of this PE is an other's. */
+unsigned gate_life(void);
+
 /* As dtu_send(), dtu_read(), dtu_write(), on whatever endpoint. */
 unsigned gate_send(struct gate *g, const void *data, size_t len, unsigned reply_ep,
                    uint64_t reply_label);
