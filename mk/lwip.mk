@@ -91,10 +91,11 @@ $(LOSSY): tests/net/lossy.c
 test test-system test-asan test-tsan: $(LOSSY) $(NEIGHBOUR)
 
 ## make test-link-long  tests/system/link.sh with 100,000 messages through each bad network, 100 kills
+##                      (hours where others run; LINK_PARTS="loss all kills", LINK_MESSAGES, LINK_KILLS)
 .PHONY: test-link-long
 test-link-long: $(SEMPERVM_NEEDS) $(LOSSY) $(NEIGHBOUR)
-	@LINK_FLOOD=20000 LINK_MESSAGES=12500 LINK_KILLS=100 NODES_LIMIT=3000 TEST_TIMEOUT=20000 \
-		sh tests/run script:tests/system/link.sh
+	@LINK_FLOOD=20000 LINK_SENDERS=16 LINK_MESSAGES=$${LINK_MESSAGES:-3125} LINK_KILLS=$${LINK_KILLS:-100} \
+		NODES_LIMIT=7000 WAIT_LIMIT=300 TEST_TIMEOUT=60000 sh tests/run script:tests/system/link.sh
 
 # ---- the driver on QEMU's e1000 ----------------------------------------------------------------
 

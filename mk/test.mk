@@ -188,7 +188,7 @@ test-stock: stock-image
 ## make test-dual-stock two of those machines, a node in each, joined by their e1000s
 .PHONY: test-dual-stock
 test-dual-stock: stock-image bridge
-	@TEST_TIMEOUT=2000 sh tests/run script:tests/stock/dual.sh
+	@TEST_TIMEOUT=4000 sh tests/run script:tests/stock/dual.sh
 
 ## make test-semperos   the original SemperOS; SEMPEROS=folder of a built checkout
 .PHONY: test-semperos

@@ -108,7 +108,7 @@ void vdtu_noc_store(struct vdtu *d, uint64_t off, const void *buf, uint64_t len)
 /* ---- ext.c ---- */
 
 void vdtu_ext_command(struct vdtu *d, uint64_t value);
-void vdtu_wake(struct vdtu *d); /* calls ops->wake */
+void vdtu_wake(struct vdtu *d);  /* calls ops->wake */
 void vdtu_latch(struct vdtu *d); /* and remembers it, as EXT_CMD WAKEUP does */
 
 /* ---- cmd.c ---- */

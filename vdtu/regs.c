@@ -157,8 +157,7 @@ static void noc_store_one(struct vdtu *d, unsigned off, uint64_t value)
 static bool ends_sending(const struct vdtu *d, unsigned off, uint64_t value)
 {
     return off >= DTU_EP0 && (off - DTU_EP0) % DTU_EP_STRIDE == 0 &&
-           dtu_ep_type(value) == DTU_EP_INVALID &&
-           dtu_ep_type(vdtu_get(d, off)) == DTU_EP_SEND;
+           dtu_ep_type(value) == DTU_EP_INVALID && dtu_ep_type(vdtu_get(d, off)) == DTU_EP_SEND;
 }
 
 void vdtu_noc_store(struct vdtu *d, uint64_t off, const void *buf, uint64_t len)

@@ -479,7 +479,9 @@ void vdtu_ring_bell(struct vdtu *d, unsigned entry)
     if (c) {
         unsigned other = !end_of(c, d, entry);
 
-        if (c->attached[other]) {
+        /* Who may not send any more has no reason to wake the receiver, which was told when the
+         * channel ended; late answers still come the other way. */
+        if (c->attached[other] && (other == SRC || c->state == RING_LIVE)) {
             struct vdtu *t = c->d[other];
 
             __atomic_store_n(&t->ring->status->sleeping, 0, __ATOMIC_SEQ_CST);

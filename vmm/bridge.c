@@ -22,12 +22,13 @@
 #define SEQ_MASK   ((1u << (32 - ID_PE_BITS)) - 1)
 #define AREA_ALIGN 64u
 #define RESULT_MAX SE_XFS_RENAME
+#define GIVEN_UP   4u /* per PE; it begins anew each time */
 
 enum waits { IDLE, QUEUED, OUT, DONE };
 
 struct row {
     enum waits state;
-    uint32_t id, given_up; /* of the last packet that was abandoned */
+    uint32_t id, given_up[GIVEN_UP]; /* of packets that were abandoned and may be completed yet */
     uint32_t seq;
     unsigned result;
     uint16_t to;
@@ -187,12 +188,17 @@ static void enqueue(struct bridge *b, struct row *r, struct vdtu_pkt *pkt)
         b->ops->wake(b->arg);
 }
 
+static uint32_t *given_up(struct row *r, uint32_t id)
+{
+    return &r->given_up[(id >> ID_PE_BITS) % GIVEN_UP];
+}
+
 static void give_up(struct bridge *b, struct row *r)
 {
     if (r->state == QUEUED)
         TAILQ_REMOVE(&b->queue, r, link);
     else
-        r->given_up = r->id; /* somebody may still complete it */
+        *given_up(r, r->id) = r->id; /* somebody may still complete it */
     r->result = SE_RECV_GONE;
     r->stuck = true;
     b->stats.abandoned++;
@@ -252,8 +258,8 @@ static unsigned complete(struct bridge *b, const struct bridge_pkt *p, const uin
     struct row *r = &b->row[pe < DTU_PES ? pe : 0];
 
     if (r->state != OUT || r->id != p->id) {
-        if (p->id && r->given_up == p->id) {
-            r->given_up = 0;
+        if (p->id && *given_up(r, p->id) == p->id) {
+            *given_up(r, p->id) = 0;
             b->stats.late++;
             return SE_OK;
         }

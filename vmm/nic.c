@@ -19,7 +19,10 @@
 
 /* ---- what the device asks of us; lock held ---- */
 
-/* Only this PE's own memory is there for DMA; anything else is a master abort. */
+/*
+ * Only this PE's own memory is there for DMA; anything else is a master abort.  What the PE itself
+ * may not write, from RW_BARRIER up (dtu-spec 5.5), its NIC does not write for it.
+ */
 static bool inside(const struct nic *n, uint64_t gpa, size_t len)
 {
     return gpa <= n->pe->mem_size && len <= n->pe->mem_size - gpa;
@@ -36,7 +39,9 @@ static int dma_write(void *arg, uint64_t gpa, const void *buf, size_t len)
 {
     struct nic *n = arg;
 
-    return inside(n, gpa, len) && vdtu_mem_write(n->pe->dtu, gpa, buf, len) == len ? 0 : -EFAULT;
+    if (!inside(n, gpa, len) || gpa + len > atomic_load(&n->pe->barrier))
+        return -EFAULT;
+    return vdtu_mem_write(n->pe->dtu, gpa, buf, len) == len ? 0 : -EFAULT;
 }
 
 static void transmit(void *arg, const void *frame, size_t len)

@@ -55,7 +55,7 @@ struct seed {
     bool struck[SEED_NAMED]; /* named faults that have happened */
     uint64_t rng, steps, skipped_ns;
     uint64_t progress_ns; /* of several nodes: when a program last took a step */
-    uint64_t *changes; /* SEED_PCT: steps, ascending */
+    uint64_t *changes;    /* SEED_PCT: steps, ascending */
     unsigned nchanges, change;
     size_t list_at;   /* SEED_LIST */
     uint64_t stretch; /* steps in a row of the current PE */

@@ -57,8 +57,8 @@ static bool resolves(const char *address)
     return address_parse(address, SOCK_DGRAM, &a, &len) == 0;
 }
 
-/* Adds the peers that can be; -errno when one never can. */
-static int add_peers(struct wire *w)
+/* Adds the peers that can be; -errno when one never can, which is *bad and not tried again. */
+static int add_peers(struct wire *w, unsigned *bad)
 {
     for (unsigned i = 0; i < w->npeers; i++) {
         int r;
@@ -70,12 +70,18 @@ static int add_peers(struct wire *w)
         pthread_mutex_unlock(&w->lock);
         if (r == -EINVAL) /* resolved a moment ago: again later */
             continue;
-        if (r < 0)
-            return r;
         w->added[i] = true;
         w->waiting--;
+        *bad = i;
+        if (r < 0)
+            return r;
     }
     return 0;
+}
+
+static const char *add_error(int r)
+{
+    return r == -EEXIST ? "two have the same" : strerror(-r);
 }
 
 static int load_key(const struct machine *m, uint8_t key[SEAL_KEY_BYTES], char *err, size_t errsize)
@@ -97,6 +103,7 @@ static int open_udp(struct wire *w, char *err, size_t errsize)
     uint8_t key[SEAL_KEY_BYTES];
     struct backend_udp_config cfg = {.local = m->nnodes ? self->listen : m->nic.udp,
                                      .node = (uint16_t)m->self};
+    unsigned bad = 0;
     int r;
 
     if (m->link_key) {
@@ -117,10 +124,10 @@ static int open_udp(struct wire *w, char *err, size_t errsize)
     for (unsigned k = 0; k < m->nnodes; k++)
         if (k != m->self)
             want_peer(w, m->node[k].at, m->node[k].mac, k);
-    r = add_peers(w);
+    r = add_peers(w, &bad);
     if (r < 0)
-        snprintf(err, errsize, "cannot use the address of a peer from %s: %s", cfg.local,
-                 r == -EEXIST ? "two have the same" : strerror(-r));
+        snprintf(err, errsize, "cannot use the address %s of a peer from %s: %s",
+                 w->peer[bad].address, cfg.local, add_error(r));
     return r;
 }
 
@@ -273,6 +280,8 @@ int wire_poll(struct wire *w, struct pollfd *p)
 void wire_work(struct wire *w, void (*say)(void *arg, const char *line), void *arg)
 {
     char line[256];
+    unsigned bad = 0;
+    int r;
 
     if (w->stream) {
         work_stream(w, say, arg);
@@ -280,7 +289,11 @@ void wire_work(struct wire *w, void (*say)(void *arg, const char *line), void *a
     }
     if (!w->waiting)
         return;
-    add_peers(w);
+    while ((r = add_peers(w, &bad)) < 0) {
+        snprintf(line, sizeof(line), "cannot use the address %s of node %u: %s: it stays away",
+                 w->peer[bad].address, w->peer[bad].node, add_error(r));
+        say(arg, line);
+    }
     for (unsigned i = 0; i < w->npeers; i++)
         if (!w->added[i] && !w->named[i]) {
             w->named[i] = true;

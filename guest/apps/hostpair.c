@@ -9,8 +9,8 @@
  * another one begins.  What must never happen is a wrong answer, wrong data or a wait without end.
  *
  * The client ends when both of the pair have completed a round, or when the other has not been
- * there for ALONE_NS.  Its last line is `complete`, `complete without the other's word`, or `alone`;
- * the exit status is 1 only if something was wrong.
+ * there for ALONE_NS.  Its last line is `complete`, `complete without the other's word`, or
+ * `alone`; the exit status is 1 only if something was wrong.
  */
 #include "fmt.h"
 #include "print.h"
@@ -224,11 +224,11 @@ static bool enter(struct way *w, const char *name)
     return false;
 }
 
-#define TRY(expr)             \
-    do {                      \
+#define TRY(expr)                 \
+    do {                          \
         enum verdict v_ = (expr); \
-        if (v_ != GOOD)       \
-            return v_;        \
+        if (v_ != GOOD)           \
+            return v_;            \
     } while (0)
 
 static enum verdict pings(struct way *w, unsigned n)

@@ -8,6 +8,7 @@
 #                        for DEAD_MS is dead
 #   node_start K         starts node K; output in $T/node$K; node_kill K ends it with -9
 #   nodes_run            starts all of them, waits for their ends, at most NODES_LIMIT seconds each
+#                        with NODES_PROGRESS=RE says every 30 s how many lines match it so far
 #   wait_for N RE FILE   until N lines of FILE match, at most WAIT_LIMIT seconds; else a failure
 #
 # Programs are ended by their ids, whatever happens.
@@ -21,7 +22,10 @@ NODES_LIMIT=${NODES_LIMIT:-300}
 WAIT_LIMIT=${WAIT_LIMIT:-60}
 LOSSY_ARGS=
 DEAD_MS=20000 # a loaded host stops a process for seconds
+NODE_PES=6 # of each node
+NODES_PROGRESS=
 nodes=0
+progress_pid=
 lossy_pid=
 port=$((20000 + $$ % 4000 * 10))
 
@@ -33,7 +37,9 @@ end_all()
         k=$((k + 1))
     done
     [ -z "$lossy_pid" ] || kill "$lossy_pid" 2>/dev/null
+    [ -z "$progress_pid" ] || kill "$progress_pid" 2>/dev/null
     lossy_pid=
+    progress_pid=
 }
 trap 'end_all; rm -rf "$T"' EXIT
 
@@ -49,9 +55,11 @@ nodes_missing()
     fi
 }
 
-# PEs 8k+1 to 8k+6 are node k's, memory is 8k; bridges have the default's.
+# Node k's memory is PE (NODE_PES + 2)k, its PEs are those behind it: with 6 of them memory is 8k, and
+# 8k+1 to 8k+6 are its PEs.  Bridges have the default's.
 machine()
 {
+    stride=$((NODE_PES + 2))
     port=$((port + 10))
     nodes=$#
     {
@@ -63,7 +71,7 @@ machine()
             at=$((port + k))
             [ -z "$LOSSY_ARGS" ] || at=$((at + 5))
             printf '[node %s]\npes = %s-%s\nmemory = %s\nline = %s\n' \
-                "$k" $((8 * k + 1)) $((8 * k + 6)) $((8 * k)) "$line"
+                "$k" $((stride * k + 1)) $((stride * k + NODE_PES)) $((stride * k)) "$line"
             printf 'listen = 127.0.0.1:%s\nat = 127.0.0.1:%s\n' $((port + k)) "$at"
             k=$((k + 1))
         done
@@ -115,6 +123,13 @@ lossy_end()
     lossy_pid=
 }
 
+progress()
+{
+    while sleep 30; do
+        echo "     $(cat "$T"/node* | grep -Ec -e "$NODES_PROGRESS") lines /$NODES_PROGRESS/ so far"
+    done
+}
+
 nodes_run()
 {
     k=0
@@ -123,11 +138,17 @@ nodes_run()
         node_start "$k"
         k=$((k + 1))
     done
+    if [ -n "$NODES_PROGRESS" ]; then
+        progress &
+        progress_pid=$!
+    fi
     k=0
     while [ "$k" -lt "$nodes" ]; do
         node_wait "$k"
         k=$((k + 1))
     done
+    [ -z "$progress_pid" ] || kill "$progress_pid" 2>/dev/null
+    progress_pid=
     lossy_end
     cat "$T"/node* >"$T/out"
     [ ! -f "$T/lossy" ] || cat "$T/lossy" >>"$T/out"

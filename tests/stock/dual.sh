@@ -79,6 +79,25 @@ dead_too_soon()
     sed '/[0-9] passed, [0-9][0-9]* failed$/,$d' "$T/out.$1" | grep -Eq 'node [0-9]+ is dead'
 }
 
+# Both machines of FILE; $broken: one of them did not get as far as its command.
+both() # FILE
+{
+    free_ports
+    pids=
+    machine 0 "$1"
+    machine 1 "$1"
+    k=0
+    broken=
+    for p in $pids; do
+        wait "$p"
+        eval "status$k=$?"
+        eval "[ \$status$k != 125 ] || broken=yes"
+        pids=${pids#* "$p"}
+        k=$((k + 1))
+    done
+    pids=
+}
+
 # dual FILE
 dual()
 {
@@ -86,27 +105,23 @@ dual()
     last="the two nodes of $1"
     ini=$T/${1##*/}
     { cat "$1" && printf '\n[link]\noptions = %s\n' "$OPTIONS"; } >"$ini"
-    free_ports
-    pids=
-    machine 0 "$ini"
-    machine 1 "$ini"
-    k=0
+    both "$ini"
+    if [ -n "$broken" ]; then
+        echo "     a machine under QEMU did not boot: $(tail -q -n 1 "$T"/err.? | head -n 1); again"
+        both "$ini"
+    fi
     total=
-    for p in $pids; do
-        wait "$p"
-        status=$?
-        pids=${pids#* "$p"}
+    for k in 0 1; do
         # shellcheck disable=SC2046 # two numbers
         set -- "$1" $(counts $k)
+        eval "status=\$status$k"
         [ "$status" = 0 ] || bad "node $k: exit status $status"
         [ "$3" = 0 ] || bad "node $k: $3 failed"
         [ "$2" -gt 0 ] || bad "node $k: tested nothing"
         grep -q "link up node $((1 - k))" "$T/out.$k" || bad "node $k: no link"
         ! dead_too_soon $k || bad "node $k: took the other for dead while both ran"
         total="${total:+$total and }$2"
-        k=$((k + 1))
     done
-    pids=
     cat "$T/out.0" "$T/out.1" >"$T/out"
     cat "$T/err.0" "$T/err.1" >"$T/err"
     test_name="$test_name, a machine under QEMU for each node ($total tests passed)"

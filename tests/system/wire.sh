@@ -106,6 +106,37 @@ want_err '^  PE 1, VPE [0-9]+: waits for packet [0-9]+ to PE 9$'
 want_err '^  PE 9, VPE [0-9]+: waits for packet [0-9]+ to PE 1$'
 end
 
+# Bridges and kernels look after each other for ever; programs that wait for what nobody offers are
+# found out all the same.
+cat >"$T/nobody.ini" <<INI
+[boot]
+images = ${GUESTS:-$PWD/build/guest}
+[run]
+prefix = yes
+[node 0]
+pes    = 1-2
+line   = kernel id=0 peer=1@5 hostpair test first nobody 1 requires=nobody
+listen = 127.0.0.1:7830
+[node 1]
+pes    = 5-6
+line   = kernel id=1 peer=0@1 hostpair serve second
+listen = 127.0.0.1:7831
+INI
+begin 'wire: programs that wait for nobody, while bridges and kernels go on'
+seeded 1 --timeout 500 "$T/nobody.ini"
+want_status 5
+want_err 'deadlock'
+want_err '^  PE 6, VPE [0-9]+: waits for a message on endpoint'
+end
+
+if [ "${STOCK:-}" != yes ]; then
+    begin 'wire: a client whose service is lost for good is told'
+    seeded 1 --timeout 500 --faults down=1@9000,up=0 demos/dual-kernels.ini
+    want_out '^.PE 3. hosttest: [0-9]+ passed, [1-9][0-9]* failed$'
+    want_status 1
+    end
+fi
+
 begin 'wire: three nodes'
 seeded 1 --faults $bad_wire demos/triple-host.ini
 want_status 0

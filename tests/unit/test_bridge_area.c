@@ -498,6 +498,33 @@ START_TEST(abandoned_in_the_ring)
 }
 END_TEST
 
+/* Several in a row, completed long after and in another order. */
+START_TEST(abandoned_again_and_again)
+{
+    struct bridge_pkt p = {.op = BRIDGE_COMPLETE};
+    uint32_t id[3];
+
+    x->meanwhile = abandon;
+    for (unsigned i = 0; i < 3; i++) {
+        x->abandoned = false;
+        ck_assert_uint_eq(bx_xfer(&x->pe[BX_A], DTU_WRITE, 5, 0x500, 0, 8), SE_RECV_GONE);
+        id[i] = area->out[i].id;
+        bridge_forget(n0->bridge, BX_A);
+    }
+    area->out_head = 3;
+    for (unsigned i = 3; i-- > 0;) {
+        p.id = id[i];
+        ck_assert_uint_eq(inject(&p, "", 0), SE_OK);
+    }
+    p.id = id[1];
+    ck_assert_uint_eq(inject(&p, "", 0), SE_INV_ARGS); /* once */
+    x->abandoned = false;
+    x->meanwhile = NULL;
+    want.taken = want.abandoned = want.late = 3;
+    want.bad_id = 1;
+}
+END_TEST
+
 START_TEST(abandoned_in_the_queue)
 {
     bridge_set_area(n0->bridge, 0);
@@ -535,6 +562,7 @@ int main(void)
     tcase_add_test(c, bad_areas);
     tcase_add_loop_test(c, bridge_goes, 0, 3);
     tcase_add_test(c, abandoned_in_the_ring);
+    tcase_add_test(c, abandoned_again_and_again);
     tcase_add_test(c, abandoned_in_the_queue);
     suite_add_tcase(s, c);
     return bx_run(s);

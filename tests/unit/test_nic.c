@@ -82,6 +82,7 @@ static void setup(void)
     pe.id = 5;
     pe.vm_fd = -1;
     pe.mem_size = MEM;
+    atomic_store(&pe.barrier, DTU_RW_BARRIER);
     mem = pe.mem = calloc(1, MEM);
     cfg.mem = mem;
     noc = vdtu_noc_new();
@@ -340,6 +341,25 @@ START_TEST(narrow_and_wide_posts)
 }
 END_TEST
 
+/* What comes in does not reach what the PE itself may not write. */
+START_TEST(dma_respects_the_barrier)
+{
+    static const uint8_t frame[64] = {0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, [20] = 77};
+
+    driver();
+    rx_desc(0, BUF);
+    rx_desc(1, BUF + 2048);
+    posted(E_RDT, 2);
+    atomic_store(&pe.barrier, BUF + 2048);
+    nic_input(pe.nic, frame, 64);
+    ck_assert_uint_eq(mem[BUF + 20], 77);
+    ck_assert_uint_eq(netdev_stats(pe.nic->dev)->dma_errors, 0);
+    nic_input(pe.nic, frame, 64);
+    ck_assert_uint_eq(mem[BUF + 2048 + 20], 0);
+    ck_assert_uint_gt(netdev_stats(pe.nic->dev)->dma_errors, 0);
+}
+END_TEST
+
 /* Buffers that end outside of the memory, or lie where registers are. */
 static const uint64_t outside[] = {MEM - 59, MEM, ~0ull - 10, NIC_BAR0, DTU_BASE, SHIM_GPA};
 
@@ -537,6 +557,7 @@ int main(void)
     tcase_add_test(t, a_doorbell_with_much_behind_it);
     tcase_add_test(t, queue_overflows);
     tcase_add_test(t, narrow_and_wide_posts);
+    tcase_add_test(t, dma_respects_the_barrier);
     tcase_add_loop_test(t, dma_stays_in_local_memory, 0, sizeof(outside) / sizeof(outside[0]));
     tcase_add_test(t, reception_raises_the_line);
     tcase_add_test(t, causes_are_taken);

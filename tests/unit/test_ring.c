@@ -612,6 +612,27 @@ START_TEST(bell_for_sleepers_only)
 }
 END_TEST
 
+/* A sender whose gate is revoked cannot keep the receiver awake; the receiver's answers still wake
+ * it. */
+START_TEST(no_bell_of_the_revoked)
+{
+    unsigned entry;
+
+    open_channel(S, DTU_CREDITS_UNLIM);
+    entry = rg_table(&x->pe[S].r)->out[RX_SEND];
+    ck_assert_uint_eq(send(S, 1), SE_OK);
+    x->pe[R].bells = 0;
+    vdtu_ring_bell(x->pe[S].d, entry);
+    ck_assert_uint_eq(x->pe[R].bells, 1);
+    rx_revoke(x, S, RX_SEND);
+    x->pe[R].bells = 0;
+    for (unsigned i = 0; i < 10; i++)
+        vdtu_ring_bell(x->pe[S].d, entry);
+    ck_assert_uint_eq(x->pe[R].bells, 0);
+    ring_ack(&x->pe[R].r, fetch(R, RX_RECV)); /* what it had sent before is there */
+}
+END_TEST
+
 START_TEST(counted)
 {
     struct vdtu_stats s;
@@ -653,6 +674,7 @@ int main(void)
         receive_endpoint_is_taken,
         refused,
         bell_for_sleepers_only,
+        no_bell_of_the_revoked,
         counted,
     };
     TCase *tc = tcase_create("ring");
