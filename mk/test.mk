@@ -91,7 +91,7 @@ test-tsan: $(TSAN) $(FRAMEPEER) $(B)/thread/sempervm $(B)/thread/guest all
 		sh tests/run $(TSAN:%=unit:%) $(MACHINES:%=script:tests/system/%.sh)
 
 # The scripts that run healthy machines; under a sanitizer they are about the VMM's own threads.
-MACHINES := run-kernel multi nic hosts
+MACHINES := run-kernel multi nic hosts caps
 
 # ---- fuzzing ---------------------------------------------------------------------------------
 
@@ -188,7 +188,7 @@ test-stock: stock-image
 ## make test-dual-stock two of those machines, a node in each, joined by their e1000s
 .PHONY: test-dual-stock
 test-dual-stock: stock-image bridge
-	@TEST_TIMEOUT=1000 sh tests/run script:tests/stock/dual.sh
+	@TEST_TIMEOUT=2000 sh tests/run script:tests/stock/dual.sh
 
 ## make test-semperos   the original SemperOS; SEMPEROS=folder of a built checkout
 .PHONY: test-semperos
@@ -204,11 +204,11 @@ format-check: $(DEPS_TEST)
 
 TEST_ITEMS = $(UNIT:%=unit:%) script:tests/calls.sh $(REPLAY:%=replay:%) script:tests/format.sh \
 	$(SYSTEM_ITEMS) script:tests/semperos.sh script:tests/semperos-files.sh \
-	script:tests/qtest/qtest.sh
+	script:tests/qtest/qtest.sh script:tests/bench/suite.sh
 
 ## make test            unit tests, stored fuzz inputs, system tests, format
 .PHONY: test
-test: $(UNIT) $(REPLAY) $(SEMPERVM_NEEDS) $(FRAMEPEER) $(B)/qtest
+test: $(UNIT) $(REPLAY) $(SEMPERVM_NEEDS) $(FRAMEPEER) $(B)/qtest $$(BENCH_NEEDS)
 	@sh tests/run $(TEST_ITEMS)
 
 -include $(wildcard $(B)/fast/*/*.d $(B)/fast/*/*/*.d $(B)/asan/*/*.d $(B)/asan/*/*/*.d $(B)/tsan/*/*.d $(B)/tsan/*/*/*.d \

@@ -115,6 +115,8 @@ static void step(struct seed *s, struct co *c)
         seed_finish(s, NODE_STOPPED);
     if (s->wire && s->node->desc->timeout_ns && seed_clock(s) >= s->node->desc->timeout_ns)
         seed_finish(s, NODE_TIMEOUT);
+    if (s->wire && seed_stuck(s, c))
+        seed_finish(s, NODE_AT_REST);
     if (drawn(s, c, s->opts->faults.crash, TI_CRASH)) {
         inject(s, c, TI_CRASH);
         pe_fault(c->pe, "crashed by --faults");

@@ -6,6 +6,7 @@
  * was delegated, obtained or derived is a child of the one it came from, wherever either is held.
  * Revocation walks that forest, see revoke.c.
  */
+#include "far.h"
 #include "heap.h"
 #include "kernel.h"
 #include "srv.h"
@@ -158,10 +159,12 @@ static unsigned key_type(unsigned type)
     case CAP_MEM:
         return DDL_MEMCAP;
     case CAP_SRV:
+    case CAP_FAR_SRV:
         return DDL_SRVCAP;
     case CAP_SESS:
         return DDL_SESSCAP;
     case CAP_VPE:
+    case CAP_FAR_VPE:
         return DDL_VPECAP;
     }
     return DDL_NONE;
@@ -242,6 +245,13 @@ struct cap *cap_derive(struct cap *src, struct vpe *holder, uint32_t sel)
     case CAP_SRV:
         c->srv = src->srv;
         c->srv->users++;
+        break;
+    case CAP_FAR_VPE:
+        c->far = src->far;
+        far_copied(c);
+        break;
+    case CAP_FAR_SRV:
+        c->far_srv = src->far_srv;
         break;
     case CAP_SESS:
         c->sess = src->sess;

@@ -8,6 +8,7 @@
  * is says the DTU; what it asks for is looked up; numbers that it hands back (tids) are compared
  * with what we wait for from it.
  */
+#include "far.h"
 #include "heap.h"
 #include "hw.h"
 #include "kernel.h"
@@ -76,8 +77,9 @@ static bool is_request(unsigned op, const struct msg_reader *in)
     struct msg_reader look = *in;
 
     switch (op) {
-    case KC_SIGVITAL:
     case KC_EXIT:
+        return msg_remaining(&look) > sizeof(uint64_t);
+    case KC_SIGVITAL:
     case KC_CREATESESSRESP:
     case KC_EXCHANGEOSESSREPLY:
     case KC_RECVBUFATTACHED:
@@ -229,6 +231,15 @@ void kcall_done(struct vpe *v)
 
 void kcall_failed(struct vpe *v, int error)
 {
+    /* Where a service is looked for, a kernel that is gone has none: the next one is asked. */
+    if (v->wait.call == KC_CREATESESSFWD && v->wait.all) {
+        note_late(v);
+        if (rsession_next(v))
+            return;
+        kcall_done(v);
+        sys_answer(v, SE_INV_ARGS, NULL);
+        return;
+    }
     kcall_forget(v);
     sys_answer(v, error, NULL);
 }
@@ -424,7 +435,13 @@ void kc_reply(struct kcall *c)
 
 void kc_exit(struct kcall *c)
 {
-    msg_get_u32(c->in); /* its exit code: its own machine says it */
+    uint32_t code = msg_get_u32(c->in); /* the kernel's own machine says that */
+
+    if (!c->in->error && msg_remaining(c->in) > 0) {
+        far_end_told(c, (int32_t)code);
+        peer_ack(c->p);
+        return;
+    }
     if (c->in->error || c->p->created) {
         kcall_bad(c); /* kernels that begin together end together */
         return;

@@ -62,6 +62,8 @@ enum cap_type {
     CAP_MSG = 0x04,
     CAP_MEM = 0x08,
     CAP_VPE = 0x20,
+    CAP_FAR_VPE = 0x40, /* of another kernel (far.c); the original knows these two as above */
+    CAP_FAR_SRV = 0x80,
 };
 
 /* A child that another kernel has.  While that is being revoked, k->queued or ->sent. */
@@ -120,6 +122,8 @@ struct cap {
         struct vpe *vpe;
         struct service *srv;
         struct session *sess;
+        struct far_vpe *far;
+        uint64_t far_srv; /* key of the service */
     };
 };
 
@@ -159,7 +163,7 @@ struct vpe_ep {
 /* A system call that is answered later. */
 enum wait_kind {
     WAIT_NONE,
-    WAIT_EXIT,   /* VPECTRL WAIT: until `target` ends */
+    WAIT_EXIT,   /* VPECTRL WAIT: until `target` ends, or, NULL, what `sel` names elsewhere */
     WAIT_RECV,   /* ACTIVATE: until endpoint `target_ep` of `target` receives */
     WAIT_PE,     /* CREATEVPE: until a PE that is being reset is free */
     WAIT_SRV,    /* CREATESESS, OBTAIN, DELEGATE: until the service has answered */
@@ -215,6 +219,7 @@ struct vpe {
     uint64_t recvbuf; /* local address where its receive buffers begin */
     uint64_t mem_size;
     char name[VPE_NAME];
+    uint64_t since, ticks; /* of its system call's beginning; how many the last one took */
     struct wait wait;
     struct vpe_ep ep[DTU_EPS];
     unsigned nrequires; /* VPE_F_BOOT: services that must be there before it starts */
@@ -358,6 +363,8 @@ bool cap_revoke_for(struct cap *c, const struct revoke_for *who);
 void cap_revoke(struct cap *c);
 /* Only what was derived from c.  False: no memory, and children elsewhere are still there. */
 bool cap_revoke_children(struct cap *c, const struct revoke_for *who);
+/* Only those of them that other kernels have. */
+bool cap_revoke_rkids(struct cap *c, const struct revoke_for *who);
 
 /* v's call does not wait any more. */
 void revoke_forget_waiter(const struct vpe *v);

@@ -127,7 +127,7 @@ static void put_item(struct msg_writer *w, uint64_t key)
     struct cap *c = body_words(key) > 0 ? cap_by_key(key) : NULL;
     size_t n = body_words(key) * sizeof(uint64_t);
 
-    if (c && cap_key(c) == key && kcap_travels(c)) {
+    if (c && cap_key(c) == key && kcap_travels(c, true)) {
         msg_put(w, key);
         msg_put(w, n);
         kcap_put(w, c);

@@ -72,6 +72,7 @@ static void reset(struct peer *p)
                        .created = old.created};
     queue_init(&p->requests);
     queue_init(&p->replies);
+    queue_init(&p->urgent);
     p->revokes_tail = &p->revokes;
     p->finished_tail = &p->finished;
     p->removed_tail = &p->removed;
@@ -184,6 +185,16 @@ int peer_request(struct peer *p, const void *data, size_t n, uint32_t tid)
         return SE_OK;
     kern.stats.kdropped++;
     return SE_OUT_OF_MEM;
+}
+
+int peer_urgent(struct peer *p, const void *data, size_t n)
+{
+    if (!keep(&p->urgent, KC_REQUESTS_MAX, data, n, 0)) {
+        kern.stats.kdropped++;
+        return SE_OUT_OF_MEM;
+    }
+    peer_flush(p);
+    return SE_OK;
 }
 
 void peer_reply(struct peer *p, const void *data, size_t n)
@@ -365,6 +376,14 @@ static bool flush_revoke(struct peer *p)
 
 static bool flush_revocation(struct peer *p)
 {
+    struct kmsg *m = p->urgent.head;
+
+    if (m) {
+        if (!send_request(p, m->data[0], m->data, m->len, 0))
+            return false;
+        drop_head(&p->urgent);
+        return true;
+    }
     if (p->owed || p->finished)
         return flush_finish(p, false);
     return p->revokes && flush_revoke(p);
@@ -503,6 +522,7 @@ void peer_lost(struct peer *p, const char *why)
     p->state = PEER_CONNECTING;
     drop_queue(&p->requests);
     drop_queue(&p->replies);
+    drop_queue(&p->urgent);
     drop_caps(p->finished, NULL);
     drop_caps(p->removed, NULL);
     drop_owed(p, NULL);
@@ -528,8 +548,9 @@ bool peer_sending(void)
     for (unsigned i = 0; i < KC_PEERS; i++) {
         const struct peer *p = &kern.peers.peer[i];
 
-        if (p->state == PEER_UP && (p->requests.head || p->replies.head || p->acks > 0 ||
-                                    p->revokes || p->finished || p->removed || p->owed))
+        if (p->state == PEER_UP &&
+            (p->requests.head || p->urgent.head || p->replies.head || p->acks > 0 || p->revokes ||
+             p->finished || p->removed || p->owed))
             return true;
     }
     return false;

@@ -90,7 +90,7 @@ struct peer {
     unsigned unanswered;  /* requests of its own that we have not answered */
     unsigned inflight;
     struct kreq req[KC_INFLIGHT]; /* oldest first */
-    struct kmsg_queue requests, replies;
+    struct kmsg_queue requests, replies, urgent;
     struct rkid *revokes, **revokes_tail;  /* REVOKE for each */
     struct cap *finished, **finished_tail; /* REVOKEFINISH for each, key: the initiator's */
     struct cap *removed, **removed_tail;   /* REMOVECHILDCAPPTR for each */
@@ -209,6 +209,8 @@ unsigned peer_ep(const struct peer *p);
  * mere acknowledgement.  SE_OK, SE_OUT_OF_MEM, SE_RECV_GONE (not connected).
  */
 int peer_request(struct peer *p, const void *data, size_t n, uint32_t tid);
+/* A request that gets an acknowledgement, and that no REVOKE sent later overtakes. */
+int peer_urgent(struct peer *p, const void *data, size_t n);
 /* A request came from it. */
 void peer_asked(struct peer *p);
 /* An answer; what cannot be kept is counted as dropped. */
@@ -310,8 +312,23 @@ struct session;
 struct service;
 int rsession_open(struct sys_call *c, struct vpe *target, unsigned tsel, unsigned sel,
                   const char *name);
-int rsession_exchange(struct sys_call *c, struct vpe *target, unsigned tsel,
-                      const struct session *n, const struct cap_range *r, bool obtain);
+/* The kernel that was asked for the service is gone: asks the next.  False: there is none. */
+bool rsession_next(struct vpe *v);
+int rsession_exchange(struct sys_call *c, struct vpe *target, const struct session *n,
+                      const struct cap_range *r, bool obtain);
+
+/* An exchange over a session, or with a VPE, of another kernel. */
+struct rexchange_call {
+    struct peer *p;
+    uint64_t key, ident;           /* of the service, and of the session there; or as in far.c */
+    uint64_t holder_key;           /* whose PE is that of the VPE which gives or gets them */
+    const struct cap_range *range; /* ours */
+    bool obtain;
+    const void *rest; /* what follows the arguments */
+    size_t rest_len;
+};
+/* target's capabilities are meant.  SYS_LATER or an error. */
+int rexchange_send(struct sys_call *c, struct vpe *target, const struct rexchange_call *call);
 
 /* A request of c's kernel for a service, with what is left of the message.  NULL: no memory. */
 struct rexchange *rexchange_new(struct kcall *c, unsigned op, uint32_t tid);
@@ -330,7 +347,8 @@ bool rservice_add(struct peer *p, uint64_t key, const char *name);
 void rservice_peer_gone(const struct peer *p);
 
 /* Capabilities as they travel (semperos-platform 7.3). */
-bool kcap_travels(const struct cap *c);
+bool kcap_travels(const struct cap *c,
+                  bool original); /* may it, to the original or to one like us? */
 void kcap_put(struct msg_writer *w, const struct cap *c);
 /* Reads one and makes the reserved capability `into` of it; into NULL: only reads its key. */
 int kcap_get(struct msg_reader *in, struct cap *into, uint64_t *key);

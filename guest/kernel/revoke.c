@@ -20,6 +20,7 @@
  * among the roots here, and is answered when that one is done.  A revocation has one root, so who
  * waits for whom follows the tree, and no two can wait for each other.
  */
+#include "far.h"
 #include "heap.h"
 #include "kernel.h"
 #include "srv.h"
@@ -34,6 +35,8 @@ static void release(struct cap *c)
         vpe_put(c->vpe);
     if (c->type == CAP_SRV)
         srv_cap_gone(c);
+    if (c->type == CAP_FAR_VPE)
+        far_released(c);
     if (c->type == CAP_SESS)
         session_cap_gone(c->sess, c->sess_owner);
 }
@@ -144,6 +147,8 @@ static struct cap **disable(struct cap *root, struct cap *c, struct cap **tail)
     sys_gate_gone(c);
     if (c->type == CAP_SRV)
         srv_cap_disable(c);
+    if (c->type == CAP_FAR_VPE)
+        far_disabled(c);
     adopt(root, c);
     if (child)
         *tail = child;
@@ -195,7 +200,7 @@ void cap_revoke(struct cap *c)
 }
 
 /* The children of c that other kernels have, as those of a capability that only waits for them. */
-static bool revoke_only_rkids(struct cap *c, const struct revoke_for *who)
+bool cap_revoke_rkids(struct cap *c, const struct revoke_for *who)
 {
     struct cap *proxy = heap_calloc(1, sizeof(*proxy));
 
@@ -215,6 +220,9 @@ static bool revoke_only_rkids(struct cap *c, const struct revoke_for *who)
     proxy->rev.waiter = who ? who->waiter : NULL;
     if (proxy->rev.waiter)
         proxy->rev.waiter->wait.count++;
+    proxy->rev.pe = who ? who->pe : NULL;
+    if (proxy->rev.pe)
+        proxy->rev.pe->held++;
     peer_cork();
     revoke_rkids(proxy, proxy);
     proxy->rev.walking = false;
@@ -227,7 +235,7 @@ bool cap_revoke_children(struct cap *c, const struct revoke_for *who)
 {
     while (c->child)
         cap_revoke_for(c->child, who);
-    return !c->rkids || revoke_only_rkids(c, who);
+    return !c->rkids || cap_revoke_rkids(c, who);
 }
 
 void cap_revoke_all(struct vpe *v)
@@ -259,6 +267,28 @@ void revoke_forget_waiter(const struct vpe *v)
 
 /* ---- other kernels ---- */
 
+/*
+ * c's VPE has ended: c stays for its exit code, as nobody's child.  What was derived from it went
+ * when that was told (far.c), and p is answered when it is gone.
+ */
+static bool revoke_ended(struct peer *p, struct cap *c, uint64_t parent)
+{
+    struct cap *proxy = heap_calloc(1, sizeof(*proxy));
+
+    if (!proxy)
+        return false;
+    proxy->holder = c->holder;
+    proxy->key = cap_key(c);
+    proxy->rev = (struct revocation){
+        .next = kern.revocations, .walking = true, .waits = 1, .peer = p, .peer_key = parent};
+    kern.revocations = proxy;
+    adopt(proxy, c);
+    c->rparent = 0;
+    proxy->rev.walking = false;
+    answered(proxy, 1);
+    return true;
+}
+
 void revoke_asked(struct peer *p, uint64_t key, uint64_t parent)
 {
     const struct revoke_for who = {.peer = p, .parent = parent};
@@ -266,7 +296,8 @@ void revoke_asked(struct peer *p, uint64_t key, uint64_t parent)
 
     /* Reserved for the answer to an exchange that the parent's revocation has overtaken. */
     if (c && (c->type == CAP_NONE ? c->rparent == 0 : ddl_same(c->rparent, parent))) {
-        cap_revoke_for(c, &who);
+        if (c->type != CAP_FAR_VPE || !far_has_ended(c) || !revoke_ended(p, c, parent))
+            cap_revoke_for(c, &who);
         return;
     }
     for (c = kern.revocations; c; c = c->rev.next) {

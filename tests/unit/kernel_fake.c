@@ -345,6 +345,13 @@ static struct fake_pe *slot_owner(const struct dtu_header *msg)
     return NULL;
 }
 
+uint64_t hw_ticks(void)
+{
+    static uint64_t ticks;
+
+    return ticks += 10;
+}
+
 int hw_reply(unsigned ep, const struct dtu_header *msg, const void *data, size_t n)
 {
     struct fake_pe *f = slot_owner(msg);

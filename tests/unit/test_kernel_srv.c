@@ -11,7 +11,7 @@
  * LINK: guest/kernel/srv.c guest/kernel/sys_srv.c
  * LINK: guest/kernel/peer.c guest/kernel/connect.c guest/kernel/kcall.c guest/kernel/kcall_group.c
  * LINK: guest/kernel/kcall_srv.c guest/kernel/kcall_exch.c guest/kernel/mht.c guest/kernel/kboot.c
- * LINK: guest/kernel/kcap.c guest/kernel/peer_time.c
+ * LINK: guest/kernel/kcap.c guest/kernel/peer_time.c guest/kernel/far.c
  * LINK: guest/kernel/memmap.c guest/kernel/bootline.c guest/kernel/start.c
  */
 #include <check.h>
@@ -313,7 +313,7 @@ START_TEST(no_space)
     ck_assert(!fake_request(ps)->there);
     fake_refuse = NULL;
     srv_tick(SECOND);
-    ck_assert_uint_eq(fake_request(ps)->word[0], SRV_OPEN);
+    ck_assert_uint_eq(fake_request(ps)->word[0], OPEN);
     ANSWER(ps, SE_OK, 1);
     ck_assert_uint_eq(fake_reply(pa)->word[0], SE_OK);
     fake_refuse = always_full;
@@ -321,7 +321,7 @@ START_TEST(no_space)
     ck_assert(!fake_request(ps)->there);
     fake_refuse = NULL;
     srv_tick(SECOND);
-    ck_assert_uint_eq(fake_request(ps)->word[0], SRV_CLOSE);
+    ck_assert_uint_eq(fake_request(ps)->word[0], CLOSE);
     ANSWER(ps, SE_OK);
     fake_refuse = always_full;
     ck_assert_int_eq(CALL(pa, SYSC_CREATESESS, 0, SESS, NAME), FAKE_LATER);
