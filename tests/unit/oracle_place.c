@@ -223,17 +223,27 @@ static void begin_actor(unsigned v)
     must(CALL(t->pe, SYSC_CREATESRV, 20, 21, 1, 'A' + v), "CREATESRV");
 }
 
+/* Messages arrive; what could not be sent at first is sent again. */
+static void wait_for(const bool *there, const unsigned *count, unsigned seen)
+{
+    for (unsigned i = 0; i < 10 && !(there ? *there : *count != seen); i++) {
+        fake_deliver();
+        fake_time(6 * MS);
+    }
+    fake_deliver();
+}
+
 static void open_session(unsigned v, unsigned with)
 {
     unsigned pe = oracle.table[v].pe, count = fake_reply(pe)->count;
 
     CALL(pe, SYSC_CREATESESS, 0, ORACLE_SESS + with, 1, 'A' + with);
-    fake_deliver();
+    wait_for(&fake_request(oracle.table[with].pe)->there, NULL, 0);
     if (!fake_request(oracle.table[with].pe)->there)
         oracle_fail("actor %u: no session with %u: error %lu", v, with,
                     (unsigned long)fake_reply(pe)->word[0]);
     ANSWER(oracle.table[with].pe, SE_OK, v + 1);
-    fake_deliver();
+    wait_for(NULL, &fake_reply(pe)->count, count);
     must(fake_reply(pe)->count == count + 1 ? (int)fake_reply(pe)->word[0] : FAKE_LATER,
          "CREATESESS");
 }

@@ -334,8 +334,9 @@ static int run_seeds(const char *range, const char *done)
     for (at = first; at <= to && failed < 20; at += CHUNK) {
         uint64_t last = at + CHUNK - 1 < to ? at + CHUNK - 1 : to;
 
-        for (uint64_t seed = at; !run_chunk(at, last) && seed <= last; seed++)
-            failed += run_chunk(seed, seed) ? 0 : 1;
+        if (!run_chunk(at, last))
+            for (uint64_t seed = at; seed <= last; seed++)
+                failed += run_chunk(seed, seed) ? 0 : 1;
         if (failed == 0)
             note_done(done, last);
     }

@@ -6,6 +6,11 @@
  * next exchange.  Beside it, it keeps a model: what is derived from what.  Every so often, and at
  * the end, it asks for each selector whether something is there, and compares.  One line, and the
  * exit status is 0 when the tables were the model's.
+ * A service whose NAME has a + before it may be gone at any moment, with its kernel: then all that
+ * was in its table and came from there is expected to be gone, too, and the rest to be whole.
+ * capforest watch NUMBER DEATHS NAME +NAME: the same, without end: whenever the last service has gone
+ * all others are compared, and it goes on when it is there again; DEATHS times.  Then all of them are
+ * told to end.
  *
  * Everything that one client does concerns only its own selectors, so any number of them, on
  * whatever kernels, can be at work at once.  What they all leave behind the kernels check at the
@@ -25,7 +30,11 @@
 #define PLACES  8u    /* a client's own table is number 0 */
 #define LOOK    40u   /* steps from one comparison to the next */
 
-enum ask { ASK_REVOKE = 1, ASK_THERE };
+#define MS      1000000ull
+#define POLL_NS (2 * MS)
+#define POLLS   60000u /* two minutes, and more where the machine is slow */
+
+enum ask { ASK_REVOKE = 1, ASK_THERE, ASK_QUIT };
 
 /* Is there a capability?  Then an endpoint can be configured from it. */
 static bool is_there(unsigned ep, unsigned sel)
@@ -46,6 +55,7 @@ static uint64_t there_mask(unsigned ep, unsigned base)
 
 static struct server srv;
 static unsigned probe_ep;
+static bool taken[CLIENTS]; /* by sessions */
 
 static unsigned slot_of(uint64_t ident, uint64_t slot)
 {
@@ -56,10 +66,21 @@ static unsigned do_open(void *arg, struct msg_reader *in, uint64_t *ident)
 {
     (void)arg;
     (void)in;
-    if (srv.idents >= CLIENTS)
-        return SE_NO_SPACE;
-    *ident = ++srv.idents;
-    return SE_OK;
+    for (unsigned i = 0; i < CLIENTS; i++) {
+        if (taken[i])
+            continue;
+        taken[i] = true;
+        *ident = i + 1;
+        return SE_OK;
+    }
+    return SE_NO_SPACE;
+}
+
+static void do_close(void *arg, uint64_t ident)
+{
+    (void)arg;
+    if (ident - 1 < CLIENTS)
+        taken[ident - 1] = false;
 }
 
 static unsigned one_slot(uint64_t ident, unsigned count, struct msg_reader *in,
@@ -102,6 +123,8 @@ static void message(void *arg, uint64_t label, struct msg_reader *in, struct msg
     (void)arg;
     if (in->error || slot >= SLOTS)
         err = SE_INV_ARGS;
+    else if (op == ASK_QUIT)
+        srv.stop = true;
     else if (op == ASK_REVOKE)
         err = sysc_revoke(cap_range(slot_of(label, slot), 1), true);
     else
@@ -113,14 +136,15 @@ static void message(void *arg, uint64_t label, struct msg_reader *in, struct msg
 static int serve(const char *name)
 {
     static const struct server_ops ops = {
-        .open = do_open, .obtain = do_obtain, .delegate = do_delegate, .message = message};
+        .open = do_open, .obtain = do_obtain, .delegate = do_delegate, .close = do_close,
+        .message = message};
     unsigned err = server_create(&srv, name, &ops, NULL);
 
     if (err)
         panic("capforest: the service %s cannot be registered: error %u", name, err);
     probe_ep = ep_alloc();
     server_run(&srv);
-    return 0;
+    return server_destroy(&srv) ? 1 : 0;
 }
 
 /* ---- the client: the model ---- */
@@ -191,36 +215,73 @@ static struct {
     struct session sess;
     struct gate gate;
     bool asked; /* and not answered */
+    uint64_t value; /* the last answer's */
+    bool mortal, dead;
 } place[PLACES];
 static struct recv_gate answers;
 
+/*
+ * Something went wrong with place p.  If it may be gone, it is when the gate to it is: the kernel
+ * takes a while to find out.
+ */
+static bool lost(unsigned p)
+{
+    if (p == 0 || !place[p].mortal)
+        return false;
+    for (unsigned i = 0; i < POLLS && !place[p].dead; i++) {
+        place[p].dead = !is_there(probe_ep, place[p].gate.sel);
+        if (!place[p].dead)
+            dtu_relax(POLL_NS);
+    }
+    if (!place[p].dead)
+        return false;
+    place[p].asked = false;
+    for (unsigned i = 0; i < SLOTS; i++)
+        model_revoke(p * SLOTS + i);
+    return true;
+}
+
 static void complain(const char *what, unsigned p, unsigned slot, unsigned err)
 {
+    if (lost(p))
+        return;
     print("capforest: %s, place %u, slot %u: error %u\n", what, p, slot, err);
     wrong++;
+}
+
+/* Answers that have come; also while a system call waits, which could not sleep otherwise. */
+static void collect(void *arg)
+{
+    const struct dtu_header *msg;
+
+    (void)arg;
+    while ((msg = dtu_fetch(answers.ep))) {
+        uint64_t out[2] = {SE_RECV_GONE, 0}, from = msg->label;
+
+        if (msg->length == sizeof(out))
+            memcpy(out, dtu_payload(msg), sizeof(out));
+        dtu_ack(answers.ep, msg);
+        if (from == 0 || from >= places)
+            panic("capforest: an answer from nobody");
+        place[from].asked = false;
+        place[from].value = out[1];
+    }
 }
 
 /* Until service p owes no answer; its value. */
 static uint64_t hear(unsigned p)
 {
-    uint64_t value = 0;
-
-    while (place[p].asked) {
-        const struct dtu_header *msg = recv_gate_wait(&answers);
-        uint64_t out[2] = {SE_RECV_GONE, 0}, from;
-
-        if (!msg)
+    collect(NULL);
+    for (unsigned i = 1; place[p].asked; i++) {
+        if (place[p].mortal)
+            dtu_relax(POLL_NS);
+        else if (!dtu_wait_ep(answers.ep, NULL, NULL))
             panic("capforest: its receive gate is gone");
-        from = msg->label;
-        if (msg->length == sizeof(out))
-            memcpy(out, dtu_payload(msg), sizeof(out));
-        dtu_ack(answers.ep, msg);
-        if (from == 0 || from >= places || !place[from].asked)
-            panic("capforest: an answer from nobody");
-        place[from].asked = false;
-        value = out[1];
+        collect(NULL);
+        if (place[p].mortal && i % 100 == 0 && !is_there(probe_ep, place[p].gate.sel))
+            lost(p);
     }
-    return value;
+    return place[p].value;
 }
 
 static void ask(unsigned p, uint64_t op, uint64_t slot)
@@ -229,6 +290,8 @@ static void ask(unsigned p, uint64_t op, uint64_t slot)
     unsigned err;
 
     hear(p);
+    if (place[p].dead)
+        return;
     request[p][0] = op;
     request[p][1] = slot;
     err = gate_send(&place[p].gate, request[p], sizeof(request[p]), answers.ep, p);
@@ -267,7 +330,7 @@ static void exchange(bool obtains)
     struct session_args a = {.in = &word, .nin = 1};
     bool sure;
 
-    if (src < 0 || used[to] == SLOTS)
+    if (src < 0 || used[to] == SLOTS || place[p].dead)
         return;
     sure = model[src].there;
     at = add(to, src);
@@ -297,26 +360,56 @@ static void revoke_theirs(void)
     unsigned p = 1 + pick(places - 1);
     int at = some(p);
 
-    if (at < 0 || !model[at].there)
+    if (at < 0 || !model[at].there || place[p].dead)
         return;
     model_revoke((unsigned)at);
     ask(p, ASK_REVOKE, (unsigned)at % SLOTS);
 }
 
-static void compare(void)
+/* How many selectors are not as the model has them. */
+static unsigned differences(bool tell)
 {
-    for (unsigned p = 1; p < places; p++)
-        hear(p);
+    unsigned n = 0;
+
     for (unsigned p = 0; p < places; p++) {
         uint64_t mask;
 
         if (p > 0)
             ask(p, ASK_THERE, 0);
         mask = p > 0 ? hear(p) : there_mask(probe_ep, BASE);
-        for (unsigned i = 0; i < SLOTS; i++)
-            if ((mask >> i & 1) != model[p * SLOTS + i].there)
-                complain(model[p * SLOTS + i].there ? "is missing" : "should be gone", p, i, 0);
+        for (unsigned i = 0; i < SLOTS && !place[p].dead; i++) {
+            if ((mask >> i & 1) == model[p * SLOTS + i].there)
+                continue;
+            n++;
+            if (tell)
+                complain(mask >> i & 1 ? "should be gone" : "is missing", p, i, 0);
+        }
     }
+    return n;
+}
+
+/* Has a service gone since we last looked? */
+static bool any_died(void)
+{
+    bool died = false;
+
+    for (unsigned p = 1; p < places; p++)
+        if (place[p].mortal && !place[p].dead && !is_there(probe_ep, place[p].gate.sel))
+            died = lost(p) || died;
+    return died;
+}
+
+static void compare(void)
+{
+    unsigned n;
+
+    for (unsigned p = 1; p < places; p++)
+        hear(p);
+    do
+        n = differences(false);
+    while (any_died() && n > 0);
+    if (n > 0)
+        differences(true);
 }
 
 static void step(unsigned i)
@@ -352,31 +445,46 @@ static void begin_anew(void)
     memset(used, 0, sizeof(used));
 }
 
-static void open_place(const char *name)
+/* A session and a gate for place p; an error if the service is not there (yet). */
+static unsigned open_place(unsigned p, const char *name)
 {
     uint64_t word = ~0ull;
     struct session_args a = {.in = &word, .nin = 1};
-    unsigned p = places, err = session_open(&place[p].sess, name, NULL, 0);
+    bool mortal = name[0] == '+';
+    unsigned err = session_open(&place[p].sess, name + mortal, NULL, 0);
 
-    place[p].gate.sel = sel_alloc(1);
-    if (!err)
-        err = session_obtain(&place[p].sess, place[p].gate.sel, 1, &a);
     if (err)
-        panic("capforest: no session with %s: error %u", name, err);
-    places++;
+        return err;
+    place[p].gate = (struct gate){.sel = sel_alloc(1)};
+    place[p].mortal = mortal;
+    place[p].dead = place[p].asked = false;
+    err = session_obtain(&place[p].sess, place[p].gate.sel, 1, &a);
+    if (err) {
+        session_close(&place[p].sess);
+        sel_free(place[p].gate.sel, 1);
+    }
+    return err;
 }
 
-static int grow(unsigned seed, unsigned steps, int n, char **names)
+static void begin(unsigned number, int n, char **names)
 {
     /* In a run by a seed the node's EPOCH comes from that. */
-    state = (seed + (vreg_present() ? vreg_get(VREG_EPOCH) : 0)) * 0x9E3779B97F4A7C15ull | 1;
-    places = 1;
+    state = (number + (vreg_present() ? vreg_get(VREG_EPOCH) : 0)) * 0x9E3779B97F4A7C15ull | 1;
     if (recv_gate_create(&answers, 11, 8))
         panic("capforest: no receive gate");
+    sysc_while_waiting(collect, NULL);
     probe_ep = ep_alloc();
-    for (int i = 0; i < n && places < PLACES; i++)
-        open_place(names[i]);
-    for (unsigned i = 0; i < steps; i++) {
+    for (places = 1; (int)places <= n && places < PLACES; places++) {
+        unsigned err = open_place(places, names[places - 1]);
+
+        if (err)
+            panic("capforest: no session with %s: error %u", names[places - 1], err);
+    }
+}
+
+static void steps(unsigned n)
+{
+    for (unsigned i = 0; i < n; i++) {
         bool full = used[0] == SLOTS;
 
         step(i);
@@ -385,9 +493,54 @@ static int grow(unsigned seed, unsigned steps, int n, char **names)
         if (full)
             begin_anew();
     }
+}
+
+static int grow(unsigned client, unsigned n)
+{
+    steps(n);
     begin_anew();
-    print("capforest: client %u: %u capabilities, %u of them revoked, %u wrong\n", seed, made,
+    print("capforest: client %u: %u capabilities, %u of them revoked, %u wrong\n", client, made,
           revoked, wrong);
+    return wrong ? 1 : 0;
+}
+
+/* Until it is there again. */
+static void open_again(unsigned p, const char *name)
+{
+    unsigned err = SE_OK;
+
+    sel_free(place[p].sess.sel, 1);
+    gate_deactivate(&place[p].gate);
+    sel_free(place[p].gate.sel, 1);
+    for (unsigned i = 0; i < POLLS; i++) {
+        err = open_place(p, name);
+        if (!err)
+            return;
+        dtu_relax(10 * POLL_NS);
+    }
+    panic("capforest: %s does not come again: error %u", name, err);
+}
+
+static int watch(unsigned client, unsigned deaths, const char *last)
+{
+    unsigned p = places - 1;
+
+    for (unsigned i = 1; i <= deaths; i++) {
+        while (!place[p].dead)
+            steps(4);
+        begin_anew();
+        print("capforest: client %u: %s died (%u of %u); %u capabilities so far, %u wrong\n",
+              client, last + 1, i, deaths, made, wrong);
+        open_again(p, last);
+        print("capforest: client %u: %s is there again\n", client, last + 1);
+    }
+    steps(LOOK);
+    begin_anew();
+    for (p = places - 1; p > 0; p--) {
+        ask(p, ASK_QUIT, 0);
+        hear(p);
+    }
+    print("capforest: client %u: survived %u deaths, %u wrong\n", client, deaths, wrong);
     return wrong ? 1 : 0;
 }
 
@@ -404,7 +557,13 @@ int main(int argc, char **argv)
 {
     if (argc == 3 && strcmp(argv[1], "serve") == 0)
         return serve(argv[2]);
-    if (argc >= 5 && strcmp(argv[1], "grow") == 0)
-        return grow(number(argv[2]), number(argv[3]), argc - 4, argv + 4);
-    panic("usage: capforest serve NAME | grow NUMBER STEPS NAME...");
+    if (argc >= 5 && (strcmp(argv[1], "grow") == 0 || strcmp(argv[1], "watch") == 0)) {
+        begin(number(argv[2]), argc - 4, argv + 4);
+        if (argv[1][0] == 'g')
+            return grow(number(argv[2]), number(argv[3]));
+        if (places > 2 && place[places - 1].mortal)
+            return watch(number(argv[2]), number(argv[3]), argv[argc - 1]);
+    }
+    panic("usage: capforest serve NAME | grow NUMBER STEPS [+]NAME... | watch NUMBER DEATHS NAME... "
+          "+NAME");
 }
