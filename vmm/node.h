@@ -73,7 +73,7 @@ struct node {
     struct console *console;
 
     struct control *control; /* the control socket; NULL: nobody asked for one */
-    struct recording *rec; /* shared by the nodes of a run; NULL: nobody asked for a trace */
+    struct recording *rec;   /* shared by the nodes of a run; NULL: nobody asked for a trace */
 };
 
 /*
