@@ -68,6 +68,7 @@ static const struct argp_option options[] = {
     {"timeout", OPT(KEY_TIMEOUT), "SECONDS", 0, "End with status 4 after that time", 3},
     {"until-idle", OPT(KEY_UNTIL_IDLE), NULL, 0, "End with status 0 when all PEs wait", 3},
     {"rings", OPT(KEY_RINGS), "WHEN", 0, "Messages without exits: yes, no", 3},
+    {"mapped", OPT(KEY_MAPPED), "WHEN", 0, "Memory gates without exits: yes, no", 3},
     {"seed", OPT_SEED, "N", 0, "Make the run a function of this number", 3},
     {"policy", OPT_POLICY, "NAME", 0, "With --seed: uniform (default), rr, pct[:CHANGES[:STEPS]]",
      3},

@@ -20,8 +20,9 @@
 #define STACK_SIZE     32768u
 #define STACK_WORDS    8u   /* at the far end, with a pattern in them */
 #define LOOPS_PER_LOOK 256u /* at the clock */
-#define GOODBYE_TURNS  64u
-#define ANSWER_RECORDS 64u /* of an answer to the VMM, in one store */
+#define ANSWER_RECORDS 64u  /* of an answer to the VMM, in one store */
+#define GOODBYE_TURNS  4096u
+#define GOODBYE_NS     3000000000ull
 #define CANARY         0x6B65726E656C2121ull
 
 static struct kernel the_kernel;
@@ -317,12 +318,14 @@ static void answer_question(void)
     answer_flush(&answer);
     vreg_set(VREG_ASK, vreg_console(0, 0));
 }
+static uint64_t all_passed; /* ns of all turns */
 
 /* Once around; returns the time that passed without messages. */
 static uint64_t turn(uint64_t idle)
 {
     uint64_t gone = passed(idle), ns = sooner(pe_poll(), srv_tick(gone));
 
+    all_passed += gone;
     ns = sooner(ns, peer_tick(gone));
     vpe_reap();
     if (ns && !vreg_has(VREG_F_WAIT))
@@ -349,9 +352,9 @@ static void serve(void)
 /* The others get what they have to get, but we do not wait for them for ever. */
 static void say_goodbye(void)
 {
-    uint64_t idle = 0;
+    uint64_t idle = 0, until = all_passed + GOODBYE_NS;
 
-    for (unsigned i = 0; i < GOODBYE_TURNS && peer_sending(); i++)
+    for (unsigned i = 0; i < GOODBYE_TURNS && all_passed < until && peer_sending(); i++)
         idle = turn(idle);
     peer_close_all();
     mht_free_all();

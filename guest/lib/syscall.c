@@ -42,7 +42,7 @@ static unsigned call_words(struct msg_writer *w, struct session_args *a)
 
     if (w->error)
         return SE_INV_ARGS;
-    err = dtu_send(VPE_EP_SYSC, w->buf, w->len, VPE_EP_RECV, 0);
+    err = dtu_call(VPE_EP_SYSC, w->buf, w->len, VPE_EP_RECV, 0);
     if (err)
         return err;
     do {

@@ -14,7 +14,7 @@
 #define CASES    32u
 #define LINE_MAX (1u << 16)
 
-static struct guest_case {
+static struct kern_case {
     char name[32];
     double exits, ops;
     struct samples s; /* cycles */
@@ -23,7 +23,7 @@ static struct guest_case {
 static int state; /* 0: not run yet, 1: done, negative: failed */
 
 /* That case, a new one if there is none; NULL: there are too many. */
-static struct guest_case *find(const char *name)
+static struct kern_case *find(const char *name)
 {
     for (unsigned i = 0; i < CASES; i++) {
         if (!cases[i].name[0])
@@ -38,7 +38,7 @@ static struct guest_case *find(const char *name)
 static void parse(char *line)
 {
     char *name = strtok(line + strlen("BENCH "), " "), *word;
-    struct guest_case *c = name ? find(name) : NULL;
+    struct kern_case *c = name ? find(name) : NULL;
 
     if (!c)
         return;
@@ -119,7 +119,7 @@ static const struct {
 static int result(const char *name, struct samples *v, struct samples *b, double *exits, char *why,
                   size_t size)
 {
-    struct guest_case *c, *o;
+    struct kern_case *c, *o;
     unsigned i = 0;
     int r = run_all(why, size);
 
@@ -148,3 +148,6 @@ static int result(const char *name, struct samples *v, struct samples *b, double
         return result(#name, v, b, exits, why, size);                                            \
     }
 KERNELS_LIST(KERNELS_DEFINE)
+
+static const struct bench_case kernel_cases[] = {KERNELS_LIST(KERNELS_ROW)};
+BENCH_CASES(kernel_cases)

@@ -49,7 +49,7 @@
     int case_##name(struct samples *v, struct samples *b, double *exits, char *why, size_t size);
 KERNELS_LIST(KERNELS_DECLARE)
 
-/* Rows of bench.c's table. */
+/* Rows of the list. */
 #define KERNELS_ROW(name, interval, baseline) {#name, interval, "cycles", baseline, case_##name},
 
 #endif
