@@ -34,8 +34,8 @@ enum syscall_op {
 
 /*
  * Ours: a NOOP with this as its second value is answered with the time-stamp ticks that the VPE's
- * system call before it took in the kernel, from its fetch to just before its answer.  The original does not
- * look at what stands behind the number, and answers with the error code alone.
+ * system call before it took in the kernel, from its fetch to just before its answer.  The original
+ * does not look at what stands behind the number, and answers with the error code alone.
  */
 #define SYSC_NOOP_TIME 0x454D49544C4E524Bull
 

@@ -193,7 +193,9 @@ test-dual-stock: stock-image bridge
 ## make test-semperos   the original SemperOS; SEMPEROS=folder of a built checkout
 .PHONY: test-semperos
 test-semperos: all
-	@sh tests/run script:tests/semperos.sh script:tests/semperos-files.sh
+	@sh tests/run $(SEMPEROS_ITEMS)
+
+SEMPEROS_ITEMS := $(patsubst %,script:tests/%.sh,semperos semperos-files semperos-programs)
 
 # ---- all together ----------------------------------------------------------------------------
 
@@ -203,7 +205,7 @@ format-check: $(DEPS_TEST)
 	@sh tests/run script:tests/format.sh
 
 TEST_ITEMS = $(UNIT:%=unit:%) script:tests/calls.sh $(REPLAY:%=replay:%) script:tests/format.sh \
-	$(SYSTEM_ITEMS) script:tests/semperos.sh script:tests/semperos-files.sh \
+	$(SYSTEM_ITEMS) $(SEMPEROS_ITEMS) \
 	script:tests/qtest/qtest.sh script:tests/bench/suite.sh
 
 ## make test            unit tests, stored fuzz inputs, system tests, format

@@ -27,7 +27,7 @@
 #include "node.h"
 #include "sched.h"
 
-#define CLIENT_S  10 /* until a client has asked, and for each piece that it takes */
+#define CLIENT_S  20 /* until a client has asked, and for each piece that it takes */
 #define ANSWER_S  30 /* until the kernels have answered */
 #define TOTAL_MAX (64u << 20)
 #define CHUNK     4096u
@@ -387,19 +387,22 @@ int control_open(struct node *n, char *err, size_t errsize)
         return 0;
     c = calloc(1, sizeof(*c));
     n->control = c;
+    if (c)
+        c->listen_fd = c->stop_fd = c->client_fd = -1;
     if (!c || !(c->of = calloc(n->npes, sizeof(*c->of)))) {
         snprintf(err, errsize, "--control %s: out of memory: use fewer PEs (--pes)", path);
         return -ENOMEM;
     }
     c->node = n;
-    c->listen_fd = c->stop_fd = c->client_fd = -1;
     r = listen_at(c, path, err, errsize);
     if (r < 0)
         return r;
     r = start_thread(c);
-    if (r < 0)
-        snprintf(err, errsize, "--control %s: cannot start a thread: %s: raise `ulimit -u`", path,
-                 strerror(-r));
+    if (r == 0)
+        return 0;
+    unlink(c->at.sun_path);
+    snprintf(err, errsize, "--control %s: cannot start a thread: %s: raise `ulimit -u`", path,
+             strerror(-r));
     return r;
 }
 
