@@ -173,6 +173,10 @@ static int case_ep_configure(ARGS)
 {
     return beside_exit("ep_configure", v, b, exits, why, size);
 }
+static int case_ep_configure_asleep(ARGS)
+{
+    return beside_exit("ep_configure_asleep", v, b, exits, why, size);
+}
 static int case_ep_invalidate(ARGS)
 {
     return beside_exit("ep_invalidate", v, b, exits, why, size);
@@ -210,7 +214,12 @@ static const struct bench_case ring_cases[] = {
      "1,997 cycles, published for simulated DTU hardware", case_revoke_local},
     {"ep_invalidate", "ACTIVATE that empties an endpoint with a live channel, in the VPE", "ns",
      "a bare KVM_RUN loop taking one exit", case_ep_invalidate},
-    {"ep_configure", "ACTIVATE of an endpoint with a live channel, in the VPE", "ns",
+    {"ep_configure_asleep",
+     "ACTIVATE of an endpoint with a live channel, in the VPE, by a kernel that may have gone to "
+     "sleep",
+     "ns", "a bare KVM_RUN loop taking one exit", case_ep_configure_asleep},
+    {"ep_configure",
+     "ACTIVATE of an endpoint with a live channel, in the VPE, by a kernel that is awake", "ns",
      "a bare KVM_RUN loop taking one exit", case_ep_configure},
 };
 BENCH_CASES(ring_cases)
