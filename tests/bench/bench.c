@@ -80,13 +80,23 @@ static void raise_limits(void)
     }
 }
 
-/* Without names: all. */
+static bool is_case(const char *name)
+{
+    for (unsigned k = 0; k < n_files; k++)
+        for (unsigned i = 0; i < files[k].n; i++)
+            if (strcmp(files[k].list[i].name, name) == 0)
+                return true;
+    return false;
+}
+
+/* Those so called; where none is, those whose names begin so.  Without names: all. */
 static bool asked_for(const char *name, char **names)
 {
     bool any = !*names;
 
     for (; *names; names++)
-        any |= strncmp(*names, name, strlen(*names)) == 0;
+        any |= is_case(*names) ? strcmp(*names, name) == 0
+                               : strncmp(*names, name, strlen(*names)) == 0;
     return any;
 }
 
