@@ -189,7 +189,7 @@ static void run(const char *name, void (*fn)(void), unsigned batch)
 
     if (!asked_for(name))
         return;
-    for (unsigned i = 0; i < 10 * batch; i++)
+    for (unsigned i = 0; i < batch + 50; i++)
         fn();
     before = exits();
     for (unsigned i = 0; i < rounds; i++) {
@@ -243,7 +243,7 @@ static void get_live(void)
 static void get_live_and_call(void)
 {
     get_live();
-    for (unsigned i = 0; i < 300; i++)
+    for (unsigned i = 0; i < 100; i++)
         noop();
 }
 
