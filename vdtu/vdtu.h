@@ -81,8 +81,9 @@ struct vdtu_stats {
     uint64_t bad_acks;       /* ACKs of nothing (dtu-spec 10.3) */
     uint64_t lost_grants;    /* credits whose endpoint was no longer SEND (dtu-spec 3.4) */
     uint64_t outside;        /* accesses beyond the local memory: zeros / dropped */
-    uint64_t ring_sent, ring_received; /* by channels, counted when those end (ring.h) */
-    uint64_t channels;                 /* opened from here */
+    uint64_t ring_sent, ring_received;         /* by channels, counted when those end (ring.h) */
+    uint64_t channels;                         /* opened from here */
+    uint64_t maps, maps_refused, maps_revoked; /* mappings this PE asked for (map.h) */
 };
 
 /* An empty NoC.  NULL and errno when out of memory.  The caller frees it after its DTUs. */
@@ -125,6 +126,14 @@ uint64_t vdtu_load(struct vdtu *d, uint64_t off, unsigned size);
  * store is counted as ignored.
  */
 void vdtu_posted(struct vdtu *d, uint64_t off, uint64_t value, unsigned size);
+
+/*
+ * ACK of the message at local address msg, fetched from endpoint ep, as the command does it but
+ * without COMMAND, whose registers stay: vdtu_posted_ack() from within ops->drain only, vdtu_ack()
+ * from anywhere else (it takes the lock).
+ */
+void vdtu_posted_ack(struct vdtu *d, unsigned ep, uint64_t msg);
+void vdtu_ack(struct vdtu *d, unsigned ep, uint64_t msg);
 
 /*
  * Should the CPU go to sleep (HLT or wait register; dtu-spec 6.3, 12.4)?  0: yes.  Otherwise

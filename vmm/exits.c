@@ -15,6 +15,8 @@
 #include <sys/mman.h>
 
 #include "bridge.h"
+#include "control.h"
+#include "mapped.h"
 #include "nic.h"
 #include "node.h"
 #include "record.h"
@@ -47,7 +49,10 @@ static void on_drain(void *arg)
         uint64_t value = 0;
 
         memcpy(&value, m->data, m->len <= 8 ? m->len : 8);
-        if (!pe->nic || !nic_posted(pe->nic, m->phys_addr, value, m->len)) {
+        if (m->phys_addr == VREG_BASE + VREG_ACK && m->len == 8) {
+            vdtu_posted_ack(pe->dtu, (unsigned)(value >> 56), value & ((1ull << 56) - 1));
+            pe->posted++;
+        } else if (!pe->nic || !nic_posted(pe->nic, m->phys_addr, value, m->len)) {
             vdtu_posted(pe->dtu, m->phys_addr - DTU_BASE, value, m->len);
             pe->posted++;
         }
@@ -135,13 +140,15 @@ void pe_wait_begin(struct pe *pe, enum pe_wait how, uint64_t deadline)
             .op = TR_WAIT, .pe = pe->id, .peer = 0xFFFF, .ep = (uint8_t)how, .label = deadline});
     pe->waiting = how;
     pe->deadline = deadline;
+    pe->held = 0;
+    pe->fetch = -1;
 }
 
 /* Has what the PE waits for happened?  The wait register says why, HLT just ends. */
 static bool wait_over(struct pe *pe)
 {
     const struct sched *sched = pe->node->sched;
-    unsigned cause = vdtu_poll(pe->dtu) | bridge_causes(pe);
+    unsigned cause = vdtu_poll(pe->dtu) | bridge_causes(pe) | control_causes(pe) | pe->pending;
     uint64_t now = sched->now(pe->node);
 
     if (pe->nic && nic_line(pe->nic))
@@ -157,6 +164,11 @@ static bool wait_over(struct pe *pe)
         *pe_vreg(pe, VREG_TIME) = now;
     }
     pe->waiting = PE_NOT_WAITING;
+    pe->pending = 0;
+    if (pe->fetch >= 0 && (cause & VREG_CAUSE_MESSAGE)) {
+        vdtu_store(pe->dtu, DTU_COMMAND, DTU_CMD(DTU_FETCH, (unsigned)pe->fetch), 8);
+        *pe_vreg(pe, VREG_CALL) = vdtu_reg(pe->dtu, DTU_OFFSET);
+    }
     return true;
 }
 _Static_assert((int)VDTU_MESSAGE == VREG_CAUSE_MESSAGE && (int)VDTU_WAKEUP == VREG_CAUSE_WAKEUP &&
@@ -199,6 +211,10 @@ static enum pe_why mmio_store(struct pe *pe, uint64_t addr, uint64_t value, unsi
     return PE_KICKED;
 }
 
+/* KVM says EFAULT and no address, or, when it emulates the instruction, calls it MMIO. */
+static const char not_mapped[] = "an access to a page of a window where nothing is mapped, or a "
+                                 "store to one that it may only read";
+
 static enum pe_why handle_mmio(struct pe *pe)
 {
     struct kvm_run *run = pe->run;
@@ -207,6 +223,10 @@ static enum pe_why handle_mmio(struct pe *pe)
     if (pe->nic && nic_mmio(pe->nic, run)) {
         pe->exits[PX_NIC]++;
         return PE_KICKED;
+    }
+    if (mapped_covers(pe, run->mmio.phys_addr)) {
+        pe_fault(pe, not_mapped);
+        return PE_OVER;
     }
     if (!run->mmio.is_write) {
         /* Nothing is there, or a fetch past the registers: zeros (dtu-spec 5.3, 12.3). */
@@ -277,7 +297,7 @@ static enum pe_why handle_exit(struct pe *pe)
 
 static enum pe_why run_failed(struct pe *pe, int error)
 {
-    char text[96];
+    char text[128];
 
     if (error == EINTR || error == EAGAIN) {
         pe->exits[PX_INTR]++;
@@ -285,7 +305,10 @@ static enum pe_why run_failed(struct pe *pe, int error)
             pe->node->sched->interrupted(pe);
         return PE_KICKED;
     }
-    snprintf(text, sizeof(text), "KVM_RUN failed: %s", strerror(error));
+    if (error == EFAULT && (pe->node->mapped || pe->node->windows))
+        snprintf(text, sizeof(text), "%s", not_mapped);
+    else
+        snprintf(text, sizeof(text), "KVM_RUN failed: %s", strerror(error));
     pe_fault(pe, text);
     return PE_OVER;
 }
@@ -327,8 +350,8 @@ static void wipe(void *arg)
 {
     struct pe *pe = arg;
 
-    /* Anonymous memory: the pages go and come back as zeros, and cost nothing until then. */
-    if (madvise(pe->mem, pe->mem_size, MADV_DONTNEED) < 0)
+    /* The pages go and come back as zeros, and cost nothing until then. */
+    if (madvise(pe->mem, pe->mem_size, pe->node->files ? MADV_REMOVE : MADV_DONTNEED) < 0)
         memset(pe->mem, 0, pe->mem_size);
     shim_reset_bounce(pe->shim);
 }
@@ -358,7 +381,10 @@ int pe_reset(struct pe *pe)
     pe->bounce.active = false;
     pe->waiting = PE_WAIT_HLT;
     pe->deadline = VREG_WAIT_FOREVER;
+    pe->pending = 0;
+    pe->fetch = -1;
     vdtu_reset_cpu(pe->dtu, wipe);
+    mapped_pe_reset(pe);
     atomic_store(&pe->resetting, false);
     return 0;
 }
@@ -381,6 +407,7 @@ static int enter(struct pe *pe)
 enum pe_why pe_run(struct pe *pe)
 {
     enum pe_why why = PE_KICKED;
+    int r;
 
     if (pe->end != PE_RUNNING)
         return PE_OVER;
@@ -389,9 +416,13 @@ enum pe_why pe_run(struct pe *pe)
             return PE_OVER;
         if (pe->waiting != PE_NOT_WAITING && !wait_over(pe))
             return PE_WAITS;
-        why = enter(pe) < 0 ? run_failed(pe, errno) : handle_exit(pe);
+        r = enter(pe);
+        if (pe->node->rec) /* a posted ACK stands in a trace where it was made */
+            vdtu_reg(pe->dtu, DTU_STATUS);
+        why = r < 0 ? run_failed(pe, errno) : handle_exit(pe);
         if (why == PE_OVER) {
             bridge_pe_over(pe);
+            control_pe_over(pe);
             break;
         }
     }

@@ -277,7 +277,8 @@ static int make_runners(struct node *n, struct threads *t)
         pthread_cond_init(&t->runners[i].cond, &attr);
     }
     pthread_condattr_destroy(&attr);
-    atomic_store(&t->awake, n->npes + n->external);
+    /* Who asks for a control socket wants to look at a machine that is stuck, too. */
+    atomic_store(&t->awake, n->npes + n->external + (n->control != NULL));
     return 0;
 }
 
