@@ -93,8 +93,8 @@ unsigned dtu_call(unsigned ep, const void *data, size_t len, unsigned reply_ep,
     if (err != RING_TRAP)
         return err;
     set_data(data, len);
-    dtu_set(DTU_REPLY_EPID, reply_ep);
-    dtu_set(DTU_REPLY_LABEL, reply_label);
+    set_arg(DTU_REPLY_EPID, reply_ep);
+    set_arg(DTU_REPLY_LABEL, reply_label);
     return run_and_wait(DTU_SEND, ep, reply_ep);
 }
 
@@ -103,7 +103,7 @@ unsigned dtu_reply_wait(unsigned ep, const struct dtu_header *msg, const void *d
     if (ring_owns(&ring_self, msg))
         return ring_reply(&ring_self, msg, data, len);
     set_data(data, len);
-    dtu_set(DTU_OFFSET, (uintptr_t)msg);
+    set_arg(DTU_OFFSET, (uintptr_t)msg);
     return run_and_wait(DTU_REPLY, ep, ep);
 }
 
