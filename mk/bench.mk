@@ -27,4 +27,9 @@ bench-check: $(B)/bench
 bench-report: $(B)/bench
 	@$(B)/bench --report && echo "bench-report: $(B)/bench.html"
 
+## make bench-profile   exits by reason of one operation, for each of ringbench's cases
+.PHONY: bench-profile
+bench-profile: all
+	@sh tests/bench/profile.sh $(CASES)
+
 -include $(BENCH_OBJ:.o=.d)

@@ -8,15 +8,22 @@
 #include "dtu_drv.h"
 #include "kernel.h"
 
+static void config_mem(unsigned pe, unsigned vpe, uint64_t addr, size_t n)
+{
+    const uint64_t words[3] = {dtu_mem_r0(n), addr, dtu_mem_r2(pe, vpe, DTU_PERM_RW)};
+
+    dtu_config_for_command(KERN_EP_SCRATCH, words);
+}
+
 int hw_read(unsigned pe, unsigned vpe, uint64_t addr, void *buf, size_t n)
 {
-    dtu_config_mem(KERN_EP_SCRATCH, pe, vpe, addr, n, DTU_PERM_RW);
+    config_mem(pe, vpe, addr, n);
     return (int)dtu_read(KERN_EP_SCRATCH, buf, n, 0);
 }
 
 int hw_write(unsigned pe, unsigned vpe, uint64_t addr, const void *buf, size_t n)
 {
-    dtu_config_mem(KERN_EP_SCRATCH, pe, vpe, addr, n, DTU_PERM_RW);
+    config_mem(pe, vpe, addr, n);
     return (int)dtu_write(KERN_EP_SCRATCH, buf, n, 0);
 }
 
@@ -47,8 +54,10 @@ bool hw_can_reset(void)
 int hw_send(const struct hw_target *to, const void *data, size_t n, unsigned reply_ep,
             uint64_t reply_label)
 {
-    dtu_config_send(KERN_EP_SCRATCH, to->pe, to->vpe, to->ep,
-                    (unsigned)(n + sizeof(struct dtu_header)), DTU_CREDITS_UNLIM, to->label);
+    const uint64_t words[3] = {dtu_send_r0(to->vpe, (unsigned)(n + sizeof(struct dtu_header))),
+                               dtu_send_r1(to->pe, to->ep, DTU_CREDITS_UNLIM), to->label};
+
+    dtu_config_for_command(KERN_EP_SCRATCH, words);
     return (int)dtu_send(KERN_EP_SCRATCH, data, n, reply_ep, reply_label);
 }
 

@@ -147,8 +147,10 @@ static void read_kenv(int argc, char **argv)
     kern.peers.secondary = kenv.kernel_id != kenv.creator_kernel_id;
     if (!kern.peers.secondary)
         read_id(argc, argv);
-    set_own_id(0, DTU_VPE_INVALID);
-    set_own_id(DTU_VPE_INVALID, kern.id);
+    if (kern.id != 0) { /* it is that already */
+        set_own_id(0, DTU_VPE_INVALID);
+        set_own_id(DTU_VPE_INVALID, kern.id);
+    }
     kern.mem_pe = (uint16_t)kenv.mem_mods[0].pe;
 }
 
@@ -172,6 +174,23 @@ static void init_memory(void)
     kern.mem_fresh = begin;
     if (memmap_init(&kern.mem, begin, end > begin ? end - begin : 0) != 0)
         panic("kernel %u: no heap", kern.id);
+}
+
+/*
+ * As soon as there is something to say: what comes next (module headers, every PE's privilege, our
+ * endpoints) takes exits, and who waits for a sign of life waits for them.
+ */
+static void announce(void)
+{
+    unsigned pes = 1, modules = 0;
+
+    for (uint64_t i = 0; i < kenv.pe_count && i < BOOT_PES; i++)
+        pes += kenv.pes[i] != 0 && pe_desc_type(kenv.pes[i]) != PE_TYPE_MEM &&
+               pe_desc_id(kenv.pes[i]) != kern.own_pe;
+    while (modules < BOOT_MODULES && kenv.mods[modules])
+        modules++;
+    print("kernel %u on PE %u: %u PEs, %lu MiB memory, %u modules\n", kern.id, kern.own_pe, pes,
+          (unsigned long)(memmap_available(&kern.mem) >> 20), modules);
 }
 
 static void init_modules(void)
@@ -397,14 +416,13 @@ static __attribute__((noinline, noreturn, used)) void kernel_main(int argc, char
     read_kenv(argc, argv);
     init_members();
     init_memory();
+    announce();
     init_modules();
     init_endpoints();
     init_pes();
     read_peers(argc, argv);
     kern.peers.incarnation = incarnation();
     heap = heap_blocks(); /* bytes depend on how blocks were split */
-    print("kernel %u on PE %u: %u PEs, %lu MiB memory, %u modules\n", kern.id, kern.own_pe,
-          kern.pe_count + 1, (unsigned long)(memmap_available(&kern.mem) >> 20), kern.nmods);
     if (kern.peers.secondary)
         report_alive();
     start_all(argc, argv);

@@ -26,10 +26,21 @@ static unsigned run(unsigned op, unsigned ep)
     return (unsigned)(cmd >> DTU_CMD_ERR_SHIFT);
 }
 
+/*
+ * An argument.  A load is free and a store is not, although it is posted: on some KVMs it takes
+ * half as long as an exit.  What the register has cannot be old here: every argument is followed by
+ * its command, and that brings the register up to date.
+ */
+static void set_arg(unsigned reg, uint64_t value)
+{
+    if (dtu_get(reg) != value)
+        dtu_set(reg, value);
+}
+
 static void set_data(const void *data, size_t len)
 {
-    dtu_set(DTU_DATA_ADDR, (uintptr_t)data);
-    dtu_set(DTU_DATA_SIZE, len);
+    set_arg(DTU_DATA_ADDR, (uintptr_t)data);
+    set_arg(DTU_DATA_SIZE, len);
 }
 
 unsigned dtu_unread(unsigned ep)
@@ -69,8 +80,8 @@ unsigned dtu_send(unsigned ep, const void *data, size_t len, unsigned reply_ep,
     if (err != RING_TRAP)
         return err;
     set_data(data, len);
-    dtu_set(DTU_REPLY_EPID, reply_ep);
-    dtu_set(DTU_REPLY_LABEL, reply_label);
+    set_arg(DTU_REPLY_EPID, reply_ep);
+    set_arg(DTU_REPLY_LABEL, reply_label);
     return run(DTU_SEND, ep);
 }
 
@@ -82,8 +93,8 @@ unsigned dtu_call(unsigned ep, const void *data, size_t len, unsigned reply_ep,
     if (err != RING_TRAP)
         return err;
     set_data(data, len);
-    dtu_set(DTU_REPLY_EPID, reply_ep);
-    dtu_set(DTU_REPLY_LABEL, reply_label);
+    set_arg(DTU_REPLY_EPID, reply_ep);
+    set_arg(DTU_REPLY_LABEL, reply_label);
     return run_and_wait(DTU_SEND, ep, reply_ep);
 }
 
@@ -92,7 +103,7 @@ unsigned dtu_reply_wait(unsigned ep, const struct dtu_header *msg, const void *d
     if (ring_owns(&ring_self, msg))
         return ring_reply(&ring_self, msg, data, len);
     set_data(data, len);
-    dtu_set(DTU_OFFSET, (uintptr_t)msg);
+    set_arg(DTU_OFFSET, (uintptr_t)msg);
     return run_and_wait(DTU_REPLY, ep, ep);
 }
 
@@ -101,7 +112,7 @@ unsigned dtu_reply(unsigned ep, const struct dtu_header *msg, const void *data, 
     if (ring_owns(&ring_self, msg))
         return ring_reply(&ring_self, msg, data, len);
     set_data(data, len);
-    dtu_set(DTU_OFFSET, (uintptr_t)msg);
+    set_arg(DTU_OFFSET, (uintptr_t)msg);
     return run(DTU_REPLY, ep);
 }
 
@@ -110,7 +121,7 @@ unsigned dtu_read(unsigned ep, void *buf, size_t len, uint64_t off)
     if (len == 0) /* never completes on the gem5 model (dtu-spec 10.4 #51) */
         return SE_OK;
     set_data(buf, len);
-    dtu_set(DTU_OFFSET, off);
+    set_arg(DTU_OFFSET, off);
     return run(DTU_READ, ep);
 }
 
@@ -119,7 +130,7 @@ unsigned dtu_write(unsigned ep, const void *buf, size_t len, uint64_t off)
     if (len == 0)
         return SE_OK;
     set_data(buf, len);
-    dtu_set(DTU_OFFSET, off);
+    set_arg(DTU_OFFSET, off);
     return run(DTU_WRITE, ep);
 }
 
@@ -154,7 +165,7 @@ void dtu_ack(unsigned ep, const struct dtu_header *msg)
         vreg_set(VREG_ACK, vreg_ack(ep, (uintptr_t)msg));
         return;
     }
-    dtu_set(DTU_OFFSET, (uintptr_t)msg);
+    set_arg(DTU_OFFSET, (uintptr_t)msg);
     run(DTU_ACK, ep);
 }
 
@@ -236,6 +247,13 @@ void dtu_config_words(unsigned ep, const uint64_t words[3])
     dtu_set(DTU_EP(ep, 2), words[2]);
     dtu_set(DTU_EP(ep, 1), words[1]);
     dtu_set(DTU_EP(ep, 0), words[0]);
+}
+
+void dtu_config_for_command(unsigned ep, const uint64_t words[3])
+{
+    ring_self.own |= 1u << ep;
+    for (unsigned i = 3; i-- > 0;)
+        set_arg(DTU_EP(ep, i), words[i]);
 }
 
 void dtu_config_send(unsigned ep, unsigned pe, unsigned vpe, unsigned dst_ep, unsigned maxmsg,

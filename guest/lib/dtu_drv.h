@@ -147,6 +147,9 @@ void dtu_config_recv(unsigned ep, void *buf, unsigned order, unsigned msgorder);
 void dtu_config_mem(unsigned ep, unsigned pe, unsigned vpe, uint64_t addr, uint64_t size,
                     unsigned perm);
 void dtu_config_words(unsigned ep, const uint64_t words[3]);
+/* The same for an endpoint that is configured for one command, which follows at once, and never
+ * otherwise: stores only what differs. */
+void dtu_config_for_command(unsigned ep, const uint64_t words[3]);
 void dtu_invalidate(unsigned ep);
 
 #endif

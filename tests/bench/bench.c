@@ -5,6 +5,7 @@
  * budget is marked OVER; that is a result, not a failure.  --tiny: as few samples as show that it
  * works.
  *
+ * bench --list: the names of all cases.
  * bench --check [RESULTS [BUDGETS]]: holds build/bench.json against tests/bench/budgets.
  * bench --report [RESULTS [PAGE]]: renders it as build/bench.html.
  *
@@ -79,13 +80,23 @@ static void raise_limits(void)
     }
 }
 
-/* Without names: all. */
+static bool is_case(const char *name)
+{
+    for (unsigned k = 0; k < n_files; k++)
+        for (unsigned i = 0; i < files[k].n; i++)
+            if (strcmp(files[k].list[i].name, name) == 0)
+                return true;
+    return false;
+}
+
+/* Those so called; where none is, those whose names begin so.  Without names: all. */
 static bool asked_for(const char *name, char **names)
 {
     bool any = !*names;
 
     for (; *names; names++)
-        any |= strncmp(*names, name, strlen(*names)) == 0;
+        any |= is_case(*names) ? strcmp(*names, name) == 0
+                               : strncmp(*names, name, strlen(*names)) == 0;
     return any;
 }
 
@@ -318,6 +329,12 @@ int main(int argc, char **argv)
     char err[512], **names = argv + 1;
     int status, r;
 
+    if (argc == 2 && strcmp(argv[1], "--list") == 0) {
+        for (unsigned k = 0; k < n_files; k++)
+            for (unsigned i = 0; i < files[k].n; i++)
+                puts(files[k].list[i].name);
+        return 0;
+    }
     if (argc > 1 && (strcmp(argv[1], "--check") == 0 || strcmp(argv[1], "--report") == 0))
         return use_results(argc, argv);
     for (; *names && strncmp(*names, "--", 2) == 0; names++) {

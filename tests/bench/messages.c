@@ -41,6 +41,18 @@ static int run_size(struct by_size *t)
     return t->state;
 }
 
+static void print_phases(unsigned at)
+{
+    static const char *const names[3] = {"send", "wait", "ack"};
+    double ns[3];
+
+    for (unsigned i = 0; i < 3; i++)
+        ns[i] = samples_at(&guest_case_find(by_size[at].guest, CASES, names[i])->s, 0.5);
+    printf("msg_rtt of %u bytes by phase, medians in ns: SEND %.0f, until the answer is fetched "
+           "%.0f, its copy and ACK %.0f\n",
+           by_size[at].size, ns[0], ns[1], ns[2]);
+}
+
 /* what: "rtt", or "oneway", which compares with half of the way there and back. */
 static int size_result(unsigned at, const char *what, struct samples *v, struct samples *b,
                        double *exits, char *why, size_t size)
@@ -54,6 +66,8 @@ static int size_result(unsigned at, const char *what, struct samples *v, struct 
                  t->size);
         return r;
     }
+    if (!half)
+        print_phases(at);
     for (unsigned i = 0; i < t->shm.n; i++)
         samples_add(b, half ? t->shm.v[i] / 2 : t->shm.v[i]);
     return guest_case_result(t->guest, CASES, what, v, exits, why, size);

@@ -45,8 +45,9 @@ end
 
 begin 'bench: every case has a budget and the other way round'
 grep -v '^#' tests/bench/budgets | awk 'NF { print $1 }' | sort >"$T/have"
-grep -ohE '^    \{"[a-z0-9_]+"' tests/bench/*.c | tr -d ' {"' | sort >"$T/cases"
-cp "$T/have" "$T/out"
+vm --list
+want_status 0
+sort "$T/out" >"$T/cases"
 diff "$T/have" "$T/cases" >"$T/err" || bad 'tests/bench/budgets and the cases differ'
 end
 

@@ -33,6 +33,8 @@ static struct gate to_server, to_sleeper[SLEEPERS_MAX], memory;
 static struct recv_gate answers;
 static uint64_t words[SIZE_MAX_ / 8], got[SIZE_MAX_ / 8];
 static uint64_t sent_at[ROUNDS_MAX], taken_at[ROUNDS_MAX], ticks[ROUNDS_MAX];
+/* Parts of a round trip: SEND; until the answer is fetched; its copy and ACK. */
+static uint64_t part[3][ROUNDS_MAX];
 static unsigned size = 64, rounds = 100, sleepers;
 
 static uint64_t now(void)
@@ -147,17 +149,23 @@ static void end_sleepers(void)
 static void ask(uint64_t first, unsigned round)
 {
     const struct dtu_header *m;
-    uint64_t since = now();
+    uint64_t since = now(), sent, fetched, done;
 
     words[0] = first;
     want(gate_send(&to_server, words, first ? size : 8, answers.ep, 0), "send");
+    sent = now();
     m = recv_gate_wait(&answers);
+    fetched = now();
     if (!m || (first && m->length != size))
         panic("msgbench: no answer, or a wrong one");
     memcpy(got, m + 1, m->length);
     dtu_ack(answers.ep, m);
+    done = now();
     if (round < rounds) {
-        ticks[round] = now() - since;
+        ticks[round] = done - since;
+        part[0][round] = sent - since;
+        part[1][round] = fetched - sent;
+        part[2][round] = done - fetched;
         sent_at[round] = since;
         taken_at[round] = got[0];
     }
@@ -189,6 +197,12 @@ static void messages(void)
     print_case("rtt", before, rounds);
     one_way();
     print_case("oneway", before, rounds);
+    for (unsigned i = 0; i < 3; i++) {
+        static const char *const names[3] = {"send", "wait", "ack"};
+
+        memcpy(ticks, part[i], rounds * sizeof(ticks[0]));
+        print_case(names[i], 0, rounds);
+    }
 }
 
 /* ---- what runs in batches ---- */
