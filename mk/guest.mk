@@ -33,7 +33,8 @@ GUEST_PROGS := \
     ringbench:64:guest/apps/ringbench \
     netbench:68:guest/apps/netbench \
     ringattack:72:guest/apps/ringattack \
-    ringstress:76:guest/apps/ringstress
+    ringstress:76:guest/apps/ringstress \
+    fanin:80:guest/apps/fanin
 
 GUEST_B   := $(B)/guest
 GUEST_INC := -Iinclude -Iguest/lib

@@ -279,14 +279,21 @@ static uint64_t sooner(uint64_t a, uint64_t b)
 /* Once around; returns the time that passed without messages. */
 static uint64_t turn(uint64_t idle)
 {
-    uint64_t gone = passed(idle), ns = sooner(pe_poll(), srv_tick(gone));
+    uint64_t gone = passed(idle), ns = pe_poll();
 
+    /* While messages come all the time nothing else is new; what follows looks at every VPE. */
+    if (gone == 0 && ns == 0 && dtu_spin()) {
+        vpe_reap();
+        fetch_all();
+        return 0;
+    }
+    ns = sooner(ns, srv_tick(gone));
     ns = sooner(ns, peer_tick(gone));
     vpe_reap();
     if (ns && !vreg_has(VREG_F_WAIT))
         __builtin_ia32_pause(); /* no timer: keep looking */
     else
-        dtu_wait(ns ? ns : VREG_WAIT_FOREVER);
+        dtu_sleep(ns ? ns : VREG_WAIT_FOREVER);
     return fetch_all() ? 0 : ns;
 }
 
