@@ -280,9 +280,10 @@ static uint64_t sooner(uint64_t a, uint64_t b)
 static uint64_t turn(uint64_t idle)
 {
     uint64_t gone = passed(idle), ns = pe_poll();
+    const bool spin = gone == 0 && ns == 0;
 
     /* While messages come all the time nothing else is new; what follows looks at every VPE. */
-    if (gone == 0 && ns == 0 && dtu_spin()) {
+    if (spin && dtu_spin()) {
         vpe_reap();
         fetch_all();
         return 0;
@@ -292,8 +293,10 @@ static uint64_t turn(uint64_t idle)
     vpe_reap();
     if (ns && !vreg_has(VREG_F_WAIT))
         __builtin_ia32_pause(); /* no timer: keep looking */
-    else
+    else if (spin)
         dtu_sleep(ns ? ns : VREG_WAIT_FOREVER);
+    else
+        dtu_wait(ns ? ns : VREG_WAIT_FOREVER);
     return fetch_all() ? 0 : ns;
 }
 
