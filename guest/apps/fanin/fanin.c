@@ -21,7 +21,7 @@
 #define CLIENTS_MAX  180u
 #define RECV_EP      2u
 #define SLOT_ORDER   6u
-#define BUFFER_ORDER 6u
+#define BUFFER_ORDER 7u
 #define SAMPLES_MAX  200u
 #define BATCH        50u
 
@@ -47,12 +47,12 @@ static void want(unsigned err, const char *what)
         panic("fanin: %s: error %u", what, err);
 }
 
-/* The exit status is the number of calls when the time was over. */
+/* Waits to be told what to do, and then to be asked for the number of calls when time was over. */
 static int client(void *arg)
 {
     const struct recv_gate in = {.ep = RECV_EP};
     const struct dtu_header *m;
-    unsigned counted = 0, n = 0;
+    uint64_t counted = 0, n = 0;
     struct go go = {0};
 
     (void)arg;
@@ -71,7 +71,37 @@ static int client(void *arg)
         if (!go.until || now() < go.until)
             counted = n;
     }
-    return (int)counted;
+    m = recv_gate_wait(&in);
+    if (!m)
+        panic("fanin: nobody asks");
+    want(dtu_reply(RECV_EP, m, &counted, sizeof(counted)), "REPLY");
+    return 0;
+}
+
+static uint64_t ask(unsigned i)
+{
+    const struct dtu_header *m = NULL;
+    uint64_t n = 0;
+
+    want(gate_send(&gates[i], &n, sizeof(n), VPE_EP_RECV, i), "SEND");
+    while (!m && dtu_wait_ep(VPE_EP_RECV, NULL, NULL))
+        m = dtu_fetch(VPE_EP_RECV);
+    if (!m || m->length != sizeof(n))
+        panic("fanin: no answer");
+    memcpy(&n, m + 1, sizeof(n));
+    dtu_ack(VPE_EP_RECV, m);
+    return n;
+}
+
+static void wait_for_all(unsigned n)
+{
+    int status = 0;
+
+    for (unsigned i = 0; i < n; i++) {
+        want(vpe_wait(&clients[i], &status), "waiting for a client");
+        if (status)
+            panic("fanin: a client failed: %d", status);
+    }
 }
 
 static void make(unsigned n)
@@ -105,13 +135,11 @@ static int all_together(unsigned n, uint64_t calls, uint64_t window)
     since = now();
     start(n, window ? since + window * (hz / 1000) : 0, calls);
     for (unsigned i = 0; i < n; i++) {
-        int status = 0;
-
-        want(vpe_wait(&clients[i], &status), "waiting for a client");
-        ticks[i] = (unsigned)status;
+        ticks[i] = ask(i);
         total += ticks[i];
         few += !window && ticks[i] != calls;
     }
+    wait_for_all(n);
     print("FANIN %u %lu:", n, (unsigned long)(now() - since));
     for (unsigned i = 0; i < n; i++)
         print(" %lu", (unsigned long)ticks[i]);
@@ -152,11 +180,9 @@ static int asleep(unsigned n, unsigned rounds)
     dtu_relax(100000000); /* they make their calls and fall asleep */
     measure("among_sleepers", rounds);
     start(n, 0, 1);
-    for (unsigned i = 0; i < n; i++) {
-        int status = 0;
-
-        want(vpe_wait(&clients[i], &status), "waiting for a client");
-    }
+    for (unsigned i = 0; i < n; i++)
+        ask(i);
+    wait_for_all(n);
     return 0;
 }
 
