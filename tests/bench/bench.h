@@ -88,6 +88,12 @@ int case_exchange_local(struct samples *v, struct samples *b, double *exits, cha
                         size_t size);
 int case_revoke_local(struct samples *v, struct samples *b, double *exits, char *why, size_t size);
 int case_ep_configure(struct samples *v, struct samples *b, double *exits, char *why, size_t size);
+int case_fanin_1(struct samples *v, struct samples *b, double *exits, char *why, size_t size);
+int case_fanin_8(struct samples *v, struct samples *b, double *exits, char *why, size_t size);
+int case_fanin_64(struct samples *v, struct samples *b, double *exits, char *why, size_t size);
+int case_fanin_512(struct samples *v, struct samples *b, double *exits, char *why, size_t size);
+int case_noop_among_sleepers(struct samples *v, struct samples *b, double *exits, char *why,
+                             size_t size);
 int case_net_rtt(struct samples *v, struct samples *b, double *exits, char *why, size_t size);
 int case_net_rate(struct samples *v, struct samples *b, double *exits, char *why, size_t size);
 int case_capbench_nodes(struct samples *v, struct samples *b, double *exits, char *why,
