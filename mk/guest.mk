@@ -39,7 +39,8 @@ GUEST_PROGS := \
     maptest:64:guest/apps/maptest \
     mapbench:68:guest/apps/mapbench \
     msgbench:64:guest/apps/msgbench \
-    ringstress:76:guest/apps/ringstress
+    ringstress:76:guest/apps/ringstress \
+    fanin:80:guest/apps/fanin
 
 GUEST_B   := $(B)/guest
 GUEST_INC := -Iinclude -Iguest/lib

@@ -342,13 +342,24 @@ static uint64_t all_passed; /* ns of all turns */
 /* Once around; returns the time that passed without messages. */
 static uint64_t turn(uint64_t idle)
 {
-    uint64_t gone = passed(idle), ns = sooner(pe_poll(), srv_tick(gone));
+    uint64_t gone = passed(idle), ns = pe_poll();
+    const bool spin = gone == 0 && ns == 0;
 
     all_passed += gone;
+    /* While messages come all the time nothing else is new; what follows looks at every VPE. */
+    if (spin && dtu_spin()) {
+        vpe_reap();
+        answer_question();
+        fetch_all();
+        return 0;
+    }
+    ns = sooner(ns, srv_tick(gone));
     ns = sooner(ns, peer_tick(gone));
     vpe_reap();
     if (ns && !vreg_has(VREG_F_WAIT))
         __builtin_ia32_pause(); /* no timer: keep looking */
+    else if (spin)
+        dtu_sleep(ns ? ns : VREG_WAIT_FOREVER);
     else
         dtu_wait(ns ? ns : VREG_WAIT_FOREVER);
     answer_question();

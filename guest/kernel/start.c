@@ -155,14 +155,14 @@ void start_pending(void)
             run(vpe_at(i));
 }
 
-/* Nobody runs who could register what the others wait for. */
+/* Nobody runs who could register what the others wait for.  Mostly the first one we look at does. */
 static void give_up_pending(void)
 {
-    if (group_others())
-        return;
     for (unsigned i = 0; i < kern.pe_count; i++)
         if (kern.pes[kern.pe_order[i]].vpe && kern.pes[kern.pe_order[i]].vpe->state == VPE_RUNNING)
             return;
+    if (group_others())
+        return;
     for (unsigned i = 0; i < kern.pe_count; i++) {
         struct vpe *v = kern.pes[kern.pe_order[i]].vpe;
 

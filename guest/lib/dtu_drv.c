@@ -175,8 +175,7 @@ void dtu_debug(uint32_t value)
     dtu_set(DTU_COMMAND, DTU_DEBUG | (uint64_t)value << 3);
 }
 
-/* True when there is a message. */
-static bool spin(void)
+bool dtu_spin(void)
 {
     for (unsigned i = 0; i < RING_SPIN && ring_may_spin(&ring_self); i++) {
         if (dtu_get(DTU_MSG_CNT) || ring_any(&ring_self))
@@ -186,10 +185,10 @@ static bool spin(void)
     return false;
 }
 
-void dtu_wait(uint64_t ns)
+void dtu_sleep(uint64_t ns)
 {
     __asm__ volatile("" ::: "memory");
-    if (dtu_get(DTU_MSG_CNT) == 0 && !ring_self.stashed && !spin() && ring_sleep(&ring_self)) {
+    if (dtu_get(DTU_MSG_CNT) == 0 && ring_sleep(&ring_self)) {
         if (vreg_has(VREG_F_WAIT))
             vreg_set(VREG_WAIT, ns);
         else
@@ -199,9 +198,15 @@ void dtu_wait(uint64_t ns)
     __asm__ volatile("" ::: "memory");
 }
 
+void dtu_wait(uint64_t ns)
+{
+    if (dtu_get(DTU_MSG_CNT) == 0 && !dtu_spin())
+        dtu_sleep(ns);
+}
+
 static void wait_and_fetch(unsigned ep)
 {
-    if (!spin())
+    if (!dtu_spin())
         run_and_wait(DTU_IDLE, 0, ep);
 }
 

@@ -126,6 +126,13 @@ void dtu_debug(uint32_t value);
 void dtu_wait(uint64_t ns);
 
 /*
+ * The two halves of it.  True as soon as a message is unread; looks for about a millisecond while
+ * cores are to spare and messages can come without the VMM, else not at all.  And: sleeps.
+ */
+bool dtu_spin(void);
+void dtu_sleep(uint64_t ns);
+
+/*
  * Lets other PEs run for a moment (they may share our core), messages or not; ns is at most how
  * long, where the VMM is ours.  For retries that nobody wakes us for.
  */

@@ -54,6 +54,20 @@ void rg_notify(struct rings *r, unsigned entry)
 
 /* ---- the lists ---- */
 
+/* The host may be writing it; then the version changes once more. */
+static unsigned role(const struct ring_desc *d)
+{
+    return RING_STATE(rg_acquire(&d->word)) == RING_FREE
+               ? 0
+               : __atomic_load_n(&d->role, __ATOMIC_RELAXED);
+}
+
+static bool incoming(const struct ring_desc *d, unsigned *ep)
+{
+    *ep = __atomic_load_n(&d->ep, __ATOMIC_RELAXED);
+    return role(d) == RING_IN && *ep < DTU_EPS;
+}
+
 static void list_in(struct rings *r, unsigned high)
 {
     unsigned n[DTU_EPS + 1] = {0}, ep;
@@ -61,8 +75,8 @@ static void list_in(struct rings *r, unsigned high)
     for (unsigned e = 0; e < high; e++) {
         const struct ring_desc *d = rg_desc(r, e);
 
-        if (RING_STATE(rg_acquire(&d->word)) != RING_FREE && d->role == RING_IN && d->ep < DTU_EPS)
-            n[d->ep + 1]++;
+        if (incoming(d, &ep))
+            n[ep + 1]++;
     }
     for (ep = 0; ep < DTU_EPS; ep++)
         n[ep + 1] += n[ep];
@@ -71,9 +85,7 @@ static void list_in(struct rings *r, unsigned high)
     for (unsigned e = 0; e < high; e++) {
         const struct ring_desc *d = rg_desc(r, e);
 
-        ep = d->ep;
-        if (RING_STATE(rg_acquire(&d->word)) == RING_FREE || d->role != RING_IN || ep >= DTU_EPS ||
-            n[ep] >= r->first[ep + 1])
+        if (!incoming(d, &ep) || n[ep] >= r->first[ep + 1])
             continue;
         r->in[n[ep]] = (uint16_t)e;
         n[ep]++;
@@ -89,9 +101,7 @@ static void list_out(struct rings *r, unsigned high)
 {
     r->nout = 0;
     for (unsigned e = 0; e < high; e++) {
-        const struct ring_desc *d = rg_desc(r, e);
-
-        if (RING_STATE(rg_acquire(&d->word)) != RING_FREE && d->role == RING_OUT)
+        if (role(rg_desc(r, e)) == RING_OUT)
             r->out[r->nout++] = (uint16_t)e;
     }
 }
@@ -111,6 +121,7 @@ void rg_refresh(struct rings *r)
     list_out(r, high);
     for (unsigned i = 0; i < r->nin; i++)
         rg_in_scan(r, r->in[i], i);
+    rg_in_watch(r);
     r->answers = 0;
     for (unsigned i = 0; i < r->nout; i++) {
         rg_out_rescan(r, r->out[i], i);
@@ -182,19 +193,15 @@ bool ring_pending(struct rings *r, unsigned ep)
     return rg_in_find(r, ep) >= 0 || rg_out_pending(r, ep);
 }
 
+static bool any(struct rings *r, bool all)
+{
+    rg_refresh(r);
+    return r->stashed || rg_in_any(r, all) || rg_out_pending(r, DTU_EPS);
+}
+
 bool ring_any(struct rings *r)
 {
-    const struct ring_scan *scan = rg_scan(r);
-
-    if (r->stashed)
-        return true;
-    if (!r->on)
-        return false;
-    rg_refresh(r);
-    for (unsigned i = 0; i < r->nin; i++)
-        if (rg_acquire(scan[i].seq) == scan[i].want)
-            return true;
-    return rg_out_pending(r, DTU_EPS);
+    return r->stashed || (r->on && any(r, false));
 }
 
 bool ring_sleep(struct rings *r)
@@ -203,7 +210,7 @@ bool ring_sleep(struct rings *r)
         return !r->stashed;
     __atomic_store_n(&own_status(r)->sleeping, 1, __ATOMIC_RELAXED);
     ring_fence();
-    if (!ring_any(r))
+    if (!any(r, true))
         return true;
     ring_awake(r);
     return false;

@@ -103,6 +103,8 @@ void rg_refresh(struct rings *r);
 /* ---- ring_in.c ---- */
 void rg_in_scan(struct rings *r, unsigned entry, unsigned pos);
 int rg_in_find(struct rings *r, unsigned ep);
+void rg_in_watch(struct rings *r);         /* after the lists have changed */
+bool rg_in_any(struct rings *r, bool all); /* all: overlooks none */
 void rg_in_free(struct rings *r, unsigned entry, const void *msg);
 unsigned rg_in_reply(struct rings *r, unsigned entry, const struct dtu_header *msg,
                      const void *data, size_t len);

@@ -9,6 +9,7 @@
 #include "ring_impl.h"
 #include "str.h"
 
+#define SLICE    4u
 #define PASS_MAX DTU_MAX_SLOTS /* messages by trap that can be older than one by a channel */
 
 static struct ring_in *state_of(const struct rings *r, unsigned entry)
@@ -76,23 +77,145 @@ void rg_in_scan(struct rings *r, unsigned entry, unsigned pos)
         close_if_done(r, entry, st, slot);
 }
 
-int rg_in_find(struct rings *r, unsigned ep)
-{
-    const struct ring_scan *scan = rg_scan(r);
-    unsigned first = r->first[ep], end = r->first[ep + 1], at;
+/* ---- which to look at ---- */
 
-    if (first == end)
+static bool is_there(const struct rings *r, unsigned pos)
+{
+    const struct ring_scan *scan = &rg_scan(r)[pos];
+
+    return rg_acquire(scan->seq) == scan->want;
+}
+
+/* Marks the position if there is a message; true if that is news. */
+static bool mark(struct rings *r, unsigned pos)
+{
+    struct ring_watch *w = &r->watch;
+
+    if (w->marked[pos / 64] >> (pos % 64) & 1 || !is_there(r, pos))
+        return false;
+    w->marked[pos / 64] |= 1ull << (pos % 64);
+    w->marks[__atomic_load_n(&rg_desc(r, r->in[pos])->ep, __ATOMIC_RELAXED) % DTU_EPS]++;
+    return true;
+}
+
+static void unmark(struct rings *r, unsigned ep, unsigned pos)
+{
+    struct ring_watch *w = &r->watch;
+
+    if (!(w->marked[pos / 64] >> (pos % 64) & 1))
+        return;
+    w->marked[pos / 64] &= ~(1ull << (pos % 64));
+    w->marks[ep]--;
+}
+
+static void spoke(struct rings *r, unsigned pos)
+{
+    struct ring_watch *w = &r->watch;
+
+    for (unsigned i = 0; i < RING_HOT; i++)
+        if (w->hot[i] == pos)
+            return;
+    w->hot[w->next_hot] = (uint16_t)pos;
+    w->next_hot = (w->next_hot + 1) % RING_HOT;
+}
+
+static void look(struct rings *r)
+{
+    struct ring_watch *w = &r->watch;
+    bool all = w->all || r->nin <= RING_HOT + SLICE;
+
+    if (!all) {
+        for (unsigned i = 0; i < RING_HOT; i++)
+            if (w->hot[i] < r->nin)
+                mark(r, w->hot[i]);
+        for (unsigned i = 0; i < SLICE; i++) {
+            all |= mark(r, w->slice);
+            w->slice = (uint16_t)(w->slice + 1u < r->nin ? w->slice + 1u : 0);
+        }
+    }
+    for (unsigned pos = 0; all && pos < r->nin; pos++)
+        mark(r, pos);
+    w->all = false;
+}
+
+/* The first marked position in a range where there still is a message, -1: none. */
+static int next_marked(struct rings *r, unsigned ep, unsigned pos, unsigned end)
+{
+    while (pos < end) {
+        uint64_t bits = r->watch.marked[pos / 64] >> (pos % 64);
+
+        pos = bits ? pos + (unsigned)__builtin_ctzll(bits) : (pos / 64 + 1) * 64;
+        if (!bits || pos >= end)
+            continue;
+        if (is_there(r, pos))
+            return (int)pos;
+        unmark(r, ep, pos);
+        pos++;
+    }
+    return -1;
+}
+
+/* In turn, from where the last one was. */
+static int marked(struct rings *r, unsigned ep)
+{
+    const unsigned first = r->first[ep], end = r->first[ep + 1];
+    unsigned at = first + r->cursor[ep];
+    int pos;
+
+    if (!r->watch.marks[ep])
         return -1;
-    at = first + r->cursor[ep];
     if (at >= end)
         at = first;
-    for (unsigned i = at; i < end; i++)
-        if (rg_acquire(scan[i].seq) == scan[i].want)
-            return (int)i;
-    for (unsigned i = first; i < at; i++)
-        if (rg_acquire(scan[i].seq) == scan[i].want)
-            return (int)i;
-    return -1;
+    pos = next_marked(r, ep, at, end);
+    return pos >= 0 ? pos : next_marked(r, ep, first, at);
+}
+
+int rg_in_find(struct rings *r, unsigned ep)
+{
+    struct ring_watch *w = &r->watch;
+    int pos = marked(r, ep);
+
+    if (pos >= 0 || r->first[ep] == r->first[ep + 1])
+        return pos;
+    /* Who asks for one endpoint after the other asks the same again. */
+    if (w->skips > 0) {
+        w->skips--;
+        return -1;
+    }
+    w->skips = (uint16_t)(w->neps - 1);
+    look(r);
+    return marked(r, ep);
+}
+
+void rg_in_watch(struct rings *r)
+{
+    struct ring_watch *w = &r->watch;
+
+    memset(w, 0, sizeof(*w));
+    memset(w->hot, 0xFF, sizeof(w->hot));
+    for (unsigned ep = 0; ep < DTU_EPS; ep++)
+        if (r->first[ep] < r->first[ep + 1]) {
+            w->eps |= 1u << ep;
+            w->neps++;
+        }
+    w->all = true;
+}
+
+static bool any_marked(struct rings *r)
+{
+    for (uint32_t eps = r->watch.eps; eps; eps &= eps - 1)
+        if (marked(r, (unsigned)__builtin_ctz(eps)) >= 0)
+            return true;
+    return false;
+}
+
+bool rg_in_any(struct rings *r, bool all)
+{
+    if (any_marked(r))
+        return true;
+    r->watch.all |= all;
+    look(r);
+    return any_marked(r);
 }
 
 /*
@@ -172,6 +295,8 @@ static const struct dtu_header *take(struct rings *r, unsigned pos)
     st->rmax[slot] = (uint16_t)(meta >> 16);
     st->number[slot] = (uint8_t)(meta >> 40);
     rg_in_scan(r, entry, pos);
+    unmark(r, d->ep, pos);
+    spoke(r, pos);
     r->cursor[d->ep] = (uint16_t)(pos - r->first[d->ep] + 1);
     return h;
 }

@@ -42,6 +42,23 @@ struct ring_stash { /* a message that came by a trap and must let others pass */
     uint64_t stamp;
 };
 
+#define RING_HOT 8u
+
+/*
+ * Which incoming channels are looked at.  Most are silent, so a look is at those that spoke last
+ * and, in turn, at some of the others: its cost does not depend on how many there are.  When one of
+ * those others speaks all are looked at, so that it does not have to wait for its turn.
+ */
+struct ring_watch {
+    uint16_t hot[RING_HOT], next_hot;       /* positions */
+    uint16_t slice;                         /* whose turn it is */
+    uint16_t skips;                         /* questions that the last look is good for, too */
+    bool all;                               /* the next look is at all */
+    uint32_t eps, neps;                     /* endpoints that have channels */
+    uint16_t marks[DTU_EPS];                /* positions of an endpoint that are marked: */
+    uint64_t marked[RING_ENTRIES_MAX / 64]; /* a message was seen there */
+};
+
 struct rings {
     bool on;
     const uint64_t *regs; /* the DTU's */
@@ -59,6 +76,7 @@ struct rings {
     uint32_t own; /* endpoints that this PE configures itself: those stores are posted, so what the
                      table says of them may be old */
     struct ring_stash stash[DTU_EPS];
+    struct ring_watch watch;
     uint16_t in[RING_ENTRIES_MAX], out[RING_ENTRIES_MAX];
     uint64_t dropped; /* messages and answers that broke the rules */
 };

@@ -56,17 +56,20 @@ static void start_all_of_them(void)
     to_victim = sel_alloc(CLIENTS_MAX);
 }
 
-/* Another victim, to whom clients have gates of their own, each with its label. */
+/*
+ * Another victim, to whom clients have gates of their own, each with its label, before it runs: it
+ * may end soon.
+ */
 static void make_victim(void)
 {
     want(vpe_create(&dying, "ringstress"), "CREATEVPE");
     attach(&dying);
     want(vpe_delegate(&dying, gates + LABEL_VICTIM, TO_SERVER, 1), "EXCHANGE");
-    want(vpe_run(&dying, victim, (void *)(uintptr_t)++victims), "starting a victim");
     for (unsigned i = 0; i < nclients; i++) {
         creategate(&dying, to_victim + i, i);
         want(vpe_delegate(&clients[i], to_victim + i, TO_VICTIM, 1), "EXCHANGE");
     }
+    want(vpe_run(&dying, victim, (void *)(uintptr_t)++victims), "starting a victim");
 }
 
 /* It ends by itself, any time; its gates go with it, in our table and in the clients'. */

@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * fanin CLIENTS CALLS [WINDOW_MS]: CLIENTS VPEs make system calls at the same time, at least
+ * CALLS each, and for at least WINDOW_MS (0).  Every one must be answered.  One line,
+ *
+ *     FANIN CLIENTS TICKS: CALLS...
+ *
+ * says how many each had made when the time was over (or, without WINDOW_MS, in all).
+ *
+ * fanin sleep CLIENTS ROUNDS: what one call costs this VPE with CLIENTS (or no) others that sleep
+ * and have made calls; a line BENCH as ringbench's.
+ */
+#include "boot.h"
+#include "fmt.h"
+#include "print.h"
+#include "start.h"
+#include "str.h"
+#include "syscall.h"
+#include "vpe.h"
+
+#define CLIENTS_MAX  180u
+#define RECV_EP      2u
+#define SLOT_ORDER   6u
+#define BUFFER_ORDER 7u
+#define SAMPLES_MAX  200u
+#define BATCH        50u
+
+struct go {
+    uint64_t until, calls; /* time-stamp counter; at least so many */
+};
+
+static struct vpe clients[CLIENTS_MAX];
+static struct gate gates[CLIENTS_MAX];
+static uint64_t ticks[SAMPLES_MAX];
+
+static uint64_t now(void)
+{
+    uint32_t lo, hi;
+
+    __asm__ volatile("lfence; rdtsc" : "=a"(lo), "=d"(hi) : : "memory");
+    return (uint64_t)hi << 32 | lo;
+}
+
+static void want(unsigned err, const char *what)
+{
+    if (err)
+        panic("fanin: %s: error %u", what, err);
+}
+
+/* Waits to be told what to do, and then to be asked for the number of calls when time was over. */
+static int client(void *arg)
+{
+    const struct recv_gate in = {.ep = RECV_EP};
+    const struct dtu_header *m;
+    uint64_t counted = 0, n = 0;
+    struct go go = {0};
+
+    (void)arg;
+    if (ep_alloc() != RECV_EP)
+        panic("fanin: endpoint %u is taken", RECV_EP);
+    for (unsigned i = 0; i < 8; i++) /* so that it has a channel, if there are such */
+        want(sysc_noop(), "NOOP");
+    m = recv_gate_wait(&in);
+    if (!m || m->length != sizeof(go))
+        panic("fanin: no start");
+    memcpy(&go, m + 1, sizeof(go));
+    dtu_ack(RECV_EP, m);
+    while (n < go.calls || now() < go.until) {
+        want(sysc_noop(), "NOOP");
+        n++;
+        if (!go.until || now() < go.until)
+            counted = n;
+    }
+    m = recv_gate_wait(&in);
+    if (!m)
+        panic("fanin: nobody asks");
+    want(dtu_reply(RECV_EP, m, &counted, sizeof(counted)), "REPLY");
+    return 0;
+}
+
+static uint64_t ask(unsigned i)
+{
+    const struct dtu_header *m = NULL;
+    uint64_t n = 0;
+
+    want(gate_send(&gates[i], &n, sizeof(n), VPE_EP_RECV, i), "SEND");
+    while (!m && dtu_wait_ep(VPE_EP_RECV, NULL, NULL))
+        m = dtu_fetch(VPE_EP_RECV);
+    if (!m || m->length != sizeof(n))
+        panic("fanin: no answer");
+    memcpy(&n, m + 1, sizeof(n));
+    dtu_ack(VPE_EP_RECV, m);
+    return n;
+}
+
+static void wait_for_all(unsigned n)
+{
+    int status = 0;
+
+    for (unsigned i = 0; i < n; i++) {
+        want(vpe_wait(&clients[i], &status), "waiting for a client");
+        if (status)
+            panic("fanin: a client failed: %d", status);
+    }
+}
+
+static void make(unsigned n)
+{
+    for (unsigned i = 0; i < n; i++) {
+        want(vpe_create(&clients[i], "fanin"), "CREATEVPE");
+        want(sysc_attachrb(clients[i].sel, RECV_EP, guest_recvbuf_start() + 256, BUFFER_ORDER,
+                           SLOT_ORDER),
+             "ATTACHRB");
+        gates[i].sel = sel_alloc(1);
+        want(sysc_creategate(clients[i].sel, gates[i].sel, i, RECV_EP, 1u << SLOT_ORDER),
+             "CREATEGATE");
+        want(vpe_run(&clients[i], client, NULL), "starting a client");
+    }
+}
+
+static void start(unsigned n, uint64_t until, uint64_t calls)
+{
+    const struct go go = {until, calls};
+
+    for (unsigned i = 0; i < n; i++)
+        want(gate_send(&gates[i], &go, sizeof(go), DTU_NO_REPLY, 0), "SEND");
+}
+
+static int all_together(unsigned n, uint64_t calls, uint64_t window)
+{
+    uint64_t since, hz = vreg_get(VREG_TSC_HZ), total = 0;
+    unsigned few = 0;
+
+    make(n);
+    since = now();
+    start(n, window ? since + window * (hz / 1000) : 0, calls);
+    for (unsigned i = 0; i < n; i++) {
+        ticks[i] = ask(i);
+        total += ticks[i];
+        few += !window && ticks[i] != calls;
+    }
+    wait_for_all(n);
+    print("FANIN %u %lu:", n, (unsigned long)(now() - since));
+    for (unsigned i = 0; i < n; i++)
+        print(" %lu", (unsigned long)ticks[i]);
+    print("\nfanin: %u clients, %lu calls answered, %u clients with too few\n", n,
+          (unsigned long)total, few);
+    return few != 0;
+}
+
+/* ---- do those that sleep cost anything? ---- */
+
+static void measure(const char *name, unsigned rounds)
+{
+    uint64_t exits;
+
+    for (unsigned i = 0; i < 10 * BATCH; i++)
+        want(sysc_noop(), "NOOP");
+    exits = vreg_get(VREG_EXITS);
+    for (unsigned i = 0; i < rounds; i++) {
+        uint64_t since = now();
+
+        for (unsigned k = 0; k < BATCH; k++)
+            want(sysc_noop(), "NOOP");
+        ticks[i] = (now() - since) / BATCH;
+    }
+    print("BENCH %s %lu %u:", name, (unsigned long)(vreg_get(VREG_EXITS) - exits), rounds * BATCH);
+    for (unsigned i = 0; i < rounds; i++)
+        print(" %lu", (unsigned long)ticks[i]);
+    print("\n");
+}
+
+static int asleep(unsigned n, unsigned rounds)
+{
+    if (n == 0) {
+        measure("awake_alone", rounds);
+        return 0;
+    }
+    make(n);
+    dtu_relax(100000000); /* they make their calls and fall asleep */
+    measure("among_sleepers", rounds);
+    start(n, 0, 1);
+    for (unsigned i = 0; i < n; i++)
+        ask(i);
+    wait_for_all(n);
+    return 0;
+}
+
+int main(int argc, char **argv)
+{
+    unsigned long n, calls, window = 0;
+    bool sleep = argc == 4 && strncmp(argv[1], "sleep", 6) == 0;
+
+    if (sleep && fmt_parse(argv[2], &n) && n <= CLIENTS_MAX && fmt_parse(argv[3], &calls) &&
+        calls > 0 && calls <= SAMPLES_MAX)
+        return asleep((unsigned)n, (unsigned)calls);
+    if (!sleep && (argc == 3 || argc == 4) && fmt_parse(argv[1], &n) && n > 0 && n <= CLIENTS_MAX &&
+        fmt_parse(argv[2], &calls) && (argc == 3 || fmt_parse(argv[3], &window)))
+        return all_together((unsigned)n, calls, window);
+    print("usage: fanin CLIENTS CALLS [WINDOW_MS] | fanin sleep CLIENTS ROUNDS\n");
+    return 2;
+}

@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Many PEs that speak to their kernels at once, and many that say nothing: guest/apps/fanin.
+ *
+ * A kernel has at most 192 VPEs, so 512 clients have four.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "bench.h"
+
+#define ROUNDS    3u
+#define PER_GROUP 128u
+#define WINDOW    "4000" /* ms */
+#define SPARE_PES 2u     /* of a group: the program that starts the clients, and one over */
+#define LINE_MAX  (1u << 16)
+
+/* "FANIN CLIENTS TICKS: CALLS...": adds to sum and n; lowers *least. */
+static void read_counts(char *line, double *sum, unsigned *n, double *least)
+{
+    char *word = strchr(line, ':');
+
+    for (word = word ? strtok(word + 1, " \n") : NULL; word; word = strtok(NULL, " \n")) {
+        double calls = strtod(word, NULL);
+
+        *sum += calls;
+        *least = *n == 0 || calls < *least ? calls : *least;
+        ++*n;
+    }
+}
+
+/* One machine; the mean of all clients' calls, and the fewest. */
+static int together(unsigned clients, double *mean, double *least)
+{
+    static char line[LINE_MAX];
+    unsigned per = clients < PER_GROUP ? clients : PER_GROUP, groups = clients / per, n = 0;
+    char cmd[1024];
+    double sum = 0;
+    int len;
+    FILE *f;
+
+    len = snprintf(cmd, sizeof(cmd),
+                   "exec build/sempervm run --timeout 500 --no-prefix --pes %u -- kernel",
+                   groups * (per + 1 + SPARE_PES));
+    for (unsigned i = 1; i < groups; i++)
+        len += snprintf(cmd + len, sizeof(cmd) - (size_t)len,
+                        " kernel fanin %u 1 " WINDOW " pes=%u --", per, per + SPARE_PES);
+    snprintf(cmd + len, sizeof(cmd) - (size_t)len, " fanin %u 1 " WINDOW " 2>/dev/null", per);
+    f = popen(cmd, "r");
+    if (!f)
+        return -errno;
+    while (fgets(line, sizeof(line), f))
+        if (strncmp(line, "FANIN ", 6) == 0)
+            read_counts(line, &sum, &n, least);
+    if (pclose(f) != 0 || n != clients)
+        return -EIO;
+    *mean = sum / n;
+    return 0;
+}
+
+static int fanin(unsigned clients, unsigned rounds, struct samples *v, struct samples *b, char *why,
+                 size_t size)
+{
+    for (unsigned i = 0; i < rounds; i++) {
+        double mean, least = 0;
+        int r = together(clients, &mean, &least);
+
+        if (r < 0) {
+            snprintf(why, size,
+                     "not all of %u clients came to an end: try build/sempervm run "
+                     "--pes 20 -- kernel fanin 16 1 " WINDOW,
+                     clients);
+            return r;
+        }
+        samples_add(v, mean);
+        samples_add(b, least);
+    }
+    return 0;
+}
+
+static int case_fanin_1(struct samples *v, struct samples *b, double *exits, char *why, size_t size)
+{
+    (void)exits;
+    return fanin(1, ROUNDS, v, b, why, size);
+}
+static int case_fanin_8(struct samples *v, struct samples *b, double *exits, char *why, size_t size)
+{
+    (void)exits;
+    return fanin(8, ROUNDS, v, b, why, size);
+}
+static int case_fanin_64(struct samples *v, struct samples *b, double *exits, char *why, size_t size)
+{
+    (void)exits;
+    return fanin(64, ROUNDS, v, b, why, size);
+}
+static int case_fanin_512(struct samples *v, struct samples *b, double *exits, char *why, size_t size)
+{
+    (void)exits;
+    return fanin(512, 1, v, b, why, size);
+}
+
+/* ---- asleep ---- */
+
+/* Adds the samples, in ticks; exits and operations to *exits and *ops. */
+static int silent(unsigned pes, unsigned clients, struct samples *s, double *exits, double *ops)
+{
+    static char line[LINE_MAX];
+    unsigned lines = 0;
+    char cmd[256], *word;
+    FILE *f;
+
+    snprintf(cmd, sizeof(cmd),
+             "exec build/sempervm run --timeout 300 --no-prefix --pes %u -- kernel fanin sleep %u "
+             "100 2>/dev/null",
+             pes, clients);
+    f = popen(cmd, "r");
+    if (!f)
+        return -errno;
+    while (fgets(line, sizeof(line), f)) {
+        if (strncmp(line, "BENCH ", 6) != 0 || !strtok(line + 6, " "))
+            continue;
+        lines++;
+        *exits += (word = strtok(NULL, " ")) ? strtod(word, NULL) : 0;
+        *ops += (word = strtok(NULL, " ")) ? strtod(word, NULL) : 0;
+        while ((word = strtok(NULL, " \n")))
+            samples_add(s, strtod(word, NULL));
+    }
+    return pclose(f) == 0 && lines == 1 ? 0 : -EIO;
+}
+
+static int case_noop_among_sleepers(struct samples *v, struct samples *b, double *exits, char *why,
+                             size_t size)
+{
+    double n_exits = 0, ops = 0, none = 0;
+
+    for (unsigned i = 0; i < ROUNDS; i++) {
+        int r = silent(3, 0, b, &none, &none);
+
+        if (r == 0)
+            r = silent(503, 170, v, &n_exits, &ops);
+        if (r < 0) {
+            snprintf(why, size,
+                     "fanin did not come to its end: try build/sempervm run --pes 20 -- "
+                     "kernel fanin sleep 10 100");
+            return r;
+        }
+    }
+    *exits = ops > 0 ? n_exits / ops : 0;
+    return 0;
+}
+
+static const struct bench_case fanin_cases[] = {
+    {"fanin_1", "calls that a client of one kernel has made in 4 s, the mean of 1", "calls",
+     "the slowest client of the same run", case_fanin_1},
+    {"fanin_8", "calls that a client of one kernel has made in 4 s, the mean of 8", "calls",
+     "the slowest client of the same run", case_fanin_8},
+    {"fanin_64", "calls that a client of one kernel has made in 4 s, the mean of 64", "calls",
+     "the slowest client of the same run", case_fanin_64},
+    {"fanin_512", "calls that a client of four kernels has made in 4 s, the mean of 512", "calls",
+     "the slowest client of the same run", case_fanin_512},
+    {"noop_among_sleepers",
+     "NOOP, in a VPE, while 500 other PEs sleep, 170 of them with channels to the same kernel",
+     "ticks", "NOOP while nobody else is there", case_noop_among_sleepers},
+};
+BENCH_CASES(fanin_cases)
