@@ -13,7 +13,7 @@
 # the machine under QEMU.  VM_LIMIT bounds each run in seconds; it only ends what hangs.
 
 SEMPERVM=${SEMPERVM:-build/sempervm}
-VM_LIMIT=${VM_LIMIT:-100}
+VM_LIMIT=${VM_LIMIT:-300}
 T=$(mktemp -d) || exit 1
 # Whatever a test leaves running or lying about goes with it.
 trap 'rm -rf "$T"' EXIT

@@ -201,6 +201,15 @@ void kcall_done(struct vpe *v)
 
 void kcall_failed(struct vpe *v, int error)
 {
+    /* Where a service is looked for, a kernel that is gone has none: the next one is asked. */
+    if (v->wait.call == KC_CREATESESSFWD && v->wait.all) {
+        note_late(v);
+        if (rsession_next(v))
+            return;
+        kcall_done(v);
+        sys_answer(v, SE_INV_ARGS, NULL);
+        return;
+    }
     kcall_forget(v);
     sys_answer(v, error, NULL);
 }

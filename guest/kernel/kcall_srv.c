@@ -108,6 +108,24 @@ static int send_open(struct vpe *v, struct peer *p)
     return w.error ? SE_INV_ARGS : peer_request(p, buf, w.len, v->wait.tid);
 }
 
+/* Asks those behind `after`, until one can be asked. */
+static bool ask_next(struct vpe *v, const struct peer *after)
+{
+    struct peer *p = next_peer(after);
+
+    while (p && send_open(v, p) != SE_OK)
+        p = next_peer(p);
+    return p != NULL;
+}
+
+bool rsession_next(struct vpe *v)
+{
+    for (unsigned i = 0; i < KC_PEERS; i++)
+        if (kern.peers.peer[i].id == v->wait.peer && kern.peers.peer[i].state != PEER_NONE)
+            return ask_next(v, &kern.peers.peer[i]);
+    return false;
+}
+
 int rsession_open(struct sys_call *c, struct vpe *target, unsigned tsel, unsigned sel,
                   const char *name)
 {
@@ -169,7 +187,6 @@ void kc_createsessresp(struct kcall *c)
     uint64_t ident = 0, srv = 0;
     struct klate late;
     struct vpe *v;
-    struct peer *p;
     int err;
 
     msg_get_u32(c->in); /* the VPE: the tid says it */
@@ -190,8 +207,7 @@ void kc_createsessresp(struct kcall *c)
                       ddl_typed(srv, DDL_SERVICE));
         return;
     }
-    p = err != SE_OK && v->wait.all ? next_peer(c->p) : NULL;
-    if (p && send_open(v, p) == SE_OK)
+    if (err != SE_OK && v->wait.all && ask_next(v, c->p))
         return;
     if (err == SE_OK)
         err = opened(c, v, ident, srv);

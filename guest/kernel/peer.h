@@ -276,6 +276,8 @@ struct session;
 struct service;
 int rsession_open(struct sys_call *c, struct vpe *target, unsigned tsel, unsigned sel,
                   const char *name);
+/* The kernel that was asked for the service is gone: asks the next.  False: there is none. */
+bool rsession_next(struct vpe *v);
 int rsession_exchange(struct sys_call *c, struct vpe *target, unsigned tsel,
                       const struct session *n, const struct cap_range *r, bool obtain);
 

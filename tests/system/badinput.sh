@@ -27,7 +27,7 @@ fresh()
 
 run_img()
 {
-    vm run --images "$img" --timeout 60 "$@"
+    vm run --images "$img" --timeout "$VM_LIMIT" "$@"
 }
 
 # refused STATUS REGEX: what the last vm must have said, and nothing on standard output.
@@ -220,7 +220,7 @@ option 2 'none\.ini' check "$T/none.ini"
 # ---- the host
 
 begin 'host: no file descriptors'
-vm_in 'ulimit -n 24' run --pes 16 --timeout 60 -- kernel hello
+vm_in 'ulimit -n 24' run --pes 16 --timeout "$VM_LIMIT" -- kernel hello
 want_status 3
 want_one_line_err 'ulimit -n|RLIMIT_NOFILE|descriptors'
 want_no_out .
@@ -230,7 +230,7 @@ case $SEMPERVM in
 */thread/* | */address/*) skip 'host: no memory' 'a sanitizer needs more than any limit leaves' ;;
 *)
     begin 'host: no memory'
-    vm_in 'ulimit -v 300000' run --pes 16 --timeout 60 -- kernel hello
+    vm_in 'ulimit -v 300000' run --pes 16 --timeout "$VM_LIMIT" -- kernel hello
     want_status 3
     want_one_line_err 'memory|ulimit -v'
     want_no_out .

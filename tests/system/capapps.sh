@@ -39,7 +39,7 @@ cmp -s "$T/hash1" "$T/hash2" || bad 'another trace hash'
 end
 
 begin 'captree: a client that obtains more than the service counts'
-vm run --pes 4 --timeout 60 -- kernel captree serve 2 daemon -- captree obtain 3 requires=captree
+vm run --pes 4 --timeout "$VM_LIMIT" -- kernel captree serve 2 daemon -- captree obtain 3 requires=captree
 want_status 1
 want_out 'PANIC: captree: signal, round 0: error 5'
 end
@@ -47,7 +47,7 @@ end
 while read -r words; do
     begin "usage: $words"
     # shellcheck disable=SC2086 # words
-    vm run --pes 3 --timeout 60 -- kernel $words
+    vm run --pes 3 --timeout "$VM_LIMIT" -- kernel $words
     want_status 1
     want_out 'PANIC: usage: '
     end

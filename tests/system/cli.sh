@@ -47,43 +47,43 @@ want_no_out '^fail'
 end
 
 begin 'cli: hello without a kernel'
-vm run --pes 1 --timeout 60 -- hello
+vm run --pes 1 --timeout "$VM_LIMIT" -- hello
 want_status 0
 want_count 1 'Hello World'
 end
 
 begin 'cli: hello under the kernel'
-vm run --timeout 60 -- kernel hello
+vm run --timeout "$VM_LIMIT" -- kernel hello
 want_status 0
 want_count 1 'Hello World'
 want_no_err .
 end
 
 begin 'cli: the grammar of SemperOS: groups of programs'
-vm run --timeout 60 -- kernel hello -- hello -- hello
+vm run --timeout "$VM_LIMIT" -- kernel hello -- hello -- hello
 want_status 0
 want_count 3 'Hello World'
 end
 
 begin 'cli: --prefix names the PE'
-vm run --timeout 60 --prefix -- kernel hello
+vm run --timeout "$VM_LIMIT" --prefix -- kernel hello
 want_status 0
 want_out '^\[PE 2\] Hello World$'
 end
 
 begin 'cli: plain when it is no terminal'
-vm run --timeout 60 --prefix -- kernel hello
+vm run --timeout "$VM_LIMIT" --prefix -- kernel hello
 want_no_out "$(printf '\033')"
 end
 
 begin 'cli: --color=always'
-vm run --timeout 60 --prefix --color=always -- kernel hello
+vm run --timeout "$VM_LIMIT" --prefix --color=always -- kernel hello
 want_status 0
 want_out "$(printf '\033')\[[0-9;]*m.*PE 2"
 end
 
 begin 'cli: --stats'
-vm run --timeout 60 --stats -- kernel hello
+vm run --timeout "$VM_LIMIT" --stats -- kernel hello
 want_status 0
 cat "$T/out" "$T/err" >"$T/both"
 mv "$T/both" "$T/out"
@@ -96,20 +96,20 @@ want_out 'waited [0-9.]+ ms'
 end
 
 begin 'cli: --log debug'
-vm run --timeout 60 --log debug -- kernel hello
+vm run --timeout "$VM_LIMIT" --log debug -- kernel hello
 want_status 0
 want_out 'Hello World'
 end
 
 begin 'cli: other sizes of memory'
-vm run --spm 4M --dram 7G --timeout 60 -- kernel hello
+vm run --spm 4M --dram 7G --timeout "$VM_LIMIT" -- kernel hello
 want_status 0
 want_count 1 'Hello World'
 end
 
 if [ -z "${STOCK:-}" ]; then
     begin 'cli: a machine of 640 PEs'
-    vm run --pes 640 --timeout 90 -- kernel hello
+    vm run --pes 640 --timeout "$VM_LIMIT" -- kernel hello
     want_status 0
     want_count 1 'Hello World'
     end
@@ -178,20 +178,20 @@ want_out .
 end
 
 begin 'run: a machine file'
-vm run --timeout 60 "$T/ok.ini"
+vm run --timeout "$VM_LIMIT" "$T/ok.ini"
 want_status 0
 want_count 1 'Hello World'
 end
 
 begin 'run: the boot line after -- replaces that of the file'
-vm run --timeout 60 "$T/ok.ini" -- kernel hello -- hello
+vm run --timeout "$VM_LIMIT" "$T/ok.ini" -- kernel hello -- hello
 want_status 0
 want_count 2 'Hello World'
 end
 
 begin "run: SemperOS' boot files"
 printf 'kernel\nhello\nhello' >"$T/hello.cfg"
-vm run --timeout 60 --images "${GUESTS:-build/guest}" "$T/hello.cfg"
+vm run --timeout "$VM_LIMIT" --images "${GUESTS:-build/guest}" "$T/hello.cfg"
 want_status 0
 want_count 2 'Hello World'
 end

@@ -78,13 +78,13 @@ cmp -s "$T/hash" "$T/hash2" || bad 'another trace hash'
 end
 
 begin 'files: no image, no service'
-vm run --pes 4 --timeout 60 -- kernel m3fs 8388608
+vm run --pes 4 --timeout "$VM_LIMIT" -- kernel m3fs 8388608
 want_status 1
 want_out 'm3fs: no file system in 8388608 bytes at 0'
 end
 
 begin 'files: two images, two services by name'
-vm run --pes 6 --timeout 60 --fs "$IMG:2" -- kernel m3fs 8388608 daemon -- \
+vm run --pes 6 --timeout "$VM_LIMIT" --fs "$IMG:2" -- kernel m3fs 8388608 daemon -- \
     m3fs 8388608 8388608 other daemon -- filetest other requires=m3fs requires=other
 want_status 0
 want_out '^filetest: [1-9][0-9]* passed, 0 failed$'

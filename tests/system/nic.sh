@@ -49,7 +49,7 @@ want_no_err .
 end
 
 begin 'nic: another PE has neither its ports nor its registers'
-vm run --timeout 3 --nic "pe=2,$udp" -- nictest foreign
+vm run --timeout 10 --nic "pe=2,$udp" -- nictest foreign
 want_out 'ok  nothing at the addresses of its registers'
 want_no_out FAIL
 want_err 'PE 1: fault: #GP'
@@ -103,7 +103,7 @@ want_status 0
 end
 
 begin 'nic: nobody there, and it ends all the same'
-vm run --timeout 60 --nic "pe=1,$udp" -- nictest echo 1 64
+vm run --timeout "$VM_LIMIT" --nic "pe=1,$udp" -- nictest echo 1 64
 want_status 1
 want_out 'received 0'
 end

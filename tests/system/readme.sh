@@ -30,7 +30,7 @@ if command -v make >/dev/null 2>&1 && [ -z "${STOCK:-}" ]; then
             [ "$status" -le 1 ] || bad "no such target"
             ;;
         *)
-            timeout -k 5 600 make -s "$@" >"$T/out" 2>"$T/err" </dev/null
+            timeout -k 5 "$((VM_LIMIT * 6))" make -s "$@" >"$T/out" 2>"$T/err" </dev/null
             status=$?
             want_status 0
             ;;

@@ -49,7 +49,7 @@ want_last_line '0 failed$'
 end
 
 begin "rings: a PE that writes to another's page is over, alone"
-vm run --timeout 20 --rings yes --pes 5 -- kernel ringattack peer
+vm run --timeout "$VM_LIMIT" --rings yes --pes 5 -- kernel ringattack peer
 want_count 5 'ok   '
 want_no_out 'FAIL|failed'
 want_err 'PE 2: fault: '

@@ -53,19 +53,19 @@ cmp -s "$T/hash" "$T/hash2" || bad 'another trace hash'
 end
 
 begin 'services: a service that nobody offers'
-vm run --pes 4 --timeout 60 -- kernel srvtest test requires=nothing
+vm run --pes 4 --timeout "$VM_LIMIT" -- kernel srvtest test requires=nothing
 want_status 1
 want_out 'nobody offers the service nothing'
 end
 
 begin 'services: a second service of that name'
-vm run --pes 4 --timeout 60 -- kernel srvtest serve twice daemon -- srvtest serve twice
+vm run --pes 4 --timeout "$VM_LIMIT" -- kernel srvtest serve twice daemon -- srvtest serve twice
 want_status 1
 want_out 'twice cannot be registered: error 13'
 end
 
 begin 'services: requires= waits for a service that starts later'
-vm run --pes 5 --timeout 60 -- kernel capclient 3 requires=capserver -- capserver 3 daemon
+vm run --pes 5 --timeout "$VM_LIMIT" -- kernel capclient 3 requires=capserver -- capserver 3 daemon
 want_status 0
 want_out '^capclient: 2 rounds'
 want_out '^capserver: 3 capabilities given, 3 revoked'
@@ -73,7 +73,7 @@ end
 
 # A crash tells nobody: the caller gets an error after a time of silence, here of virtual time.
 begin 'services: a service that crashes in the middle of a request'
-vm run --seed 1 --pes 5 --timeout 100 -- kernel srvtest serve mortal daemon -- \
+vm run --seed 1 --pes 5 --timeout "$VM_LIMIT" -- kernel srvtest serve mortal daemon -- \
     srvtest crash requires=mortal
 want_out 'service mortal does not answer'
 want_out '^ok +it crashes in the middle of a request$'

@@ -77,7 +77,7 @@ begin 'signals: a reader that goes away does not end the machine'
 # The reader takes one line of three and closes; the machine ends as if nothing were.
 last='sempervm run into a closed pipe'
 {
-    timeout -k 5 "$VM_LIMIT" "$SEMPERVM" run --timeout 60 -- kernel hello -- hello -- hello \
+    timeout -k 5 "$VM_LIMIT" "$SEMPERVM" run --timeout "$VM_LIMIT" -- kernel hello -- hello -- hello \
         2>"$T/err"
     echo $? >"$T/status"
 } | head -n 1 >"$T/out"
@@ -98,19 +98,19 @@ want_one_line_err 'timed out'
 end
 
 begin 'timeout: not reached'
-vm run --timeout 90 -- kernel hello
+vm run --timeout "$VM_LIMIT" -- kernel hello
 want_status 0
 want_no_err .
 end
 
 begin 'rest: all wait: deadlock'
-vm run --pes 2 --timeout 90 -- idle
+vm run --pes 2 --timeout "$VM_LIMIT" -- idle
 want_status 5
 want_err '^sempervm: deadlock: 2 PEs wait'
 end
 
 begin 'rest: all wait, as asked'
-vm run --pes 2 --timeout 90 --until-idle -- idle
+vm run --pes 2 --timeout "$VM_LIMIT" --until-idle -- idle
 want_status 0
 want_no_err .
 end

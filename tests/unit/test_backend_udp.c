@@ -3,8 +3,11 @@
 /* The UDP backend over loopback: switching, batches, who is believed, and a thread each way. */
 #include <check.h>
 #include <errno.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,6 +20,8 @@
 #define HANGS 20000 /* ms; only ends what hangs */
 #define NODES 4u
 
+static cpu_set_t everywhere;
+static int marker[2] = {-1, -1};
 static const uint8_t key[SEAL_KEY_BYTES] = {7, 7, 7};
 static uint8_t big[70000];
 
@@ -67,10 +72,46 @@ static void mesh(unsigned nodes, const uint8_t *with, const char *any, const cha
 
 static void end(void)
 {
+    sched_setaffinity(0, sizeof(everywhere), &everywhere);
+    for (unsigned i = 0; i < 2; i++)
+        close(marker[i]);
     for (unsigned i = 0; i < NODES; i++) {
         backend_udp_close(node[i]);
         node[i] = NULL;
     }
+}
+
+/*
+ * A datagram over loopback waits in a queue of the sending core until that core's softirq is
+ * served: mostly before sendto() returns, later when it is behind.  All tests but those of threads
+ * stay on one core, so when a marker has come through the same queue, what was sent before it has
+ * come, too.
+ */
+static void settle(void)
+{
+    struct pollfd p = {marker[0], POLLIN, 0};
+    char c = 0;
+
+    ck_assert_int_eq(send(marker[1], &c, 1, 0), 1);
+    ck_assert_int_eq(poll(&p, 1, HANGS), 1);
+    ck_assert_int_eq(recv(marker[0], &c, 1, 0), 1);
+}
+
+static void setup(void)
+{
+    struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
+    socklen_t len = sizeof(a);
+    cpu_set_t here;
+
+    ck_assert_int_eq(sched_getaffinity(0, sizeof(everywhere), &everywhere), 0);
+    CPU_ZERO(&here);
+    CPU_SET(sched_getcpu(), &here);
+    ck_assert_int_eq(sched_setaffinity(0, sizeof(here), &here), 0);
+    for (unsigned i = 0; i < 2; i++)
+        marker[i] = socket(AF_INET, SOCK_DGRAM, 0);
+    ck_assert_int_eq(bind(marker[0], (struct sockaddr *)&a, sizeof(a)), 0);
+    ck_assert_int_eq(getsockname(marker[0], (struct sockaddr *)&a, &len), 0);
+    ck_assert_int_eq(connect(marker[1], (struct sockaddr *)&a, len), 0);
 }
 
 /* One batch when something waits; ms: how long it may take to come. */
@@ -95,6 +136,7 @@ static void quiet(struct backend_udp *u)
 {
     struct backend_frame f;
 
+    settle();
     for (unsigned i = 0; i < 100; i++) {
         int n = backend_udp_receive(u, &f, 1);
 
@@ -126,8 +168,10 @@ static struct backend_udp_stats stats(const struct backend_udp *u)
 static unsigned send_one(unsigned i, const void *data, size_t len)
 {
     struct backend_frame f = {data, len, 0};
+    unsigned n = backend_udp_send(node[i], &f, 1);
 
-    return backend_udp_send(node[i], &f, 1);
+    settle();
+    return n;
 }
 
 static bool have_v6(void)
@@ -212,6 +256,7 @@ START_TEST(batches)
         f[i] = (struct backend_frame){data[i], 14 + i % 47, 0};
     }
     ck_assert_uint_eq(backend_udp_send(node[0], f, N), N);
+    settle();
     while (at < N) {
         int n = take(node[1], got, BACKEND_UDP_BATCH + 9, HANGS);
 
@@ -233,6 +278,7 @@ static void raw(int fd, struct backend_udp *to, const void *data, size_t len)
 
     ck_assert_int_eq(address_parse(where(to, "127.0.0.1:%u"), SOCK_DGRAM, &addr, &addr_len), 0);
     ck_assert_int_eq(sendto(fd, data, len, 0, (struct sockaddr *)&addr, addr_len), (ssize_t)len);
+    settle();
 }
 
 /* Bad ones between good ones, in one batch. */
@@ -354,6 +400,7 @@ START_TEST(lost_hellos)
     uint8_t sink[200];
 
     mesh(2, key, "127.0.0.1:0", "127.0.0.1:%u");
+    settle();
     for (unsigned i = 0; i < 2; i++)
         while (recv(backend_udp_fd(node[i]), sink, sizeof(sink), 0) > 0)
             continue;
@@ -376,6 +423,7 @@ START_TEST(flood)
     uint64_t before;
 
     mesh(2, key, "127.0.0.1:0", "127.0.0.1:%u");
+    settle();
     len = recv(backend_udp_fd(node[1]), hello, sizeof(hello), 0);
     ck_assert_int_eq(len, SEAL_HELLO_LEN);
     before = stats(node[1]).hello_sent;
@@ -394,6 +442,7 @@ END_TEST
 
 /* Each node sends and receives in threads of their own, and is looked at meanwhile. */
 static unsigned arrived[2];
+static atomic_bool all_sent;
 
 static void *sender(void *arg)
 {
@@ -416,9 +465,14 @@ static void *receiver(void *arg)
     struct backend_frame f[8];
     int n;
 
-    while ((n = take(node[me], f, 8, 500)) >= 0)
-        arrived[me] += (unsigned)n;
-    return NULL;
+    do {
+        bool last = atomic_load(&all_sent);
+
+        n = take(node[me], f, 8, 500);
+        arrived[me] += n > 0 ? (unsigned)n : 0;
+        if (last && n < 0)
+            return NULL;
+    } while (true);
 }
 
 START_TEST(threads)
@@ -427,15 +481,19 @@ START_TEST(threads)
     pthread_t t[4];
 
     mesh(2, key, "127.0.0.1:0", "127.0.0.1:%u");
+    sched_setaffinity(0, sizeof(everywhere), &everywhere);
     arrived[0] = arrived[1] = 0;
+    atomic_store(&all_sent, false);
     for (unsigned i = 0; i < 2; i++) {
         pthread_create(&t[i], NULL, sender, &id[i]);
         pthread_create(&t[2 + i], NULL, receiver, &id[i]);
     }
     for (unsigned i = 0; i < 100; i++)
         ck_assert_uint_le(stats(node[0]).sent, 600);
-    for (unsigned i = 0; i < 4; i++)
+    for (unsigned i = 0; i < 4; i++) {
+        atomic_store(&all_sent, i >= 2);
         pthread_join(t[i], NULL);
+    }
     for (unsigned i = 0; i < 2; i++) {
         struct backend_udp_stats s = stats(node[i]);
 
@@ -457,7 +515,9 @@ START_TEST(added_late)
 
     for (unsigned i = 0; i < NODES; i++)
         node[i] = open_one("127.0.0.1:0", with, (uint16_t)(i + 1), 0);
+    sched_setaffinity(0, sizeof(everywhere), &everywhere);
     arrived[0] = 0;
+    atomic_store(&all_sent, false);
     ck_assert_int_eq(pthread_create(&t, NULL, receiver, &me), 0);
     for (unsigned i = 1; i < NODES; i++) {
         add(i, 0, "127.0.0.1:%u");
@@ -467,6 +527,7 @@ START_TEST(added_late)
             ;
         backend_udp_send(node[i], &f, 1);
     }
+    atomic_store(&all_sent, true);
     pthread_join(t, NULL);
     s = stats(node[0]);
     ck_assert_uint_eq(arrived[0], s.received);
@@ -483,7 +544,7 @@ int main(void)
 
     for (size_t i = 0; i < sizeof(big); i++)
         big[i] = (uint8_t)(i * 31 >> 3);
-    tcase_add_checked_fixture(t, NULL, end);
+    tcase_add_checked_fixture(t, setup, end);
     tcase_set_timeout(t, 120);
     tcase_add_loop_test(t, sizes, 0, 6);
     tcase_add_loop_test(t, switching, 0, 2);

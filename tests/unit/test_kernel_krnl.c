@@ -159,6 +159,26 @@ START_TEST(hidden_service)
 }
 END_TEST
 
+/* A kernel that ends while it is asked has no service; it depends on the others. */
+START_TEST(asked_kernel_ends)
+{
+    unsigned end[2] = {0, 2};
+
+    fake_auto = false;
+    ck_assert_int_eq(CALL(pc, SYSC_CREATESESS, 0, SESS, 2ull, 0x7878ull), FAKE_LATER);
+    for (unsigned i = 0; i < 2; i++) {
+        ck_assert_uint_eq(fake_last(1, end[i])->word[0], KC_CREATESESSFWD);
+        ck_assert_uint_eq(fake_reply(pc)->count, 0);
+        fake_kill(end[i]);
+        fake_use(1);
+        peer_lost(peer_find(end[i]), "test");
+    }
+    ck_assert_uint_eq(fake_reply(pc)->count, 1);
+    ck_assert_int_eq(last(pc), SE_INV_ARGS);
+    ck_assert_ptr_null(cap(cli, SESS));
+}
+END_TEST
+
 START_TEST(obtained)
 {
     struct cap *m, *g;
@@ -543,6 +563,7 @@ static Suite *suite(void)
     tcase_set_timeout(t, 240);
     tcase_add_test(t, session);
     tcase_add_test(t, hidden_service);
+    tcase_add_test(t, asked_kernel_ends);
     tcase_add_test(t, obtained);
     tcase_add_test(t, what_does_not_travel);
     tcase_add_test(t, delegated);
