@@ -51,7 +51,7 @@ static struct {
     uint64_t waits, turns, wakes_nic, wakes_noc, times, regs, lingers;
 } exits;
 
-static struct linger habit;
+static struct habit habit;
 
 void net_broken(const char *what);
 

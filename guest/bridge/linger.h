@@ -24,7 +24,7 @@
 #define LINGER_TOP  4u
 
 /* Starts as zeros. */
-struct linger {
+struct habit {
     bool open; /* messages were delivered at `at`, and no packet has left since */
     uint64_t at;
     uint64_t average; /* from there to the packet */
@@ -32,7 +32,7 @@ struct linger {
 };
 
 /* For how long the answers of messages that are about to be delivered may wait; 0: not at all. */
-static inline uint64_t linger_ns(const struct linger *l)
+static inline uint64_t linger_ns(const struct habit *l)
 {
     uint64_t ns = 4 * l->average;
 
@@ -41,13 +41,13 @@ static inline uint64_t linger_ns(const struct linger *l)
     return ns < LINGER_MIN ? LINGER_MIN : ns > LINGER_MAX ? LINGER_MAX : ns;
 }
 
-static inline void linger_doubt(struct linger *l)
+static inline void linger_doubt(struct habit *l)
 {
     l->sure -= l->sure > 0;
 }
 
 /* Messages are delivered now. */
-static inline void linger_delivered(struct linger *l, uint64_t now)
+static inline void linger_delivered(struct habit *l, uint64_t now)
 {
     if (l->open)
         linger_doubt(l);
@@ -56,7 +56,7 @@ static inline void linger_delivered(struct linger *l, uint64_t now)
 }
 
 /* A packet of this node leaves now. */
-static inline void linger_packet(struct linger *l, uint64_t now)
+static inline void linger_packet(struct habit *l, uint64_t now)
 {
     uint64_t took = now - l->at;
 

@@ -345,7 +345,7 @@ START_TEST(posted_ack)
     ck_assert_uint_eq(vdtu_reg(B->d, DTU_MSG_CNT), 1);
     ck_assert_uint_eq(vdtu_reg(B->d, DTU_DATA_SIZE), 77);
     ck_assert_uint_eq(vdtu_reg(B->d, DTU_OFFSET), SLOT(3));
-    ck_assert_uint_eq(vdtu_reg(B->d, DTU_EP(2, 2)), 0x200000000F);
+    ck_assert_uint_eq(vdtu_reg(B->d, DTU_EP(2, 2)), 0x20000000F);
     vdtu_stats(B->d, &st);
     ck_assert_uint_eq(st.cmds[DTU_ACK], 1);
     ck_assert_uint_eq(st.bad_acks, 0);
