@@ -12,6 +12,13 @@
  * packets that it took.  The bridge appends any number, then stores to VREG_BRIDGE_RUN; when that
  * store returns all of them are served, with result, and for a READ data and len, filled in.
  *
+ * A bridge that has served its round stores to VREG_BRIDGE_TURN instead: that is RUN; then the
+ * receive causes of its NIC are taken out of ICR (nic_causes says which there were); then WAIT for
+ * the time stored, unless there is something that it has not seen: entries of `out` from out_head
+ * on, or frames from the receive descriptor nic_next on.  So one exit a round is enough, and
+ * nothing is slept over.  Entries that it expects to come soon in greater number it has the host
+ * collect first: out_want, out_hold (0: no).
+ *
  * The store to VREG_BRIDGE_AREA sets all four indices to 0; where it names no place for an area
  * (outside local memory, or not aligned to 64) the register reads 0 afterwards.
  *
@@ -53,13 +60,17 @@ _Static_assert(sizeof(struct bridge_pkt) == 64, "one cache line");
 
 struct bridge_area {
     /* Written by the host. */
-    uint32_t out_tail; /* entries appended so far */
-    uint32_t in_head;  /* entries served so far */
-    uint8_t pad0[56];
+    uint32_t out_tail;   /* entries appended so far */
+    uint32_t in_head;    /* entries served so far */
+    uint32_t nic_causes; /* what the last TURN took out of ICR */
+    uint8_t pad0[52];
     /* Written by the bridge. */
     uint32_t out_head; /* entries consumed so far */
     uint32_t in_tail;  /* entries appended so far */
-    uint8_t pad1[56];
+    uint32_t nic_next; /* the receive descriptor that it looks at next */
+    uint32_t out_want; /* so many entries of `out` end its wait at once ... */
+    uint32_t out_hold; /* ... fewer so many ns after the first of them */
+    uint8_t pad1[44];
     struct bridge_pkt out[BRIDGE_SLOTS];
     struct bridge_pkt in[BRIDGE_SLOTS];
     uint8_t out_data[BRIDGE_SLOTS][BRIDGE_DATA];

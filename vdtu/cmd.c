@@ -131,6 +131,31 @@ static void begin_event(struct vdtu *d, unsigned op, uint32_t arg)
     };
 }
 
+/* While another command has the lock dropped, its event and arguments stay its own. */
+void vdtu_posted_ack(struct vdtu *d, unsigned ep, uint64_t msg)
+{
+    struct vdtu_cmd c = {.op = DTU_ACK, .ep = ep, .offset = msg};
+    struct vdtu_event kept = d->ev;
+
+    if (ep >= DTU_EPS) {
+        d->stats.ignored_stores++;
+        return;
+    }
+    d->stats.cmds[DTU_ACK]++;
+    begin_event(d, DTU_ACK, ep);
+    vdtu_cmd_ack(d, &c);
+    if (d->noc->trace)
+        d->noc->trace(d->noc->trace_arg, &d->ev);
+    d->ev = kept;
+}
+
+void vdtu_ack(struct vdtu *d, unsigned ep, uint64_t msg)
+{
+    vdtu_lock(d);
+    vdtu_posted_ack(d, ep, msg);
+    vdtu_unlock(d);
+}
+
 void vdtu_command(struct vdtu *d, uint64_t value)
 {
     unsigned op = value & 7, err;

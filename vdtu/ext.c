@@ -13,7 +13,7 @@ void vdtu_wake(struct vdtu *d)
         d->ops.wake(d->arg);
 }
 
-static void latch(struct vdtu *d)
+void vdtu_latch(struct vdtu *d)
 {
     d->wakeup = true;
     vdtu_wake(d);
@@ -26,7 +26,7 @@ void vdtu_ext_command(struct vdtu *d, uint64_t value)
     d->stats.ext_cmds[op]++;
     switch (op) {
     case DTU_EXT_WAKEUP:
-        latch(d);
+        vdtu_latch(d);
         break;
     case DTU_EXT_INV_PAGE: /* no TLB and no cache to invalidate */
     case DTU_EXT_INV_TLB:
@@ -44,7 +44,7 @@ void vdtu_ext_command(struct vdtu *d, uint64_t value)
 void vdtu_wakeup(struct vdtu *d)
 {
     vdtu_lock(d);
-    latch(d);
+    vdtu_latch(d);
     vdtu_unlock(d);
 }
 

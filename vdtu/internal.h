@@ -44,6 +44,7 @@ struct vdtu {
     uint32_t nshown;        /* how many; atomic */
     uint64_t maps_revoked;  /* atomic */
     uint32_t owed[DTU_EPS]; /* credits to give back, see vdtu_ring_settle(); rings' lock, atomic */
+    uint32_t owing;         /* endpoints that a channel may still owe some; the same */
     struct vdtu_stats stats;
     struct vdtu_event ev; /* of the command that runs, when somebody traces */
     unsigned refusal;     /* what the transit callback wants its packet to end with */
@@ -108,6 +109,7 @@ void vdtu_noc_store(struct vdtu *d, uint64_t off, const void *buf, uint64_t len)
 
 void vdtu_ext_command(struct vdtu *d, uint64_t value);
 void vdtu_wake(struct vdtu *d); /* calls ops->wake */
+void vdtu_latch(struct vdtu *d); /* and remembers it, as EXT_CMD WAKEUP does */
 
 /* ---- cmd.c ---- */
 

@@ -128,6 +128,14 @@ uint64_t vdtu_load(struct vdtu *d, uint64_t off, unsigned size);
 void vdtu_posted(struct vdtu *d, uint64_t off, uint64_t value, unsigned size);
 
 /*
+ * ACK of the message at local address msg, fetched from endpoint ep, as the command does it but
+ * without COMMAND, whose registers stay: vdtu_posted_ack() from within ops->drain only, vdtu_ack()
+ * from anywhere else (it takes the lock).
+ */
+void vdtu_posted_ack(struct vdtu *d, unsigned ep, uint64_t msg);
+void vdtu_ack(struct vdtu *d, unsigned ep, uint64_t msg);
+
+/*
  * Should the CPU go to sleep (HLT or wait register; dtu-spec 6.3, 12.4)?  0: yes.  Otherwise
  * VDTU_MESSAGE (MSG_CNT > 0), VDTU_WAKEUP (a latched WAKEUP, consumed by this call), VDTU_BELL
  * (a bell, likewise).  A

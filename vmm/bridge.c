@@ -357,6 +357,41 @@ void bridge_run(struct bridge *b)
     pthread_mutex_unlock(&b->lock);
 }
 
+/* What comes after this is latched again, and ends the wait that follows. */
+uint32_t bridge_turn(struct bridge *b)
+{
+    uint32_t next = 0;
+
+    pthread_mutex_lock(&b->lock);
+    if (b->area) {
+        if (b->out_head == b->out_tail)
+            b->latched = false;
+        next = get_index(&b->area->nic_next);
+    }
+    pthread_mutex_unlock(&b->lock);
+    return next;
+}
+
+bool bridge_few(struct bridge *b, uint32_t *ns)
+{
+    bool few = false;
+
+    pthread_mutex_lock(&b->lock);
+    pump(b);
+    if (b->area && b->latched) {
+        few = b->out_tail - b->out_head < get_index(&b->area->out_want);
+        *ns = get_index(&b->area->out_hold);
+    }
+    pthread_mutex_unlock(&b->lock);
+    return few;
+}
+
+void bridge_nic_causes(struct bridge *b, uint32_t causes)
+{
+    if (b->area)
+        set_index(&b->area->nic_causes, causes);
+}
+
 /* ---- the bridge PE comes and goes ---- */
 
 void bridge_set_area(struct bridge *b, uint64_t addr)

@@ -89,6 +89,16 @@ unsigned bridge_packet(void *arg, struct vdtu_pkt *pkt);
 void bridge_set_area(struct bridge *b, uint64_t addr);
 void bridge_run(struct bridge *b);
 
+/*
+ * What of VREG_BRIDGE_TURN follows bridge_run(): forgets that `out` has grown if the bridge has
+ * seen all of it.  Returns its nic_next.  bridge_nic_causes() stores nic_causes.
+ */
+uint32_t bridge_turn(struct bridge *b);
+void bridge_nic_causes(struct bridge *b, uint32_t causes);
+
+/* Is all that bridge_poll() would report less than the bridge wants at once?  For *ns at most. */
+bool bridge_few(struct bridge *b, uint32_t *ns);
+
 /* Where the area is, 0: there is none (the store named no place for one). */
 uint64_t bridge_area(const struct bridge *b);
 
@@ -125,7 +135,7 @@ void bridge_new_life(struct node *n);
 void bridge_pe_reset(struct pe *pe);
 
 /* These do nothing for a PE that is not its node's bridge. */
-unsigned bridge_causes(struct pe *pe); /* VREG_CAUSE_BRIDGE, or 0 */
+unsigned bridge_causes(struct pe *pe); /* VREG_CAUSE_BRIDGE, or 0; may bring the deadline forward */
 void bridge_pe_over(struct pe *pe);
 /* A store to one of the port's registers; false: this PE has none. */
 bool bridge_store(struct pe *pe, unsigned off, uint64_t value);

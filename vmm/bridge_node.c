@@ -8,6 +8,7 @@
 #include <sys/random.h>
 
 #include "bridge.h"
+#include "nic.h"
 #include "node.h"
 #include "sched.h"
 
@@ -144,8 +145,20 @@ static struct bridge *port(const struct pe *pe)
 unsigned bridge_causes(struct pe *pe)
 {
     struct bridge *b = port(pe);
+    uint64_t now;
+    uint32_t ns;
 
-    return b && bridge_poll(b) ? VREG_CAUSE_BRIDGE : 0;
+    if (!b)
+        return 0;
+    if (bridge_few(b, &ns)) {
+        now = pe->node->sched->now(pe->node);
+        pe->held = pe->held ? pe->held : now + ns;
+        if (now < pe->held) {
+            pe->deadline = pe->deadline < pe->held ? pe->deadline : pe->held;
+            return 0;
+        }
+    }
+    return bridge_poll(b) ? VREG_CAUSE_BRIDGE : 0;
 }
 
 void bridge_pe_reset(struct pe *pe)
@@ -162,6 +175,16 @@ void bridge_pe_over(struct pe *pe)
         bridge_over(port(pe));
 }
 
+/* Whatever the bridge has not seen ends the wait that begins now. */
+static void take_turn(struct pe *pe, struct bridge *b)
+{
+    uint32_t next = bridge_turn(b), causes = 0;
+
+    if (pe->nic && nic_take_causes(pe->nic, next, &causes))
+        pe->pending |= VREG_CAUSE_NIC;
+    bridge_nic_causes(b, causes);
+}
+
 bool bridge_store(struct pe *pe, unsigned off, uint64_t value)
 {
     struct bridge *b = port(pe);
@@ -171,6 +194,9 @@ bool bridge_store(struct pe *pe, unsigned off, uint64_t value)
     if (off == VREG_BRIDGE_AREA) {
         bridge_set_area(b, value);
         *pe_vreg(pe, VREG_BRIDGE_AREA) = bridge_area(b);
+    } else if (off == VREG_BRIDGE_TURN) {
+        bridge_run(b);
+        take_turn(pe, b);
     } else {
         bridge_run(b);
         *pe_vreg(pe, VREG_TIME) = pe->node->sched->now(pe->node);

@@ -15,6 +15,7 @@
 #include <sys/mman.h>
 
 #include "bridge.h"
+#include "control.h"
 #include "mapped.h"
 #include "nic.h"
 #include "node.h"
@@ -48,7 +49,10 @@ static void on_drain(void *arg)
         uint64_t value = 0;
 
         memcpy(&value, m->data, m->len <= 8 ? m->len : 8);
-        if (!pe->nic || !nic_posted(pe->nic, m->phys_addr, value, m->len)) {
+        if (m->phys_addr == VREG_BASE + VREG_ACK && m->len == 8) {
+            vdtu_posted_ack(pe->dtu, (unsigned)(value >> 56), value & ((1ull << 56) - 1));
+            pe->posted++;
+        } else if (!pe->nic || !nic_posted(pe->nic, m->phys_addr, value, m->len)) {
             vdtu_posted(pe->dtu, m->phys_addr - DTU_BASE, value, m->len);
             pe->posted++;
         }
@@ -136,13 +140,15 @@ void pe_wait_begin(struct pe *pe, enum pe_wait how, uint64_t deadline)
             .op = TR_WAIT, .pe = pe->id, .peer = 0xFFFF, .ep = (uint8_t)how, .label = deadline});
     pe->waiting = how;
     pe->deadline = deadline;
+    pe->held = 0;
+    pe->fetch = -1;
 }
 
 /* Has what the PE waits for happened?  The wait register says why, HLT just ends. */
 static bool wait_over(struct pe *pe)
 {
     const struct sched *sched = pe->node->sched;
-    unsigned cause = vdtu_poll(pe->dtu) | bridge_causes(pe);
+    unsigned cause = vdtu_poll(pe->dtu) | bridge_causes(pe) | control_causes(pe) | pe->pending;
     uint64_t now = sched->now(pe->node);
 
     if (pe->nic && nic_line(pe->nic))
@@ -158,6 +164,11 @@ static bool wait_over(struct pe *pe)
         *pe_vreg(pe, VREG_TIME) = now;
     }
     pe->waiting = PE_NOT_WAITING;
+    pe->pending = 0;
+    if (pe->fetch >= 0 && (cause & VREG_CAUSE_MESSAGE)) {
+        vdtu_store(pe->dtu, DTU_COMMAND, DTU_CMD(DTU_FETCH, (unsigned)pe->fetch), 8);
+        *pe_vreg(pe, VREG_CALL) = vdtu_reg(pe->dtu, DTU_OFFSET);
+    }
     return true;
 }
 _Static_assert((int)VDTU_MESSAGE == VREG_CAUSE_MESSAGE && (int)VDTU_WAKEUP == VREG_CAUSE_WAKEUP &&
@@ -370,6 +381,8 @@ int pe_reset(struct pe *pe)
     pe->bounce.active = false;
     pe->waiting = PE_WAIT_HLT;
     pe->deadline = VREG_WAIT_FOREVER;
+    pe->pending = 0;
+    pe->fetch = -1;
     vdtu_reset_cpu(pe->dtu, wipe);
     mapped_pe_reset(pe);
     atomic_store(&pe->resetting, false);
@@ -394,6 +407,7 @@ static int enter(struct pe *pe)
 enum pe_why pe_run(struct pe *pe)
 {
     enum pe_why why = PE_KICKED;
+    int r;
 
     if (pe->end != PE_RUNNING)
         return PE_OVER;
@@ -402,9 +416,13 @@ enum pe_why pe_run(struct pe *pe)
             return PE_OVER;
         if (pe->waiting != PE_NOT_WAITING && !wait_over(pe))
             return PE_WAITS;
-        why = enter(pe) < 0 ? run_failed(pe, errno) : handle_exit(pe);
+        r = enter(pe);
+        if (pe->node->rec) /* a posted ACK stands in a trace where it was made */
+            vdtu_reg(pe->dtu, DTU_STATUS);
+        why = r < 0 ? run_failed(pe, errno) : handle_exit(pe);
         if (why == PE_OVER) {
             bridge_pe_over(pe);
+            control_pe_over(pe);
             break;
         }
     }

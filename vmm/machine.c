@@ -147,6 +147,17 @@ static int parse_bool(const char *s, bool *out)
     return i < 0 ? -EINVAL : 0;
 }
 
+/* What is on unless somebody says no. */
+static int parse_no(const char *s, bool *out)
+{
+    bool yes;
+    int r = parse_bool(s, &yes);
+
+    if (r == 0)
+        *out = !yes;
+    return r;
+}
+
 static int parse_when(const char *s, enum machine_when *out)
 {
     static const char *const words[] = {"auto", "always", "never", "auto", "yes", "no", NULL};
@@ -292,7 +303,7 @@ static int parse_key(struct machine *m, enum machine_key key, const char *v, int
     case KEY_UNTIL_IDLE:
         return parse_bool(v, &m->until_idle);
     case KEY_RINGS:
-        return parse_bool(v, &m->rings);
+        return parse_no(v, &m->no_rings);
     case KEY_MAPPED:
         return parse_bool(v, &m->mapped);
     default:

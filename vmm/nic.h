@@ -68,6 +68,11 @@ void nic_leave(struct nic *n);
 /* An exit is the NIC's: then it is served. */
 bool nic_port(struct nic *n, struct kvm_run *run);
 bool nic_mmio(struct nic *n, struct kvm_run *run);
+/*
+ * Takes all causes out of ICR: the line goes down.  True if the driver, which will look at receive
+ * descriptor `next`, has not seen all frames that there are, or if the link went up or down.
+ */
+bool nic_take_causes(struct nic *n, uint32_t next, uint32_t *causes);
 /* Would a shim's stub have raised this `out`?  False: the program did it itself. */
 bool nic_is_stub(struct nic *n);
 

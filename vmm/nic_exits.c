@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 
+#include "../netdev/e1000.h"
 #include "nic_impl.h"
 
 /*
@@ -78,6 +79,17 @@ bool nic_mmio(struct nic *n, struct kvm_run *run)
         nic_io_flush(n);
     pthread_mutex_unlock(&n->lock);
     return true;
+}
+
+bool nic_take_causes(struct nic *n, uint32_t next, uint32_t *causes)
+{
+    bool unseen;
+
+    pthread_mutex_lock(&n->lock);
+    *causes = (uint32_t)netdev_mmio_read(n->dev, E_ICR, 4);
+    unseen = (uint32_t)netdev_mmio_read(n->dev, E_RDH, 4) != next;
+    pthread_mutex_unlock(&n->lock);
+    return unseen || (*causes & ICR_LSC);
 }
 
 /* Where the program has all ports (shim.h) it can raise the exits of the stubs itself. */

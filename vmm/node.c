@@ -292,7 +292,7 @@ static uint64_t tsc_hz(int vm_fd)
  */
 static bool rings_possible(const struct machine *desc)
 {
-    return desc->rings && !desc->seed.on && !desc->seed.trace;
+    return !desc->no_rings && !desc->seed.on && !desc->seed.trace;
 }
 
 /* What PEs exchange through memory that they share nobody orders and nobody records. */

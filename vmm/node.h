@@ -31,6 +31,7 @@ enum node_end {
 };
 
 struct bridge;
+struct control;
 struct mapped;
 struct recording;
 struct sched;
@@ -75,7 +76,8 @@ struct node {
     uint64_t start_ns, tsc_hz, host_cores;
     struct console *console;
 
-    struct recording *rec; /* shared by the nodes of a run; NULL: nobody asked for a trace */
+    struct control *control; /* the control socket; NULL: nobody asked for one */
+    struct recording *rec;   /* shared by the nodes of a run; NULL: nobody asked for a trace */
 };
 
 /*

@@ -120,15 +120,17 @@ static int add_memory(struct pe *pe, void *shim, unsigned flags)
     return r;
 }
 
-/* All DTU registers but COMMAND: their stores wait in a queue until somebody looks. */
+/* All DTU registers but COMMAND, and ACK: their stores wait in a queue until somebody looks. */
 static int add_queue(struct pe *pe)
 {
     struct kvm_coalesced_mmio_zone low = {.addr = DTU_BASE, .size = DTU_COMMAND};
     struct kvm_coalesced_mmio_zone high = {.addr = DTU_BASE + DTU_COMMAND + 8,
                                            .size = DTU_WINDOW - DTU_COMMAND - 8};
+    struct kvm_coalesced_mmio_zone ack = {.addr = VREG_BASE + VREG_ACK, .size = 8};
 
     if (ioctl(pe->vm_fd, KVM_REGISTER_COALESCED_MMIO, &low) < 0 ||
-        ioctl(pe->vm_fd, KVM_REGISTER_COALESCED_MMIO, &high) < 0)
+        ioctl(pe->vm_fd, KVM_REGISTER_COALESCED_MMIO, &high) < 0 ||
+        ioctl(pe->vm_fd, KVM_REGISTER_COALESCED_MMIO, &ack) < 0)
         return -errno;
     return 0;
 }

@@ -8,6 +8,7 @@
 #include "../vdtu/ring.h"
 #include "bridge.h"
 #include "console.h"
+#include "control.h"
 #include "exits.h"
 #include "mapped.h"
 #include "node.h"
@@ -21,12 +22,14 @@ void vreg_reset(struct pe *pe)
 {
     *pe_vreg(pe, VREG_MAGIC) = VREG_MAGIC_VALUE;
     *pe_vreg(pe, VREG_VERS) = VREG_VERSION;
-    *pe_vreg(pe, VREG_FEATURES) = VREG_F_TIME | VREG_F_WAIT | VREG_F_CONSOLE | VREG_F_EXIT |
-                                  VREG_F_RESET | (pe->node->desc->seed.on ? 0 : VREG_F_EXITS) |
-                                  (windows_on(pe->node) ? VREG_F_RING : 0) |
-                                  (pe->node->mapped ? VREG_F_MAP : 0);
+    *pe_vreg(pe, VREG_FEATURES) =
+        VREG_F_TIME | VREG_F_WAIT | VREG_F_CONSOLE | VREG_F_EXIT | VREG_F_RESET | VREG_F_CALL |
+        (pe->node->desc->seed.on ? 0 : VREG_F_EXITS) | (windows_on(pe->node) ? VREG_F_RING : 0) |
+        (pe->node->mapped ? VREG_F_MAP : 0);
     if (pe->nic)
         *pe_vreg(pe, VREG_FEATURES) |= VREG_F_NIC;
+    if (pe->node->desc->control)
+        *pe_vreg(pe, VREG_FEATURES) |= VREG_F_ASK;
     *pe_vreg(pe, VREG_PE) = pe->id;
     *pe_vreg(pe, VREG_NODE) = pe->node->desc->self;
     *pe_vreg(pe, VREG_TSC_HZ) = pe->node->tsc_hz;
@@ -86,6 +89,20 @@ static void start_wait(struct pe *pe, uint64_t limit)
         pe_wait_begin(pe, PE_WAIT_VREG, VREG_WAIT_FOREVER);
 }
 
+/* The wait, if there is one, goes on in exits.c. */
+static void call(struct pe *pe, uint64_t value)
+{
+    uint64_t us = value >> 40;
+    unsigned ep = value >> 32 & 0xFF;
+
+    *pe_vreg(pe, VREG_CALL) = 0;
+    vdtu_store(pe->dtu, DTU_COMMAND, (uint32_t)value, 8);
+    if (vdtu_reg(pe->dtu, DTU_COMMAND) >> DTU_CMD_ERR_SHIFT)
+        return;
+    start_wait(pe, us ? us * 1000 : VREG_WAIT_FOREVER);
+    pe->fetch = ep < DTU_EPS ? (int)ep : -1;
+}
+
 /* Mapped memory gates; false: no register of theirs, or this node has none. */
 static bool map_store(struct pe *pe, unsigned off, uint64_t value)
 {
@@ -126,9 +143,18 @@ enum pe_why vreg_store(struct pe *pe, unsigned off, uint64_t value, unsigned siz
         return PE_KICKED;
     case VREG_BRIDGE_AREA:
     case VREG_BRIDGE_RUN:
-        if (bridge_store(pe, off, value))
-            return PE_KICKED;
-        break;
+    case VREG_BRIDGE_TURN:
+        if (!bridge_store(pe, off, value))
+            break;
+        if (off == VREG_BRIDGE_TURN)
+            start_wait(pe, value);
+        return PE_KICKED;
+    case VREG_CALL:
+        call(pe, value);
+        return PE_KICKED;
+    case VREG_ACK: /* the queue was full */
+        vdtu_ack(pe->dtu, (unsigned)(value >> 56), value & ((1ull << 56) - 1));
+        return PE_KICKED;
     case VREG_EXIT:
         if (scope <= VREG_EXIT_MACHINE)
             return pe_exit_program(pe, (uint32_t)value, (enum vreg_exit)scope);
@@ -139,11 +165,17 @@ enum pe_why vreg_store(struct pe *pe, unsigned off, uint64_t value, unsigned siz
     case VREG_RING_OPEN:
         if (value < DTU_EPS)
             vdtu_ring_open(pe->dtu, (unsigned)value);
+        else if (value - VREG_RING_END < DTU_EPS)
+            vdtu_ring_end(pe->dtu, (unsigned)(value - VREG_RING_END));
         return PE_KICKED;
     case VREG_RING_BELL:
         if (value < RING_ENTRIES_MAX)
             vdtu_ring_bell(pe->dtu, (unsigned)value);
         return PE_KICKED;
+    case VREG_ASK:
+        if (control_store(pe, value))
+            return PE_KICKED;
+        break;
     default:
         if (map_store(pe, off, value))
             return PE_KICKED;

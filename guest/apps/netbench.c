@@ -32,6 +32,9 @@ enum { EP_RECV = 0, EP_REPLY = 1, EP_SEND = 2, EP_MEM = 3 };
 #define PATIENCE_NS 30000000000ull
 #define PAUSE_NS    2000000u
 
+/* What a message wants, its first word. */
+enum { TAKE = 0, ANSWER = 1, END = 2 };
+
 static uint8_t recv_buf[32u << SLOT_ORDER] __attribute__((aligned(64)));
 static uint8_t reply_buf[2u << SLOT_ORDER] __attribute__((aligned(64)));
 static uint64_t message[SIZE / 8], samples[ROUNDS_MAX], retries;
@@ -56,21 +59,33 @@ static uint64_t now(void)
 
 /* ---- receiving ---- */
 
-/* The one that measures ends us. */
+/* Not before our bridge has told the sender that its message was taken. */
+static _Noreturn void end_machine(void)
+{
+    uint64_t end = now() + 10 * PAUSE_NS;
+
+    while (now() < end)
+        dtu_relax(PAUSE_NS);
+    vreg_set(VREG_EXIT, (uint64_t)VREG_EXIT_MACHINE << 32);
+    guest_halt(0);
+}
+
 static _Noreturn void receive(void)
 {
     const struct dtu_header *h;
-    bool wants_reply;
 
     dtu_config_recv(EP_RECV, recv_buf, SLOT_ORDER + 5, SLOT_ORDER);
     for (;;) {
         dtu_wait_ep(EP_RECV, NULL, NULL);
         while ((h = dtu_fetch(EP_RECV))) {
             memcpy(message, dtu_payload(h), h->length < SIZE ? h->length : SIZE);
-            wants_reply = message[0] != 0;
-            if (!wants_reply)
+            if (message[0] != ANSWER)
                 dtu_ack(EP_RECV, h);
-            else if (dtu_reply(EP_RECV, h, message, SIZE) != SE_OK)
+            if (message[0] == END)
+                end_machine();
+            if (message[0] != ANSWER)
+                continue;
+            if (dtu_reply_wait(EP_RECV, h, message, SIZE) != SE_OK)
                 print("netbench: a reply was refused\n");
         }
     }
@@ -89,8 +104,8 @@ static unsigned ask(void)
     const struct dtu_header *h;
     unsigned err;
 
-    message[0] = 1;
-    err = dtu_send(EP_SEND, message, SIZE, EP_REPLY, 0);
+    message[0] = ANSWER;
+    err = dtu_call(EP_SEND, message, SIZE, EP_REPLY, 0);
     if (err)
         return err;
     if (!dtu_wait_ep(EP_REPLY, NULL, NULL) || !(h = dtu_fetch(EP_REPLY)))
@@ -141,7 +156,7 @@ static void measure_rate(void)
 {
     unsigned err;
 
-    message[0] = 0;
+    message[0] = TAKE;
     for (unsigned i = 0; i < rounds; i++) {
         for (unsigned k = 0; k < RATE_BATCH;) {
             err = dtu_send(EP_SEND, message, SIZE, DTU_NO_REPLY, 0);
@@ -217,6 +232,8 @@ int main(int argc, char **argv)
     if (is_copy)
         guest_halt(0);
     wait_for_copies();
+    message[0] = END;
+    dtu_send(EP_SEND, message, SIZE, DTU_NO_REPLY, 0);
     vreg_set(VREG_EXIT, (uint64_t)VREG_EXIT_MACHINE << 32);
     guest_halt(0);
 }

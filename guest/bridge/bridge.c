@@ -3,11 +3,11 @@
  * The bridge PE: takes this node's packets for PEs of other nodes, and brings theirs in
  * (architecture.md law 6).  What is between is the link protocol over UDP, lwIP and the e1000.
  *
- * One loop, without interrupts and without an exit per packet: what came in is delivered with one
- * store (VREG_BRIDGE_RUN) per round, what goes out with one (TDT).  With nothing to do the PE
- * sleeps in the VMM until a packet, a frame or the next deadline.
+ * One loop, without interrupts and without an exit per packet: a round of everything, then one
+ * store (VREG_BRIDGE_TURN) that delivers what came in, has what goes out sent (TDT is posted) and
+ * sleeps in the VMM until there is a packet, a frame, or the next deadline.
  *
- * Time is what VREG_TIME was latched to last, by a wait, by VREG_BRIDGE_RUN or by a store of our
+ * Time is what VREG_TIME was latched to last, by a turn, a wait, VREG_BRIDGE_RUN or a store of our
  * own, never a counter of the CPU: so a seeded run is exact.
  */
 #include <stdbool.h>
@@ -15,6 +15,7 @@
 #include "args.h"
 #include "dtu_drv.h"
 #include "heap.h"
+#include "linger.h"
 #include "link.h"
 #include "net.h"
 #include "noc.h"
@@ -47,8 +48,10 @@ static unsigned rounds_since_time;
 
 /* Stores that leave the PE, by what they were for. */
 static struct {
-    uint64_t waits, wakes_nic, wakes_noc, times, regs;
+    uint64_t waits, turns, wakes_nic, wakes_noc, times, regs, lingers;
 } exits;
+
+static struct linger habit;
 
 void net_broken(const char *what);
 
@@ -302,6 +305,8 @@ static unsigned take_packets(void)
         noc_take(&noc);
         n++;
     }
+    if (n)
+        linger_packet(&habit, now_ns);
     return n;
 }
 
@@ -312,15 +317,10 @@ static unsigned work(void)
 
     if (link) {
         n += take_packets();
-        if (noc_waiting(&noc))
-            noc_run(&noc);
         link_tick(link);
-        n += noc_waiting(&noc); /* completions of nodes that are lost */
     }
     net_timers();
     e1000_tx_flush(&nic);
-    if (++rounds_since_time > STALE_ROUNDS)
-        latch_time();
     e1000_watch(&nic, now_ns);
     return n;
 }
@@ -343,31 +343,64 @@ static bool spin(unsigned rounds)
 }
 
 /*
- * The interrupt line stays up from the first frame until ICR is read, so it is read before the
- * sleep rather than found up by it; what came in between is looked for after that.
+ * Without a link.  The interrupt line stays up from the first frame until ICR is read, so it is
+ * read before the sleep rather than found up by it; what came in between is looked for after that.
  */
 static void idle(void)
 {
     static uint64_t frames;
-    uint64_t until = net_deadline(), at = link ? link_deadline(link) : LINK_FOREVER;
     uint64_t cause;
 
-    if (at < until)
-        until = at;
     if (frames != nic.stats.rx_frames) {
         frames = nic.stats.rx_frames;
         e1000_irq(&nic);
         if (anything_new())
             return;
     }
-    wait(until);
+    wait(net_deadline());
     cause = vreg_get(VREG_WAIT_CAUSE);
-    exits.wakes_noc += (cause & VREG_CAUSE_BRIDGE) != 0;
     if (cause & VREG_CAUSE_NIC) {
         exits.wakes_nic++;
         if (!e1000_rx_pending(&nic))
             e1000_irq(&nic); /* not a frame: the link went up or down */
     }
+}
+
+/* When there is something to do even if nothing comes. */
+static uint64_t next_deadline(void)
+{
+    uint64_t until = net_deadline(), at = link_deadline(link);
+
+    return at < until ? at : until;
+}
+
+/* What the round has left to do, and then sleep: one store. */
+static void turn(void)
+{
+    uint64_t until = next_deadline(), ns, cause;
+    bool messages = noc_messages(&noc) > 0;
+
+    ns = until > now_ns + LEAST_WAIT ? until - now_ns : LEAST_WAIT;
+    if (messages || noc_transfers(&noc)) {
+        uint64_t most = noc_transfers(&noc) ? 0 : linger_ns(&habit);
+
+        exits.lingers += most > 0;
+        ns = ns < most ? ns : most;
+    }
+    area.out_want = gather_want(link_stats(link)->submitted - link_stats(link)->completed);
+    area.out_hold = GATHER_MAX;
+    area.nic_next = nic.rx_next;
+    noc_post(&noc);
+    exits.turns++;
+    vreg_set(VREG_BRIDGE_TURN, ns);
+    if (messages)
+        linger_delivered(&habit, now_ns);
+    read_time();
+    noc_collect(&noc);
+    cause = vreg_get(VREG_WAIT_CAUSE);
+    exits.wakes_noc += (cause & VREG_CAUSE_BRIDGE) != 0;
+    exits.wakes_nic += (cause & VREG_CAUSE_NIC) != 0;
+    e1000_causes(&nic, *(volatile uint32_t *)&area.nic_causes);
 }
 
 static void print_stats(void)
@@ -378,11 +411,13 @@ static void print_stats(void)
           (unsigned long long)nic.stats.rx_frames, (unsigned long long)nic.stats.tx_frames,
           (unsigned long long)nic.stats.doorbells, (unsigned long long)nic.stats.rx_bad,
           (unsigned long long)nic.stats.overruns, (unsigned long long)nic.stats.tx_full);
-    print("exits: %llu waits (%llu for frames, %llu for packets), %llu runs, %llu registers, %llu "
-          "time\n",
-          (unsigned long long)exits.waits, (unsigned long long)exits.wakes_nic,
-          (unsigned long long)exits.wakes_noc, (unsigned long long)noc.stats.runs,
-          (unsigned long long)exits.regs, (unsigned long long)exits.times);
+    print(
+        "exits: %llu turns and %llu waits (%llu for frames, %llu for packets, %llu lingered), %llu "
+        "batches delivered, %llu registers, %llu time\n",
+        (unsigned long long)exits.turns, (unsigned long long)exits.waits,
+        (unsigned long long)exits.wakes_nic, (unsigned long long)exits.wakes_noc,
+        (unsigned long long)exits.lingers, (unsigned long long)noc.stats.runs,
+        (unsigned long long)exits.regs, (unsigned long long)exits.times);
     print("dropped: %llu by lwIP, %llu of strangers, %llu without memory, %llu not sent\n",
           (unsigned long long)net_dropped(), (unsigned long long)net->rx_stranger,
           (unsigned long long)net->rx_no_memory, (unsigned long long)net->tx_refused);
@@ -411,6 +446,37 @@ static void maybe_stats(void)
     print_stats();
 }
 
+/*
+ * While there is more, another round is worth more than an exit; but not for long, since the time
+ * stands still and what was delivered waits.
+ */
+static _Noreturn void run_link(unsigned spins)
+{
+    for (;;) {
+        work();
+        if (anything_new() && ++rounds_since_time < STALE_ROUNDS)
+            continue;
+        if (!noc_waiting(&noc) && spin(spins) && ++rounds_since_time < STALE_ROUNDS)
+            continue;
+        maybe_stats();
+        turn();
+    }
+}
+
+static _Noreturn void run_echo(unsigned spins)
+{
+    for (;;) {
+        unsigned n = work();
+
+        if (++rounds_since_time > STALE_ROUNDS)
+            latch_time();
+        if (n || spin(spins))
+            continue;
+        maybe_stats();
+        idle();
+    }
+}
+
 int main(int argc, char **argv)
 {
     static const struct noc_ops ops = {.run = noc_store, .delivered = noc_delivered};
@@ -432,10 +498,7 @@ int main(int argc, char **argv)
         vreg_set(VREG_BRIDGE_AREA, (uintptr_t)&area);
     }
     spins = vreg_get(VREG_HOST_CORES) >= SPIN_CORES ? SPIN_ROUNDS : 0;
-    for (;;) {
-        if (work() || spin(spins))
-            continue;
-        maybe_stats();
-        idle();
-    }
+    if (link)
+        run_link(spins);
+    run_echo(spins);
 }

@@ -207,8 +207,11 @@ void e1000_multicast(struct e1000 *d, const uint8_t mac[6])
 
 void e1000_irq(struct e1000 *d)
 {
-    uint32_t causes = rd(d, HW_ICR);
+    e1000_causes(d, rd(d, HW_ICR));
+}
 
+void e1000_causes(struct e1000 *d, uint32_t causes)
+{
     if (causes == 0)
         return;
     d->stats.irqs++;

@@ -110,6 +110,8 @@ void e1000_rx_refill(struct e1000 *d);
 
 /* Takes the causes of interrupts away (the line drops) and notes changes of the link. */
 void e1000_irq(struct e1000 *d);
+/* The same when somebody else has read ICR. */
+void e1000_causes(struct e1000 *d, uint32_t causes);
 
 /*
  * Call now and then, and at least every second while frames wait to be sent: true when the device

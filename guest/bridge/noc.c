@@ -78,6 +78,10 @@ void noc_deliver(struct noc *n, uint64_t handle, const struct bridge_pkt *pkt, c
     }
     n->stats.delivered++;
     n->handle[slot] = handle;
+    if (pkt->op == BRIDGE_MSG)
+        n->messages++;
+    else
+        n->transfers++;
     *append(n, data, len) = *pkt;
 }
 
@@ -101,9 +105,29 @@ void noc_complete(struct noc *n, uint32_t id, uint16_t src_pe, uint32_t result, 
     }
 }
 
-/* Those that are served: what became of deliveries goes to their senders. */
-static void collect(struct noc *n)
+unsigned noc_messages(const struct noc *n)
 {
+    return n->messages;
+}
+
+unsigned noc_transfers(const struct noc *n)
+{
+    return n->transfers;
+}
+
+void noc_post(struct noc *n)
+{
+    store(&n->area->in_tail, n->in_tail);
+    n->stats.runs += n->in_tail != n->in_done;
+}
+
+/* Those that are served: what became of deliveries goes to their senders. */
+void noc_collect(struct noc *n)
+{
+    unsigned late = n->late_count;
+
+    barrier();
+    n->messages = n->transfers = 0;
     while (n->in_done != n->in_tail) {
         uint32_t slot = n->in_done % BRIDGE_SLOTS;
         struct bridge_pkt *e = &n->area->in[slot];
@@ -114,28 +138,23 @@ static void collect(struct noc *n)
                              data ? n->area->in_data[slot] : NULL);
         n->in_done++;
     }
-}
-
-static void serve(struct noc *n)
-{
-    store(&n->area->in_tail, n->in_tail);
-    n->stats.runs++;
-    n->ops.run(n->ops.arg);
-    barrier();
-    collect(n);
-}
-
-void noc_run(struct noc *n)
-{
-    unsigned late = n->late_count;
-
-    serve(n);
-    if (late == 0)
-        return;
     n->late_count = 0;
     for (unsigned i = 0; i < late; i++) {
         n->stats.completed--; /* counted already */
         noc_complete(n, n->late[i].id, n->late[i].src_pe, n->late[i].result, NULL, 0);
     }
+}
+
+static void serve(struct noc *n)
+{
+    noc_post(n);
+    n->ops.run(n->ops.arg);
+    noc_collect(n);
+}
+
+void noc_run(struct noc *n)
+{
     serve(n);
+    if (noc_waiting(n))
+        serve(n);
 }

@@ -40,6 +40,7 @@ struct noc {
     struct noc_ops ops;
     uint32_t out_head;
     uint32_t in_tail, in_done;
+    unsigned messages, transfers; /* of what waits in `in` */
     uint64_t handle[BRIDGE_SLOTS];
     /* Completions without data that `in` had no room for: a node was lost. */
     struct {
@@ -71,5 +72,15 @@ void noc_complete(struct noc *n, uint32_t id, uint16_t src_pe, uint32_t result, 
 
 /* Has all that waits served: one store. */
 void noc_run(struct noc *n);
+
+/*
+ * The same in two steps, around a store of the caller's that serves `in` and does more
+ * (VREG_BRIDGE_TURN).
+ */
+void noc_post(struct noc *n);
+void noc_collect(struct noc *n);
+/* Packets to deliver among what waits: messages, and reads and writes. */
+unsigned noc_messages(const struct noc *n);
+unsigned noc_transfers(const struct noc *n);
 
 #endif

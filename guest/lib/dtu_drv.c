@@ -41,6 +41,26 @@ unsigned dtu_unread(unsigned ep)
     return r0 & UNREAD_COUNT ? (unsigned)(r0 & UNREAD_COUNT) : ring_pending(&ring_self, ep);
 }
 
+/*
+ * The command whose arguments are set, then sleep until there is a message, and the next one of
+ * `from` is fetched: one exit.  Where that is not possible only the command.
+ */
+static unsigned run_and_wait(unsigned op, unsigned ep, unsigned from)
+{
+    unsigned err;
+
+    if (!vreg_has(VREG_F_CALL) || dtu_get(DTU_MSG_CNT) || !ring_sleep(&ring_self))
+        return op == DTU_IDLE ? SE_OK : run(op, ep);
+    __asm__ volatile("" ::: "memory");
+    vreg_set(VREG_CALL, vreg_call((uint32_t)DTU_CMD(op, ep), from, 0));
+    __asm__ volatile("" ::: "memory");
+    err = (unsigned)(dtu_get(DTU_COMMAND) >> DTU_CMD_ERR_SHIFT);
+    ring_awake(&ring_self);
+    if (!err)
+        ring_fetched(&ring_self, from, vreg_get(VREG_CALL));
+    return err;
+}
+
 unsigned dtu_send(unsigned ep, const void *data, size_t len, unsigned reply_ep,
                   uint64_t reply_label)
 {
@@ -52,6 +72,28 @@ unsigned dtu_send(unsigned ep, const void *data, size_t len, unsigned reply_ep,
     dtu_set(DTU_REPLY_EPID, reply_ep);
     dtu_set(DTU_REPLY_LABEL, reply_label);
     return run(DTU_SEND, ep);
+}
+
+unsigned dtu_call(unsigned ep, const void *data, size_t len, unsigned reply_ep,
+                  uint64_t reply_label)
+{
+    unsigned err = ring_send(&ring_self, ep, data, len, reply_ep, reply_label);
+
+    if (err != RING_TRAP)
+        return err;
+    set_data(data, len);
+    dtu_set(DTU_REPLY_EPID, reply_ep);
+    dtu_set(DTU_REPLY_LABEL, reply_label);
+    return run_and_wait(DTU_SEND, ep, reply_ep);
+}
+
+unsigned dtu_reply_wait(unsigned ep, const struct dtu_header *msg, const void *data, size_t len)
+{
+    if (ring_owns(&ring_self, msg))
+        return ring_reply(&ring_self, msg, data, len);
+    set_data(data, len);
+    dtu_set(DTU_OFFSET, (uintptr_t)msg);
+    return run_and_wait(DTU_REPLY, ep, ep);
 }
 
 unsigned dtu_reply(unsigned ep, const struct dtu_header *msg, const void *data, size_t len)
@@ -89,8 +131,13 @@ uint64_t dtu_fetch_slot(unsigned ep)
 
 const struct dtu_header *dtu_fetch(unsigned ep)
 {
+    const struct dtu_header *msg;
+
     if (ring_self.on)
         return ring_fetch(&ring_self, ep);
+    msg = ring_take_fetched(&ring_self, ep);
+    if (msg)
+        return msg;
     if (dtu_unread(ep) == 0)
         return NULL;
     return (const struct dtu_header *)(uintptr_t)dtu_fetch_slot(ep);
@@ -100,6 +147,11 @@ void dtu_ack(unsigned ep, const struct dtu_header *msg)
 {
     if (ring_owns(&ring_self, msg)) {
         ring_ack(&ring_self, msg);
+        return;
+    }
+    __asm__ volatile("" ::: "memory"); /* the program is done with it */
+    if (vreg_has(VREG_F_CALL)) {
+        vreg_set(VREG_ACK, vreg_ack(ep, (uintptr_t)msg));
         return;
     }
     dtu_set(DTU_OFFSET, (uintptr_t)msg);
@@ -126,7 +178,7 @@ static bool spin(void)
 void dtu_wait(uint64_t ns)
 {
     __asm__ volatile("" ::: "memory");
-    if (dtu_get(DTU_MSG_CNT) == 0 && !spin() && ring_sleep(&ring_self)) {
+    if (dtu_get(DTU_MSG_CNT) == 0 && !ring_self.stashed && !spin() && ring_sleep(&ring_self)) {
         if (vreg_has(VREG_F_WAIT))
             vreg_set(VREG_WAIT, ns);
         else
@@ -134,6 +186,12 @@ void dtu_wait(uint64_t ns)
         ring_awake(&ring_self);
     }
     __asm__ volatile("" ::: "memory");
+}
+
+static void wait_and_fetch(unsigned ep)
+{
+    if (!spin())
+        run_and_wait(DTU_IDLE, 0, ep);
 }
 
 void dtu_relax(uint64_t ns)
@@ -155,7 +213,10 @@ bool dtu_wait_ep(unsigned ep, void (*other)(void *), void *arg)
         if (dtu_type(ep) != DTU_EP_RECV)
             return false;
         if (dtu_get(DTU_MSG_CNT) == 0 && !ring_any(&ring_self)) {
-            dtu_wait(VREG_WAIT_FOREVER);
+            if (vreg_has(VREG_F_CALL))
+                wait_and_fetch(ep);
+            else
+                dtu_wait(VREG_WAIT_FOREVER);
             continue;
         }
         if (other)

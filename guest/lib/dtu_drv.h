@@ -93,6 +93,16 @@ unsigned dtu_send(unsigned ep, const void *data, size_t len, unsigned reply_ep,
 /* REPLY to a message fetched from receive endpoint ep; frees its slot, whatever the outcome. */
 unsigned dtu_reply(unsigned ep, const struct dtu_header *msg, const void *data, size_t len);
 
+/*
+ * As dtu_send(), by a program that waits for the reply next: where the message went to the VMM, all
+ * of send, wait and fetch are one exit.  dtu_wait_ep() and dtu_fetch() follow as after dtu_send().
+ * May return long after the message was accepted.
+ */
+unsigned dtu_call(unsigned ep, const void *data, size_t len, unsigned reply_ep,
+                  uint64_t reply_label);
+/* As dtu_reply(), by a program that waits for the next message at ep then. */
+unsigned dtu_reply_wait(unsigned ep, const struct dtu_header *msg, const void *data, size_t len);
+
 /* READ/WRITE len bytes at offset off of memory endpoint ep.  SE_NO_PERM, SE_INV_ARGS (bounds). */
 unsigned dtu_read(unsigned ep, void *buf, size_t len, uint64_t off);
 unsigned dtu_write(unsigned ep, const void *buf, size_t len, uint64_t off);
@@ -102,6 +112,7 @@ uint64_t dtu_fetch_slot(unsigned ep);
 
 /* The oldest unread message of ep or NULL; it stays in its slot until dtu_ack() or dtu_reply(). */
 const struct dtu_header *dtu_fetch(unsigned ep);
+/* Posted where the VMM is ours: seen by whoever looks, but MSG_CNT may lag for a message unread. */
 void dtu_ack(unsigned ep, const struct dtu_header *msg);
 
 /* Trace marker (DEBUG_MSG). */
@@ -121,7 +132,8 @@ void dtu_wait(uint64_t ns);
 void dtu_relax(uint64_t ns);
 
 /*
- * Waits until endpoint ep has an unread message; false when it is no longer a receive endpoint.
+ * Waits until endpoint ep has an unread message (which may be fetched already, so that dtu_fetch()
+ * costs no exit); false when it is no longer a receive endpoint.
  * While messages are unread on other endpoints only, this PE cannot sleep: `other`, unless NULL,
  * is called then and should take them.
  */

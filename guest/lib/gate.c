@@ -4,6 +4,7 @@
 
 #include "boot.h"
 #include "print.h"
+#include "ring_lib.h"
 #include "start.h"
 #include "str.h"
 #include "syscall.h"
@@ -159,6 +160,24 @@ const struct dtu_header *recv_gate_wait(const struct recv_gate *g)
     while (!msg && dtu_wait_ep(g->ep, NULL, NULL))
         msg = dtu_fetch(g->ep);
     return msg;
+}
+
+/* The VMM wakes us when a kernel takes a send endpoint away. */
+const struct dtu_header *recv_gate_wait_answer(const struct recv_gate *g, const struct gate *to)
+{
+    const struct dtu_header *msg;
+    bool sending;
+
+    do {
+        sending = dtu_type(to->ep) == DTU_EP_SEND; /* before the last look for an answer */
+        msg = dtu_fetch(g->ep);
+        if (msg || !sending || dtu_type(g->ep) != DTU_EP_RECV)
+            return msg;
+        if (dtu_get(DTU_MSG_CNT) || ring_any(&ring_self))
+            dtu_relax(0); /* something else has come */
+        else
+            dtu_wait(VREG_WAIT_FOREVER);
+    } while (true);
 }
 
 /* Another gate may have taken the endpoint since. */

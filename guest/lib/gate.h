@@ -47,6 +47,11 @@ unsigned recv_gate_attach(struct recv_gate *g, unsigned ep, unsigned order, unsi
 unsigned recv_gate_destroy(struct recv_gate *g);
 /* The next message; waits for it.  NULL when the endpoint was taken from us. */
 const struct dtu_header *recv_gate_wait(const struct recv_gate *g);
+struct gate;
+/* The same for an answer to what was sent through `to`: NULL also when that gate was taken from us
+ * (revoked, its receiver's kernel gone) and no answer had come before.  `to` must keep its endpoint
+ * meanwhile. */
+const struct dtu_header *recv_gate_wait_answer(const struct recv_gate *g, const struct gate *to);
 
 /* A send or memory gate.  Zero-initialise and set sel; ep is managed here. */
 struct gate {

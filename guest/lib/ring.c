@@ -23,7 +23,7 @@ void rg_copy_in(uint8_t *slot, const void *data, size_t len)
         rg_store(slot + whole, w);
     }
     for (size_t i = whole; i > 0; i -= 8) {
-        memcpy(&w, from + i - 8, 8);
+        __builtin_memcpy(&w, from + i - 8, 8);
         rg_store(slot + i - 8, w);
     }
 }
@@ -35,7 +35,7 @@ void rg_copy_out(void *data, const uint8_t *slot, size_t len)
 
     for (; len >= 8; len -= 8, to += 8, slot += 8) {
         w = rg_load(slot);
-        memcpy(to, &w, 8);
+        __builtin_memcpy(to, &w, 8);
     }
     if (len) {
         w = rg_load(slot);
@@ -172,21 +172,25 @@ static struct ring_status *own_status(const struct rings *r)
 
 bool ring_pending(struct rings *r, unsigned ep)
 {
-    if (!r->on || ep >= DTU_EPS)
+    if (ep >= DTU_EPS)
+        return false;
+    if (r->stash[ep].msg)
+        return true;
+    if (!r->on)
         return false;
     rg_refresh(r);
-    return r->stash[ep].msg || rg_in_find(r, ep) >= 0 || rg_out_pending(r, ep);
+    return rg_in_find(r, ep) >= 0 || rg_out_pending(r, ep);
 }
 
 bool ring_any(struct rings *r)
 {
     const struct ring_scan *scan = rg_scan(r);
 
+    if (r->stashed)
+        return true;
     if (!r->on)
         return false;
     rg_refresh(r);
-    if (r->stashed)
-        return true;
     for (unsigned i = 0; i < r->nin; i++)
         if (rg_acquire(scan[i].seq) == scan[i].want)
             return true;
@@ -196,7 +200,7 @@ bool ring_any(struct rings *r)
 bool ring_sleep(struct rings *r)
 {
     if (!r->on)
-        return true;
+        return !r->stashed;
     __atomic_store_n(&own_status(r)->sleeping, 1, __ATOMIC_RELAXED);
     ring_fence();
     if (!ring_any(r))
@@ -245,6 +249,12 @@ static void hw_open(void *arg, unsigned ep)
     vreg_set(VREG_RING_OPEN, ep);
 }
 
+static void hw_end(void *arg, unsigned ep)
+{
+    (void)arg;
+    vreg_set(VREG_RING_OPEN, ep | VREG_RING_END);
+}
+
 static void hw_bell(void *arg, unsigned entry)
 {
     (void)arg;
@@ -259,9 +269,9 @@ static void hw_sync(void *arg)
 
 void ring_init(unsigned entries)
 {
-    static const struct ring_hw hw = {hw_fetch, hw_open, hw_bell, hw_sync};
+    static const struct ring_hw hw = {hw_fetch, hw_open, hw_end, hw_bell, hw_sync};
 
-    ring_self.on = false;
+    memset(&ring_self, 0, sizeof(ring_self));
     if (!vreg_has(VREG_F_RING))
         return;
     vreg_set(VREG_RING, entries);

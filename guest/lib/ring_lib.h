@@ -25,6 +25,7 @@ struct ring_hw {
     /* FETCH: address of the message, 0 for none. */
     uint64_t (*fetch)(void *arg, unsigned ep);
     void (*open)(void *arg, unsigned ep);
+    void (*end)(void *arg, unsigned ep);
     void (*bell)(void *arg, unsigned entry);
     /* Returns when what the host has begun with this PE's endpoints is done. */
     void (*sync)(void *arg);
@@ -87,7 +88,15 @@ unsigned ring_send(struct rings *r, unsigned ep, const void *data, size_t len, u
 /* The next message of ep, by channel or by trap, in the order of each sender; NULL: none. */
 const struct dtu_header *ring_fetch(struct rings *r, unsigned ep);
 
-/* Is there one by a channel for ep, for any endpoint? */
+/*
+ * The VMM has fetched this message from ep (0: none) while we waited: the next ring_fetch() of ep
+ * finds it.  Nothing of ep may be in the stash.
+ */
+void ring_fetched(struct rings *r, unsigned ep, uint64_t addr);
+/* Without rings: what ring_fetched() left for ep, or NULL. */
+const struct dtu_header *ring_take_fetched(struct rings *r, unsigned ep);
+
+/* Is there one by a channel for ep, for any endpoint, or one that was fetched already? */
 bool ring_pending(struct rings *r, unsigned ep);
 bool ring_any(struct rings *r);
 

@@ -42,7 +42,7 @@ static unsigned call_words(struct msg_writer *w, struct session_args *a)
 
     if (w->error)
         return SE_INV_ARGS;
-    err = dtu_send(VPE_EP_SYSC, w->buf, w->len, VPE_EP_RECV, 0);
+    err = dtu_call(VPE_EP_SYSC, w->buf, w->len, VPE_EP_RECV, 0);
     if (err)
         return err;
     do {
@@ -76,6 +76,14 @@ unsigned sysc_noop(void)
     struct msg_writer w = begin(SYSC_NOOP);
 
     return call(&w, NULL);
+}
+
+unsigned sysc_kernel_ticks(uint64_t *ticks)
+{
+    struct msg_writer w = begin(SYSC_NOOP);
+
+    msg_put(&w, SYSC_NOOP_TIME);
+    return call(&w, ticks);
 }
 
 unsigned sysc_creategate(unsigned vpe, unsigned dst, uint64_t label, unsigned ep, unsigned maxmsg)

@@ -141,23 +141,37 @@ static int result(unsigned kind, const struct samples *base, struct samples *v, 
 
 #define ARGS struct samples *v, struct samples *b, double *exits, char *why, size_t size
 
-int case_memgate_mapped(ARGS)
+static int case_memgate_mapped(ARGS)
 {
     return result(MAPPED, &shared_read, v, b, exits, why, size);
 }
-int case_memgate_mapped_write(ARGS)
+static int case_memgate_mapped_write(ARGS)
 {
     return result(MAPPED_WRITE, &shared_write, v, b, exits, why, size);
 }
-int case_memgate_read(ARGS)
+static int case_memgate_read(ARGS)
 {
     return result(READ, &bare_exit, v, b, exits, why, size);
 }
-int case_memgate_write(ARGS)
+static int case_memgate_write(ARGS)
 {
     return result(WRITE, &bare_exit, v, b, exits, why, size);
 }
-int case_memgate_map(ARGS)
+static int case_memgate_map(ARGS)
 {
     return result(MAP, &bare_exit, v, b, exits, why, size);
 }
+
+static const struct bench_case memgate_cases[] = {
+    {"memgate_mapped", "4 KiB of a mapped memory gate into local memory, in the VPE", "ns",
+     "4 KiB copied out of memory that two processes can map", case_memgate_mapped},
+    {"memgate_mapped_write", "4 KiB of local memory into a mapped memory gate, in the VPE", "ns",
+     "4 KiB copied into memory that two processes can map", case_memgate_mapped_write},
+    {"memgate_read", "READ of 4 KiB, in the VPE", "ns", "a bare KVM_RUN loop taking one exit",
+     case_memgate_read},
+    {"memgate_write", "WRITE of 4 KiB, in the VPE", "ns", "a bare KVM_RUN loop taking one exit",
+     case_memgate_write},
+    {"memgate_map", "a page of a memory gate is mapped, touched, and not mapped any more", "ns",
+     "a bare KVM_RUN loop taking one exit", case_memgate_map},
+};
+BENCH_CASES(memgate_cases)

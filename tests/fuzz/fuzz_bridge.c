@@ -118,6 +118,7 @@ static void one_action(void)
     case 0:
         put_entries();
         bridge_run(f.bridge);
+        bridge_nic_causes(f.bridge, bridge_turn(f.bridge));
         break;
     case 1:
         if (a)

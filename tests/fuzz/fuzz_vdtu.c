@@ -127,7 +127,10 @@ static void drain(void *arg)
 
     raw |= p->queued != 0;
     for (unsigned i = 0; i < p->queued; i++)
-        vdtu_posted(p->d, p->queue[i].off, p->queue[i].value, p->queue[i].size);
+        if (p->queue[i].size == 7)
+            vdtu_posted_ack(p->d, (unsigned)(p->queue[i].value >> 56), p->queue[i].off);
+        else
+            vdtu_posted(p->d, p->queue[i].off, p->queue[i].value, p->queue[i].size);
     p->queued = 0;
 }
 

@@ -183,6 +183,74 @@ START_TEST(many_at_once)
 }
 END_TEST
 
+static void take_turns(struct bx *b)
+{
+    struct bridge_pkt p = {.op = BRIDGE_COMPLETE, .id = area->out[0].id};
+
+    (void)b;
+    area->nic_next = 0xABCD;
+    /* There is an entry that the bridge has not seen: its wait must end. */
+    ck_assert_uint_eq(bridge_turn(n0->bridge), 0xABCD);
+    ck_assert(bridge_poll(n0->bridge));
+    ck_assert(!bridge_poll(n0->bridge));
+    /* Seen, whenever that was: RUN looks at out_head, and the turn forgets. */
+    area->out_head = area->out_tail;
+    inject(&p, "", 0);
+    bridge_turn(n0->bridge);
+    ck_assert(!bridge_poll(n0->bridge));
+}
+
+/* Few entries are no news for a while; who says how many, and how long, is the bridge. */
+static void hold_few(struct bx *b)
+{
+    struct bridge_pkt p = {.op = BRIDGE_COMPLETE, .id = area->out[0].id};
+    uint32_t ns = 0;
+
+    (void)b;
+    area->out_want = 0;
+    ck_assert(!bridge_few(n0->bridge, &ns));
+    area->out_want = 1;
+    ck_assert(!bridge_few(n0->bridge, &ns));
+    area->out_want = 2;
+    area->out_hold = 777;
+    ck_assert(bridge_few(n0->bridge, &ns));
+    ck_assert_uint_eq(ns, 777);
+    area->out_want = ~0u;
+    ck_assert(bridge_few(n0->bridge, &ns));
+    ck_assert(bridge_poll(n0->bridge));      /* the time is over */
+    ck_assert(!bridge_few(n0->bridge, &ns)); /* nothing new */
+    area->out_head = area->out_tail;
+    inject(&p, "", 0);
+}
+
+START_TEST(few_packets)
+{
+    uint32_t ns = 5;
+
+    ck_assert(!bridge_few(n0->bridge, &ns));
+    x->meanwhile = hold_few;
+    ck_assert_uint_eq(bx_send(&x->pe[BX_A], 4, 0x500, 20), SE_OK);
+    want.taken = want.completed = 1;
+}
+END_TEST
+
+START_TEST(turns)
+{
+    bridge_nic_causes(n0->bridge, 0x84);
+    ck_assert_uint_eq(area->nic_causes, 0x84);
+    for (unsigned i = 0; i < 2; i++) {
+        bridge_set_area(n0->bridge, BX_AREA);
+        x->meanwhile = take_turns;
+        ck_assert_uint_eq(bx_send(&x->pe[BX_A], 4, 0x500, 20), SE_OK);
+        x->meanwhile = NULL;
+    }
+    want.taken = want.completed = 2;
+    bridge_set_area(n0->bridge, 0);
+    bridge_nic_causes(n0->bridge, 0x84);
+    ck_assert_uint_eq(bridge_turn(n0->bridge), 0);
+}
+END_TEST
+
 /* ---- completions ---- */
 
 static void complete_wrongly(struct bx *b)
@@ -457,6 +525,8 @@ int main(void)
     tcase_add_test(c, wild_indices);
     tcase_add_test(c, indices_wrap);
     tcase_add_test(c, many_at_once);
+    tcase_add_test(c, turns);
+    tcase_add_test(c, few_packets);
     tcase_add_test(c, wrong_completions);
     tcase_add_test(c, results);
     tcase_add_test(c, out_entries);

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "../../guest/bridge/args.h"
+#include "../../guest/bridge/linger.h"
 #include "../../guest/bridge/noc.h"
 #include "errors.h"
 
@@ -162,6 +163,86 @@ START_TEST(batches)
 }
 END_TEST
 
+/* In two steps, with the caller's own store between them. */
+START_TEST(by_steps)
+{
+    struct bridge_pkt p = {.op = BRIDGE_WRITE, .dst_pe = 3};
+
+    ck_assert_uint_eq(noc_messages(&noc), 0);
+    noc_deliver(&noc, 1, &p, NULL);
+    p.op = BRIDGE_READ;
+    noc_deliver(&noc, 2, &p, NULL);
+    p.op = BRIDGE_MSG;
+    noc_deliver(&noc, 3, &p, NULL);
+    noc_complete(&noc, 4, 7, SE_OK, NULL, 0);
+    ck_assert_uint_eq(noc_messages(&noc), 1);
+    ck_assert_uint_eq(noc_transfers(&noc), 2);
+    ck_assert_uint_eq(area->in_tail, 0);
+    noc_post(&noc);
+    ck_assert_uint_eq(area->in_tail, 4);
+    ck_assert_uint_eq(told, 0);
+    run(NULL);
+    noc_collect(&noc);
+    ck_assert_uint_eq(told, 3);
+    ck_assert_uint_eq(last_handle, 3);
+    ck_assert_uint_eq(noc_messages(&noc) + noc_transfers(&noc), 0);
+    ck_assert(!noc_waiting(&noc));
+    /* What had no room comes behind the rest, and is to be posted, too. */
+    for (uint32_t i = 1; i <= BRIDGE_SLOTS + 3; i++)
+        noc_complete(&noc, i, 7, SE_RECV_GONE, NULL, 0);
+    noc_post(&noc);
+    run(NULL);
+    noc_collect(&noc);
+    ck_assert(noc_waiting(&noc));
+    noc_post(&noc);
+    run(NULL);
+    noc_collect(&noc);
+    ck_assert(!noc_waiting(&noc));
+    ck_assert_uint_eq(served, 4 + BRIDGE_SLOTS + 3);
+    ck_assert_uint_eq(noc.stats.runs, 3);
+}
+END_TEST
+
+/* When an answer waits for company: only where the last messages had some, and not for long. */
+START_TEST(lingering)
+{
+    struct linger l = {0};
+    uint64_t t = 1000000;
+
+    for (unsigned i = 0; i < 50; i++, t += 1000) /* nobody ever answers */
+        linger_delivered(&l, t);
+    ck_assert_uint_eq(linger_ns(&l), 0);
+    for (unsigned i = 0; i < LINGER_SURE; i++) {
+        ck_assert_uint_eq(linger_ns(&l), 0);
+        linger_packet(&l, t += 30000);
+        linger_packet(&l, t); /* counts once */
+        linger_delivered(&l, t);
+    }
+    ck_assert_uint_eq(linger_ns(&l), 4 * l.average);
+    ck_assert_uint_gt(l.average, 15000);
+    ck_assert_uint_le(l.average, 30000);
+    linger_packet(&l, t += 1000);
+    for (unsigned i = 0; i < 20; i++) { /* quick ones */
+        linger_delivered(&l, t);
+        linger_packet(&l, t += 1000);
+    }
+    ck_assert_uint_eq(linger_ns(&l), LINGER_MIN);
+    for (unsigned i = 0; i < 20; i++) { /* slow ones */
+        linger_delivered(&l, t);
+        linger_packet(&l, t += LINGER_MAX);
+    }
+    ck_assert_uint_eq(linger_ns(&l), LINGER_MAX);
+    for (unsigned i = 0; i < LINGER_TOP; i++) { /* too slow */
+        linger_delivered(&l, t);
+        linger_packet(&l, t += LINGER_MAX + 1);
+    }
+    ck_assert_uint_eq(linger_ns(&l), 0);
+    ck_assert_uint_eq(gather_want(0), 0);
+    ck_assert_uint_eq(gather_want(GATHER_LEAST - 1), 0);
+    ck_assert_uint_eq(gather_want(GATHER_LEAST), GATHER_FRAME);
+}
+END_TEST
+
 /* A lost node fails everything at once, when the ring may be full already. */
 START_TEST(many_failures)
 {
@@ -306,6 +387,8 @@ int main(void)
     tcase_add_test(t, out_in_order);
     tcase_add_test(t, delivers);
     tcase_add_test(t, batches);
+    tcase_add_test(t, by_steps);
+    tcase_add_test(t, lingering);
     tcase_add_test(t, many_failures);
     tcase_add_test(t, no_room);
     tcase_add_test(t, good_arguments);

@@ -386,6 +386,44 @@ START_TEST(reception_raises_the_line)
 }
 END_TEST
 
+/* A bridge's turn: what ends its wait is a frame that it has not seen, and the link. */
+START_TEST(causes_are_taken)
+{
+    uint8_t frame[64] = {0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF};
+    uint32_t causes = 0;
+
+    driver();
+    rx_desc(0, BUF);
+    rx_desc(1, BUF + 2048);
+    posted(E_RDT, 2);
+    nic_leave(pe.nic);
+    get(E_ICR);
+    set(E_IMS, ICR_RXT0 | ICR_LSC);
+    ck_assert(!nic_take_causes(pe.nic, 0, &causes));
+    ck_assert_uint_eq(causes, 0);
+
+    ck_assert_int_eq(nic_input(pe.nic, frame, 64), NETDEV_RX_OK);
+    ck_assert(nic_line(pe.nic));
+    ck_assert(nic_take_causes(pe.nic, 0, &causes)); /* it came behind the driver's back */
+    ck_assert_uint_ne(causes & ICR_RXT0, 0);
+    ck_assert(!nic_line(pe.nic));
+    ck_assert(nic_take_causes(pe.nic, 0, &causes)); /* and is there still */
+    ck_assert_uint_eq(causes, 0);
+    ck_assert(!nic_take_causes(pe.nic, 1, &causes)); /* seen */
+    ck_assert(nic_take_causes(pe.nic, 77, &causes)); /* a driver that errs does not sleep */
+
+    ck_assert_int_eq(nic_input(pe.nic, frame, 64), NETDEV_RX_OK);
+    ck_assert(!nic_take_causes(pe.nic, 2, &causes)); /* seen before its cause was */
+    ck_assert_uint_ne(causes & ICR_RXT0, 0);
+    set(E_ICS, ICR_LSC);
+    ck_assert(nic_line(pe.nic));
+    ck_assert(nic_take_causes(pe.nic, 2, &causes));
+    ck_assert_uint_eq(causes, ICR_LSC);
+    set(E_ICS, ICR_TXDW); /* frames that went are nobody's news */
+    ck_assert(!nic_take_causes(pe.nic, 2, &causes));
+}
+END_TEST
+
 /*
  * Buffers there are, but too few for the frame: it waits, and not with the lock held, as nobody
  * could add any then.
@@ -501,6 +539,7 @@ int main(void)
     tcase_add_test(t, narrow_and_wide_posts);
     tcase_add_loop_test(t, dma_stays_in_local_memory, 0, sizeof(outside) / sizeof(outside[0]));
     tcase_add_test(t, reception_raises_the_line);
+    tcase_add_test(t, causes_are_taken);
     tcase_add_test(t, longer_than_the_buffers);
     tcase_add_test(t, threads);
     suite_add_tcase(s, t);

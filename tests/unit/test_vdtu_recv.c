@@ -328,6 +328,39 @@ START_TEST(wild_positions)
 END_TEST
 
 /* Bit 60 survives a raw write, and goes when the DTU rewrites the word (dtu-spec 1.4). */
+/* An ACK that waits in the queue is there for whoever looks, and touches no command register. */
+START_TEST(posted_ack)
+{
+    struct vdtu_stats st;
+
+    send_n(4);
+    for (unsigned i = 0; i < 4; i++)
+        fx_fetch(B, 2, SLOT(i));
+    fx_send(A, 4, "e", 1, SE_NO_RING_SPACE);
+    B->want_stats.refused_full++;
+    fx_set(B, DTU_DATA_SIZE, 77);
+    fx_accept(fx);
+    fx_post(B, 2, SLOT(1) + 3, 0);
+    fx_send(A, 4, "f", 1, SE_OK); /* finds the room */
+    ck_assert_uint_eq(vdtu_reg(B->d, DTU_MSG_CNT), 1);
+    ck_assert_uint_eq(vdtu_reg(B->d, DTU_DATA_SIZE), 77);
+    ck_assert_uint_eq(vdtu_reg(B->d, DTU_OFFSET), SLOT(3));
+    ck_assert_uint_eq(vdtu_reg(B->d, DTU_EP(2, 2)), 0x200000000F);
+    vdtu_stats(B->d, &st);
+    ck_assert_uint_eq(st.cmds[DTU_ACK], 1);
+    ck_assert_uint_eq(st.bad_acks, 0);
+    fx_accept(fx);
+    vdtu_ack(B->d, 2, SLOT(3));
+    fx_want_ep(B, 2, vdtu_reg(B->d, DTU_EP(2, 0)), FX_RBUF, 0x200000007);
+    vdtu_ack(B->d, 2, SLOT(3)); /* of nothing */
+    B->want_stats.bad_acks++;
+    B->want_stats.cmds[DTU_ACK] += 2;
+    vdtu_ack(B->d, DTU_EPS, SLOT(3));
+    vdtu_ack(B->d, 255, SLOT(3));
+    B->want_stats.ignored_stores += 2;
+}
+END_TEST
+
 START_TEST(unused_bit)
 {
     fx_set(B, DTU_EP(2, 0), dtu_recv_r0(10, 8) | 1ull << 60);
@@ -364,6 +397,7 @@ int main(void)
     tcase_add_test(c, unread_but_free);
     tcase_add_loop_test(c, count_is_full, 0, 3);
     tcase_add_test(c, wild_positions);
+    tcase_add_test(c, posted_ack);
     tcase_add_test(c, unused_bit);
     suite_add_tcase(s, c);
     return fx_run(s);

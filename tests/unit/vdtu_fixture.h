@@ -71,7 +71,10 @@ static inline void fx_op_drain(void *arg)
     if (p->on_drain)
         p->on_drain(p);
     for (unsigned i = 0; i < p->queued; i++)
-        vdtu_posted(p->d, p->queue[i].off, p->queue[i].value, p->queue[i].size);
+        if (p->queue[i].size) /* 0: an ACK */
+            vdtu_posted(p->d, p->queue[i].off, p->queue[i].value, p->queue[i].size);
+        else
+            vdtu_posted_ack(p->d, (unsigned)p->queue[i].off, p->queue[i].value);
     p->queued = 0;
 }
 
