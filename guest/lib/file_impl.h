@@ -4,6 +4,7 @@
 #define GUEST_FILE_IMPL_H
 
 #include "file.h"
+#include "map_gate.h"
 #include "marshal.h"
 #include "pipe.h"
 #include "session.h"
@@ -66,6 +67,7 @@ struct regfile {
     unsigned sel; /* 0: not allocated */
     unsigned got; /* capabilities there */
     struct gate mem;
+    struct map_auto map;
     /*
      * When we may have got more than the file has: where it ends.  The service counts whole blocks
      * until we say at the end how far we wrote.

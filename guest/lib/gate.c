@@ -66,6 +66,14 @@ static unsigned ep_choose(void)
         if (!ep_taken[ep])
             return ep;
     }
+    /* What is mapped through an endpoint goes with it, and then by commands. */
+    for (unsigned ep = VPE_EP_FREE; ep < DTU_EPS; ep++)
+        if (ep_pins[ep]) {
+            ep_pins[ep] = 0;
+            ep_taken[ep] = false;
+            pins--;
+            return ep;
+        }
     panic("no free endpoint");
 }
 

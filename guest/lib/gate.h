@@ -64,8 +64,9 @@ unsigned gate_activate(struct gate *g);
 void gate_deactivate(struct gate *g);
 
 /*
- * Activates it, and no other gate takes its endpoint until as many gate_unpin()s or until it is
- * deactivated.  GATE_PINS gates at most, then SE_NO_SPACE.
+ * Activates it, and no other gate takes its endpoint until as many gate_unpin()s, until it is
+ * deactivated, or until there is no other endpoint left.  GATE_PINS gates at most, then
+ * SE_NO_SPACE.
  */
 #define GATE_PINS 6u
 unsigned gate_pin(struct gate *g);

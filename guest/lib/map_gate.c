@@ -5,6 +5,8 @@
 #include "str.h"
 
 #define WINDOW_SIZE (64ull << 20)
+#define AUTO_USES   4u           /* commands before a mapping is tried */
+#define AUTO_MAX    (8ull << 20) /* bytes of one */
 
 static unsigned window_life; /* of the window, see gate_life() */
 
@@ -153,4 +155,53 @@ unsigned map_gate_write(struct map_gate *m, const void *buf, size_t len, uint64_
     }
     forget(m);
     return gate_write(m->gate, buf, len, m->off + off); /* what had arrived is written again */
+}
+
+/* ---- of their own accord ---- */
+
+/* All whole pages at the target, as far as the endpoint says. */
+static void try_map(struct map_auto *a, struct gate *g)
+{
+    uint64_t r0, base, first, size;
+    unsigned perm;
+
+    if (!vreg_has(VREG_F_MAP) || gate_activate(g) != SE_OK)
+        return;
+    r0 = dtu_get(DTU_EP(g->ep, 0));
+    base = dtu_get(DTU_EP(g->ep, 1));
+    perm = (unsigned)dtu_get(DTU_EP(g->ep, 2)) & DTU_PERM_RW;
+    first = -base & (MAP_PAGE - 1);
+    size = r0 & ((1ull << 61) - 1);
+    if (dtu_ep_type(r0) != DTU_EP_MEM || !(perm & DTU_PERM_R) || size < first + MAP_PAGE)
+        return;
+    size = (size - first) & ~(uint64_t)(MAP_PAGE - 1);
+    map_gate_open(&a->m, g, first, size < AUTO_MAX ? size : AUTO_MAX, perm);
+}
+
+/* Is it in the part that is mapped? */
+static bool is_mapped(struct map_auto *a, struct gate *g, size_t len, uint64_t off)
+{
+    if (a->uses < AUTO_USES && ++a->uses == AUTO_USES)
+        try_map(a, g);
+    return a->m.at && off >= a->m.off && inside(&a->m, len, off - a->m.off);
+}
+
+unsigned map_auto_read(struct map_auto *a, struct gate *g, void *buf, size_t len, uint64_t off)
+{
+    return is_mapped(a, g, len, off) ? map_gate_read(&a->m, buf, len, off - a->m.off)
+                                     : gate_read(g, buf, len, off);
+}
+
+unsigned map_auto_write(struct map_auto *a, struct gate *g, const void *buf, size_t len,
+                        uint64_t off)
+{
+    return is_mapped(a, g, len, off) && a->m.perm == DTU_PERM_RW
+               ? map_gate_write(&a->m, buf, len, off - a->m.off)
+               : gate_write(g, buf, len, off);
+}
+
+void map_auto_drop(struct map_auto *a)
+{
+    map_gate_close(&a->m);
+    a->uses = 0;
 }

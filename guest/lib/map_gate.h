@@ -43,4 +43,17 @@ bool map_gate_live(const struct map_gate *m);
 unsigned map_gate_read(struct map_gate *m, void *buf, size_t len, uint64_t off);
 unsigned map_gate_write(struct map_gate *m, const void *buf, size_t len, uint64_t off);
 
+/*
+ * A gate that is mapped once it has been used often enough to be worth it.  All zero: not yet.  To
+ * be dropped before the gate becomes another one or is deactivated.
+ */
+struct map_auto {
+    struct map_gate m;
+    unsigned uses;
+};
+unsigned map_auto_read(struct map_auto *a, struct gate *g, void *buf, size_t len, uint64_t off);
+unsigned map_auto_write(struct map_auto *a, struct gate *g, const void *buf, size_t len,
+                        uint64_t off);
+void map_auto_drop(struct map_auto *a);
+
 #endif

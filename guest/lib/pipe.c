@@ -95,7 +95,7 @@ long pipe_read(struct pipe_reader *r, void *buf, size_t n)
     }
     if (n > r->left)
         n = r->left;
-    err = gate_read(&r->mem, buf, n, r->off);
+    err = map_auto_read(&r->map, &r->mem, buf, n, r->off);
     if (err)
         return -(long)err;
     r->off += n;
@@ -109,6 +109,7 @@ void pipe_close_reader(struct pipe_reader *r)
         return;
     if (r->msg || (!r->eof && next_piece(r)))
         reply(r, 0);
+    map_auto_drop(&r->map);
     gate_deactivate(&r->mem);
     recv_gate_destroy(&r->recv);
     r->attached = false;
@@ -184,7 +185,7 @@ static long write_piece(struct pipe_writer *w, const void *buf, size_t n)
 
     if (n > space)
         n = space;
-    err = gate_write(&w->mem, buf, n, w->wrpos);
+    err = map_auto_write(&w->map, &w->mem, buf, n, w->wrpos);
     if (!err)
         err = announce(w, w->wrpos, n);
     if (err)
@@ -227,6 +228,7 @@ void pipe_close_writer(struct pipe_writer *w)
     if (!w->eof && announce(w, w->wrpos % w->size, 0) == SE_OK)
         while (w->pending > 0 && take_reply(w))
             ;
+    map_auto_drop(&w->map);
     gate_deactivate(&w->mem);
     gate_deactivate(&w->send);
     recv_gate_destroy(&w->recv);

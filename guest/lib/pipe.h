@@ -15,7 +15,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "gate.h"
+#include "map_gate.h"
 
 #define PIPE_MSGORDER 6u
 #define PIPE_ORDER    10u
@@ -24,6 +24,7 @@
 struct pipe_reader {
     unsigned ep; /* where messages come; ours already, or to be attached */
     struct gate mem;
+    struct map_auto map;
     struct recv_gate recv;
     bool attached, eof;
     const struct dtu_header *msg; /* the piece being read, not replied to yet */
@@ -33,6 +34,7 @@ struct pipe_reader {
 struct pipe_writer {
     uint64_t size;
     struct gate mem, send;
+    struct map_auto map;
     struct recv_gate recv; /* replies */
     bool attached, eof;
     uint64_t rdpos, wrpos, free;

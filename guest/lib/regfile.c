@@ -8,13 +8,19 @@
 
 #define GROW_BLOCKS 512u /* at a time */
 
+static void drop_mem(struct regfile *r)
+{
+    map_auto_drop(&r->map);
+    gate_deactivate(&r->mem);
+}
+
 static unsigned get_locs(struct regfile *r, bool for_write)
 {
     uint64_t in[5] = {r->fd, r->extent, M3FS_LOCS, for_write ? GROW_BLOCKS : 0, 0}, out[7] = {0};
     struct session_args args = {.in = in, .nin = 5, .out = out, .nout = 7};
     unsigned err;
 
-    gate_deactivate(&r->mem);
+    drop_mem(r);
     if (r->sel == 0)
         r->sel = sel_alloc(M3FS_LOCS);
     /* The service may have revoked them already. */
@@ -94,7 +100,7 @@ static unsigned locate(struct regfile *r, bool for_write, uint64_t *bytes)
         }
         if (r->extoff < *bytes) {
             if (r->mem.sel != r->sel + i)
-                gate_deactivate(&r->mem);
+                drop_mem(r);
             r->mem.sel = r->sel + (unsigned)i;
             break;
         }
@@ -109,12 +115,12 @@ typedef unsigned transfer_fn(struct regfile *r, void *buf, size_t n);
 
 static unsigned do_read(struct regfile *r, void *buf, size_t n)
 {
-    return gate_read(&r->mem, buf, n, r->extoff);
+    return map_auto_read(&r->map, &r->mem, buf, n, r->extoff);
 }
 
 static unsigned do_write(struct regfile *r, void *buf, size_t n)
 {
-    return gate_write(&r->mem, buf, n, r->extoff);
+    return map_auto_write(&r->map, &r->mem, buf, n, r->extoff);
 }
 
 /* One piece within an extent: its length, 0 at the end of the file, or an error. */
@@ -242,7 +248,7 @@ unsigned regfile_close(struct file *f)
     struct msg_reader in;
     unsigned err;
 
-    gate_deactivate(&r->mem);
+    drop_mem(r);
     msg_put(&w, r->fd);
     msg_put(&w, r->last_extent);
     msg_put(&w, r->last_off);

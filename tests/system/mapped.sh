@@ -64,4 +64,13 @@ want_status 0
 want_last_line '^8/8 PEs exited 0$'
 end
 
+begin 'mapped: files and pipes'
+vm run --timeout "$VM_LIMIT" --mapped yes --stats demos/files.ini
+want_status 0
+want_no_out '^FAIL|did not end|heap use'
+want_count 1 '^filetest: [1-9][0-9]* passed, 0 failed$'
+want_count 1 '^shell: 17 passed, 0 failed$'
+want_err '^  mapped    made [1-9][0-9]* refused 0 '
+end
+
 finish

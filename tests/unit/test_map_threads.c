@@ -20,11 +20,11 @@ enum { M = 0, A = 1, B = 2, C = 3 };
 enum { EP = 5 };
 
 static struct mx *x;
-static bool stop;            /* atomic */
-static uint64_t stored;      /* atomic: stores of A, whether or not they arrive */
-static uint64_t arrived;     /* atomic: the last that A knows to have arrived */
-static uint64_t looked;      /* atomic: rounds whose revocation has been looked at */
-static unsigned long mapped; /* by C */
+static bool stop;        /* atomic */
+static uint64_t stored;  /* atomic: stores of A, whether or not they arrive */
+static uint64_t arrived; /* atomic: the last that A knows to have arrived */
+static uint64_t looked;  /* atomic: rounds whose revocation has been looked at */
+static uint64_t mapped;  /* by C; atomic */
 static char wrong[200];
 
 #define WRONG(...)                                       \
@@ -120,7 +120,7 @@ static void *restless(void *arg)
                    (struct map_request){MAP_WINDOW_GPA + n % 8 * MAP_PAGE, MAP_PAGE,
                                         n % 5 * MAP_PAGE, EP, 1 + n % 2 * 2});
         if (MAP_RESULT_ERROR(r) == SE_OK) {
-            mapped++;
+            __atomic_fetch_add(&mapped, 1, __ATOMIC_RELAXED);
             if (mx_state(x, C, MAP_RESULT_ENTRY(r)) == MAP_FREE)
                 WRONG("a mapping is gone before it is closed");
         }
@@ -172,7 +172,7 @@ START_TEST(revoke_any_time)
     ck_assert_int_eq(pthread_create(&t[0], NULL, writer, NULL), 0);
     ck_assert_int_eq(pthread_create(&t[1], NULL, restless, NULL), 0);
     ck_assert_int_eq(pthread_create(&t[2], NULL, target, NULL), 0);
-    while (!stopped() && seconds() < end) {
+    while (!stopped() && (seconds() < end || rounds < 4 || get(&mapped) < 4)) {
         const uint64_t *there = (const uint64_t *)(void *)x->pe[M].mem + 8;
         uint64_t was[2], known, next;
 
@@ -198,9 +198,7 @@ START_TEST(revoke_any_time)
     for (unsigned i = 0; i < 3; i++)
         pthread_join(t[i], NULL);
     ck_assert_msg(!wrong[0], "%s", wrong);
-    ck_assert_uint_gt(rounds, 3);
-    ck_assert_uint_gt(mapped, 3);
-    printf("revoke_any_time: %lu rounds, %lu other mappings\n", rounds, mapped);
+    printf("revoke_any_time: %lu rounds, %lu other mappings\n", rounds, (unsigned long)mapped);
     mx_free(x);
 }
 END_TEST

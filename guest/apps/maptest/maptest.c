@@ -260,8 +260,8 @@ static void trial(uint64_t n, struct gate *g, struct map_gate *seen, struct map_
     *errors += sysc_derivemem(g->sel, sel, 0, MAP_PAGE, DTU_PERM_RW) != SE_OK ||
                vpe_delegate(&child, sel, SEL_GIVEN, 1) != SE_OK;
     c->go = n;
-    /* Until what it writes is seen, a while longer each time. */
-    while (word[0] < n << 32 && c->done != n)
+    /* Until what it writes, the latter word last, is seen; a while longer each time. */
+    while (word[1] < n << 32 && c->done != n)
         pause_for(&spins);
     for (volatile unsigned i = 0; i < n * 50; i++)
         ;
