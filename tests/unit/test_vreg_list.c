@@ -126,7 +126,7 @@ START_TEST(bad_places)
     fx_accept(fx);
     for (unsigned i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
         ck_assert_uint_eq(vreg_run_list(&pe, vreg_list(bad[i], 2)), 0);
-    fx_check(fx); /* nothing was even looked at */
+    fx_check(fx);                              /* nothing was even looked at */
     atomic_store(&pe.barrier, DTU_RW_BARRIER); /* no barrier: memory ends all the same */
     for (unsigned i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
         ck_assert_uint_eq(vreg_run_list(&pe, vreg_list(bad[i], 2)), 0);
