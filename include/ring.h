@@ -105,8 +105,8 @@ struct ring_node {
 /* Never trusted by the other side for more than its own good. */
 struct ring_ctl {
     /* the receiver's */
-    uint64_t floor;      /* messages below were all answered or acknowledged */
-    uint64_t freed;      /* how many were */
+    uint64_t floor;      /* unlimited: messages below were all answered or acknowledged, */
+    uint64_t freed;      /* and so many were */
     uint64_t dst_closed; /* generation: takes and answers nothing any more */
     uint64_t pad0[13];
     /* the sender's */
@@ -119,7 +119,8 @@ _Static_assert(sizeof(struct ring_ctl) == 256, "two pairs of cache lines");
 enum ring_slot {
     RING_SEQ = 0,   /* index + 1, written last */
     RING_LABEL = 1, /* message: reply label; answer: index of the message */
-    RING_META = 2,  /* length (15:0); message: length of an answer (31:16), reply EP (39:32) */
+    RING_META = 2,  /* length (15:0); message: length of an answer (31:16), reply EP (39:32), */
+                    /* the sender's own number for it (47:40), which the answer has in (23:16) */
     RING_DATA = 3,
 };
 #define RING_HEAD (8u * RING_DATA)

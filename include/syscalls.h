@@ -32,6 +32,13 @@ enum syscall_op {
     SYSC_COUNT = 19,
 };
 
+/*
+ * Ours: a NOOP with this as its second value is answered with the time-stamp ticks that the VPE's
+ * system call before it took in the kernel, from its fetch to just before its answer.  The original does not
+ * look at what stands behind the number, and answers with the error code alone.
+ */
+#define SYSC_NOOP_TIME 0x454D49544C4E524Bull
+
 enum vpectrl_op { VPECTRL_START = 0, VPECTRL_WAIT = 1 };
 
 #define CAP_INVALID  0xFFFFu /* no capability */

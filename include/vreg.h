@@ -36,15 +36,23 @@ enum vreg {
     VREG_EPOCH = 0x88,       /* a random number of this run of the node, never 0 */
     /* With VREG_F_RING only; ring.h */
     VREG_RING = 0x90, /* store how many entries are wanted, 0: none; load: how many there are */
-    VREG_RING_OPEN = 0x98, /* store the number of a send endpoint: a channel for it, please */
+    VREG_RING_OPEN = 0x98, /* store the number of a send endpoint: a channel for it, please; */
+                           /* with VREG_RING_END or-ed: the one there is shall end */
     VREG_RING_BELL = 0xA0, /* store the number of an entry: the PE at its other end shall wake */
     VREG_EXITS = 0xA8,     /* with VREG_F_EXITS: stores of this PE that were exits so far */
     /* With VREG_F_CALL only */
     VREG_CALL = 0xB0, /* store vreg_call(): command, wait, FETCH in one; load: what was fetched */
-    VREG_LIST = 0xC8, /* store vreg_list(): several commands; load: how many went well */
+    VREG_LIST = 0xE8, /* store vreg_list(): several commands; load: how many went well */
     VREG_ACK = 0xB8,  /* store vreg_ack(): an ACK that is posted, so no exit */
     /* With VREG_F_BRIDGE only; bridge.h */
     VREG_BRIDGE_TURN = 0xC0, /* store ns: RUN, take the NIC's causes, then WAIT */
+    /* With VREG_F_MAP only; mapped.h */
+    VREG_MAP_WINDOW = 0xC8, /* store how many bytes are wanted, 0: none; load: how many there are */
+    VREG_MAP = 0xD0,        /* store the address of a struct map_request; load: what came of it */
+    VREG_UNMAP = 0xD8,      /* store the number of an entry: it is not needed any more */
+    /* With VREG_F_ASK only, for kernels: the VMM's questions (capdump.h) */
+    VREG_ASK = 0xE0, /* load: the question, 0: none; store: VREG_ASK_HERE, or a part of the answer
+                        as of VREG_CONSOLE; of no bytes: that was all */
 };
 
 enum vreg_feature {
@@ -58,6 +66,8 @@ enum vreg_feature {
     VREG_F_RING = 1 << 7,   /* messages without exits */
     VREG_F_EXITS = 1 << 8,  /* VREG_EXITS counts */
     VREG_F_CALL = 1 << 9,   /* several steps in one store */
+    VREG_F_MAP = 1 << 10,   /* targets of memory endpoints can be mapped */
+    VREG_F_ASK = 1 << 11,   /* somebody may ask kernels (`--control`) */
 };
 
 enum vreg_cause {
@@ -67,6 +77,7 @@ enum vreg_cause {
     VREG_CAUSE_BRIDGE = 8, /* packets were appended to `out` since the last wait; consumed */
     VREG_CAUSE_NIC = 16,   /* the NIC's interrupt line is raised */
     VREG_CAUSE_RING = 32,  /* somebody has rung the bell; consumed */
+    VREG_CAUSE_ASK = 64,   /* there is a new question in VREG_ASK; consumed */
 };
 
 /* What an exit store ends.  A status other than 0 makes the run end with exit status 1. */
@@ -76,7 +87,11 @@ enum vreg_exit {
     VREG_EXIT_MACHINE = 2, /* the machine is over; only a privileged PE may, else as EXIT_PE */
 };
 
+/* A question: what is asked for in bits 7:0, above that a number, another one each time. */
+enum vreg_ask { VREG_ASK_NONE = 0, VREG_ASK_CAPS = 1 };
+#define VREG_ASK_HERE     (~0ull) /* this PE answers questions; only a privileged PE is asked */
 #define VREG_WAIT_FOREVER (~0ull)
+#define VREG_RING_END     (1u << 8)
 #define VREG_CONSOLE_MAX  0xFFFFFFull /* bytes a console store can name */
 
 /*

@@ -4,7 +4,7 @@
 .PHONY: ci-build
 ci-build: all bridge format-deps $(UNIT) $(REPLAY) $(NET_TEST) $(TSAN) $(FUZZ:%=$(B)/fuzz/%) \
 		$(B)/address/sempervm $(B)/address/guest $(B)/thread/sempervm $(B)/thread/guest \
-		$(FRAMEPEER) $(LOSSY) $(NEIGHBOUR) $(SEMPERVM_NEEDS) $(B)/qtest $(B)/static/talk \
+		$(FRAMEPEER) $(BENCH_NEEDS) $(LOSSY) $(NEIGHBOUR) $(SEMPERVM_NEEDS) $(B)/qtest $(B)/static/talk \
 		$(B)/pcapcmp $(BARE) stock-image
 
 .PHONY: format-deps

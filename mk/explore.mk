@@ -4,7 +4,14 @@
 ## make explore         planted bugs are found, healthy machines are healthy (under a minute)
 .PHONY: explore explore-nightly
 explore: all
-	@sh tests/run script:tests/explore/planted.sh
+	@sh tests/run script:tests/explore/planted.sh script:tests/explore/dual.sh
+
+## make explore-dual    two nodes over a bad wire, crashes included, SEEDS=1..10000 (JOBS=1), goes on
+##                      where it was; build/explore-dual
+.PHONY: explore-dual
+explore-dual: all bridge
+	@DUAL_SEEDS=$(or $(SEEDS),1..10000) DUAL_JOBS=$(or $(JOBS),1) DUAL_DIR=$(B)/explore-dual \
+		TEST_TIMEOUT=200000 sh tests/run script:tests/explore/dual.sh
 
 ## make explore-nightly the same, with 1,000 ordinary runs of each bug and 1,000 seeds twice
 explore-nightly: all

@@ -19,6 +19,7 @@ GUEST_PROGS := \
     linktest:60:guest/apps/linktest \
     hosttest:64:guest/apps/hosttest \
     linkhost:64:guest/apps/linkhost \
+    hostpair:64:guest/apps/hostpair \
     m3fs:52:guest/apps/m3fs \
     shell:56:guest/apps/shell \
     cat:60:guest/apps/cat \
@@ -29,10 +30,16 @@ GUEST_PROGS := \
     pattern:60:guest/apps/pattern \
     filetest:64:guest/apps/filetest \
     captree:68:guest/apps/captree \
+    capforest:68:guest/apps/capforest \
     capchain:72:guest/apps/capchain \
     ringbench:64:guest/apps/ringbench \
+    kernbench:72:guest/apps/kernbench \
     netbench:68:guest/apps/netbench \
-    ringattack:72:guest/apps/ringattack
+    ringattack:72:guest/apps/ringattack \
+    maptest:64:guest/apps/maptest \
+    mapbench:68:guest/apps/mapbench \
+    msgbench:64:guest/apps/msgbench \
+    ringstress:76:guest/apps/ringstress
 
 GUEST_B   := $(B)/guest
 GUEST_INC := -Iinclude -Iguest/lib

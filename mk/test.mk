@@ -31,6 +31,10 @@ $(B)/tsan/%.o: %.c | $(DEPS_TEST)
 	@mkdir -p $(@D)
 	$(Q)gcc $(TEST_CC) $(TSAN_FLAGS) -c -o $@ $<
 
+$(B)/fast/%.o: %.c | $(DEPS_TEST)
+	@mkdir -p $(@D)
+	$(Q)gcc $(TEST_CC) -O2 -c -o $@ $<
+
 # clang's -Wextra asks for more than gcc's; gcc's are the rule here.
 $(B)/clang/%.o: %.c | $(DEPS_TEST)
 	@mkdir -p $(@D)
@@ -65,6 +69,17 @@ test-unit: $(UNIT)
 test-calls: $(filter $(B)/unit/test_kernel_%,$(UNIT))
 	@sh tests/run script:tests/calls.sh
 
+# The capability oracle without sanitizers: many more forests than the unit test has.
+$(B)/oracle: $$(call objects,fast,tests/unit/test_kernel_oracle.c)
+	@mkdir -p $(@D)
+	$(Q)gcc -o $@ $^ $(TEST_LIBS)
+	$(Q)rm -f $(B)/oracle.done
+
+## make oracle          SEEDS=1..10000 forests of capabilities against the model; goes on where it was stopped
+.PHONY: oracle
+oracle: $(B)/oracle
+	@ORACLE_SEEDS=$(or $(SEEDS),1..10000) ORACLE_DONE=$(B)/oracle.done $(B)/oracle
+
 # gcc 12's ThreadSanitizer cannot start where the kernel spreads mappings widely, hence setarch;
 # and it does not follow threads over the fork() that Check does by default.
 NO_ASLR = $(shell setarch -R true 2>/dev/null && echo setarch -R)
@@ -76,7 +91,7 @@ test-tsan: $(TSAN) $(FRAMEPEER) $(B)/thread/sempervm $(B)/thread/guest all
 		sh tests/run $(TSAN:%=unit:%) $(MACHINES:%=script:tests/system/%.sh)
 
 # The scripts that run healthy machines; under a sanitizer they are about the VMM's own threads.
-MACHINES := run-kernel multi nic hosts
+MACHINES := run-kernel multi nic hosts caps
 
 # ---- fuzzing ---------------------------------------------------------------------------------
 
@@ -173,7 +188,7 @@ test-stock: stock-image
 ## make test-dual-stock two of those machines, a node in each, joined by their e1000s
 .PHONY: test-dual-stock
 test-dual-stock: stock-image bridge
-	@TEST_TIMEOUT=1000 sh tests/run script:tests/stock/dual.sh
+	@TEST_TIMEOUT=2000 sh tests/run script:tests/stock/dual.sh
 
 ## make test-semperos   the original SemperOS; SEMPEROS=folder of a built checkout
 .PHONY: test-semperos
@@ -189,12 +204,12 @@ format-check: $(DEPS_TEST)
 
 TEST_ITEMS = $(UNIT:%=unit:%) script:tests/calls.sh $(REPLAY:%=replay:%) script:tests/format.sh \
 	$(SYSTEM_ITEMS) script:tests/semperos.sh script:tests/semperos-files.sh \
-	script:tests/qtest/qtest.sh
+	script:tests/qtest/qtest.sh script:tests/bench/suite.sh
 
 ## make test            unit tests, stored fuzz inputs, system tests, format
 .PHONY: test
-test: $(UNIT) $(REPLAY) $(SEMPERVM_NEEDS) $(FRAMEPEER) $(B)/qtest
+test: $(UNIT) $(REPLAY) $(SEMPERVM_NEEDS) $(FRAMEPEER) $(B)/qtest $$(BENCH_NEEDS)
 	@sh tests/run $(TEST_ITEMS)
 
--include $(wildcard $(B)/asan/*/*.d $(B)/asan/*/*/*.d $(B)/tsan/*/*.d $(B)/tsan/*/*/*.d \
+-include $(wildcard $(B)/fast/*/*.d $(B)/fast/*/*/*.d $(B)/asan/*/*.d $(B)/asan/*/*/*.d $(B)/tsan/*/*.d $(B)/tsan/*/*/*.d \
 	$(B)/clang/*/*.d $(B)/clang/*/*/*.d)

@@ -4,6 +4,7 @@
  * owner that there is a reason to run, and remembers a WAKEUP that found nobody asleep.
  */
 #include "internal.h"
+#include "map.h"
 #include "ring.h"
 
 void vdtu_wake(struct vdtu *d)
@@ -12,7 +13,7 @@ void vdtu_wake(struct vdtu *d)
         d->ops.wake(d->arg);
 }
 
-static void latch(struct vdtu *d)
+void vdtu_latch(struct vdtu *d)
 {
     d->wakeup = true;
     vdtu_wake(d);
@@ -25,7 +26,7 @@ void vdtu_ext_command(struct vdtu *d, uint64_t value)
     d->stats.ext_cmds[op]++;
     switch (op) {
     case DTU_EXT_WAKEUP:
-        latch(d);
+        vdtu_latch(d);
         break;
     case DTU_EXT_INV_PAGE: /* no TLB and no cache to invalidate */
     case DTU_EXT_INV_TLB:
@@ -43,7 +44,7 @@ void vdtu_ext_command(struct vdtu *d, uint64_t value)
 void vdtu_wakeup(struct vdtu *d)
 {
     vdtu_lock(d);
-    latch(d);
+    vdtu_latch(d);
     vdtu_unlock(d);
 }
 
@@ -69,10 +70,12 @@ void vdtu_reset_cpu(struct vdtu *d, void (*wipe)(void *arg))
     unsigned off;
 
     vdtu_ring_disable(d);
+    vdtu_map_disable(d);
     vdtu_lock(d); /* the old program's queued stores are applied, then what they did goes */
     for (off = DTU_COMMAND; off < DTU_EP0; off += 8)
         vdtu_set(d, off, 0);
     d->wakeup = false;
+    vdtu_map_vpe_changed(d); /* what is to be zero must not be shown */
     if (wipe)
         wipe(d->arg);
     vdtu_unlock(d);

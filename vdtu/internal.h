@@ -39,7 +39,12 @@ struct vdtu {
     bool wakeup;            /* a WAKEUP that nobody has consumed */
     bool belled;            /* atomic: a bell that nobody has consumed (ring.h) */
     struct vdtu_ring *ring; /* NULL: its PE wants no rings; changes under both locks */
+    struct vdtu_map *map;   /* NULL: no window (map.c); changes under both locks */
+    struct mapping *shown;  /* what others map of this memory; maps' lock */
+    uint32_t nshown;        /* how many; atomic */
+    uint64_t maps_revoked;  /* atomic */
     uint32_t owed[DTU_EPS]; /* credits to give back, see vdtu_ring_settle(); rings' lock, atomic */
+    uint32_t owing;         /* endpoints that a channel may still owe some; the same */
     struct vdtu_stats stats;
     struct vdtu_event ev; /* of the command that runs, when somebody traces */
     unsigned refusal;     /* what the transit callback wants its packet to end with */
@@ -54,6 +59,7 @@ struct vdtu_noc {
     vdtu_trace_fn trace;
     void *trace_arg;
     struct vdtu_rings *rings; /* NULL: nobody provides memory for them */
+    struct vdtu_maps *maps;   /* NULL: nobody maps */
     bool halted;              /* atomic */
     uint64_t *pairs;          /* [from * DTU_PES + to], NULL: not counted */
 };
@@ -103,6 +109,7 @@ void vdtu_noc_store(struct vdtu *d, uint64_t off, const void *buf, uint64_t len)
 
 void vdtu_ext_command(struct vdtu *d, uint64_t value);
 void vdtu_wake(struct vdtu *d); /* calls ops->wake */
+void vdtu_latch(struct vdtu *d); /* and remembers it, as EXT_CMD WAKEUP does */
 
 /* ---- cmd.c ---- */
 
@@ -150,6 +157,15 @@ void vdtu_ring_settle(struct vdtu *d, unsigned ep);
 void vdtu_ring_stamp(struct vdtu *d, unsigned ep, int slot, unsigned src);
 void vdtu_rings_free(struct vdtu_noc *noc);
 void vdtu_ring_free(struct vdtu *d);
+
+/* ---- map.c: hooks, for which nothing is to do where nothing is mapped ---- */
+
+/* A word of the endpoint is about to be written: what is mapped through it is so no longer. */
+void vdtu_map_ep_changed(struct vdtu *d, unsigned ep);
+/* VPE_ID was written, or the PE is reset: likewise what it maps, and what others map of it. */
+void vdtu_map_vpe_changed(struct vdtu *d);
+void vdtu_maps_free(struct vdtu_noc *noc);
+void vdtu_map_free(struct vdtu *d);
 
 /* ---- slots.c ---- */
 

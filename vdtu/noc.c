@@ -19,6 +19,7 @@ void vdtu_noc_free(struct vdtu_noc *noc)
 {
     if (noc) {
         vdtu_rings_free(noc);
+        vdtu_maps_free(noc);
         free(noc->pairs);
     }
     free(noc);
@@ -116,6 +117,7 @@ void vdtu_free(struct vdtu *d)
         return;
     d->noc->dtu[d->pe] = NULL;
     vdtu_ring_free(d);
+    vdtu_map_free(d);
     pthread_mutex_destroy(&d->lock);
     free(d);
 }

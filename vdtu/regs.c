@@ -60,14 +60,17 @@ static void raw_store(struct vdtu *d, unsigned off, uint64_t value)
 {
     if (off < DTU_EP0) {
         vdtu_set(d, off, value);
-        if (off == DTU_VPE_ID)
+        if (off == DTU_VPE_ID) {
             vdtu_ring_vpe_changed(d);
+            vdtu_map_vpe_changed(d);
+        }
     } else {
         unsigned ep = (off - DTU_EP0) / DTU_EP_STRIDE;
 
         d->ep_gen[ep]++;
         d->has_header[ep] = 0;
         vdtu_ring_ep_changed(d, ep);
+        vdtu_map_ep_changed(d, ep);
         vdtu_set_ep(d, ep, (off - DTU_EP0) % DTU_EP_STRIDE / 8, value);
     }
 }
@@ -150,11 +153,19 @@ static void noc_store_one(struct vdtu *d, unsigned off, uint64_t value)
         d->ops.barrier(d->arg, value);
 }
 
+/* Does this store end a send endpoint? */
+static bool ends_sending(const struct vdtu *d, unsigned off, uint64_t value)
+{
+    return off >= DTU_EP0 && (off - DTU_EP0) % DTU_EP_STRIDE == 0 &&
+           dtu_ep_type(value) == DTU_EP_INVALID &&
+           dtu_ep_type(vdtu_get(d, off)) == DTU_EP_SEND;
+}
+
 void vdtu_noc_store(struct vdtu *d, uint64_t off, const void *buf, uint64_t len)
 {
     const uint8_t *in = buf;
     uint64_t msgs = vdtu_get(d, DTU_MSG_CNT), value;
-    bool ext = false;
+    bool ext = false, ended = false;
 
     if (!access_ok(off, len)) {
         d->stats.ignored_noc++;
@@ -162,12 +173,16 @@ void vdtu_noc_store(struct vdtu *d, uint64_t off, const void *buf, uint64_t len)
     }
     for (uint64_t i = 0; i < len; i += 8) {
         memcpy(&value, in + i, 8);
+        ended |= ends_sending(d, (unsigned)(off + i), value);
         noc_store_one(d, (unsigned)(off + i), value);
         ext |= off + i == DTU_EXT_CMD;
     }
     if (ext)
         vdtu_ext_command(d, vdtu_get(d, DTU_EXT_CMD));
-    /* An endpoint written with unread messages in it: the PE must not sleep over them. */
-    if (vdtu_get(d, DTU_MSG_CNT) > msgs)
+    /* An endpoint written with unread messages in it: the PE must not sleep over them; nor for an
+     * answer to what it sent through an endpoint that is gone. */
+    if (ended)
+        vdtu_latch(d);
+    else if (vdtu_get(d, DTU_MSG_CNT) > msgs)
         vdtu_wake(d);
 }

@@ -12,7 +12,8 @@
 
 #include "ring_impl.h"
 
-#define HEADER ((unsigned)sizeof(struct dtu_header))
+#define HEADER    ((unsigned)sizeof(struct dtu_header))
+#define SLOTS_MIN 4u
 
 int vdtu_noc_rings(struct vdtu_noc *noc, const struct vdtu_ring_mem *mem, void *arg)
 {
@@ -67,6 +68,12 @@ static unsigned end_of(const struct vdtu_chan *c, const struct vdtu *d, unsigned
 
 /* ---- the hooks ---- */
 
+static bool owes_any(const struct vdtu *d, unsigned ep)
+{
+    return __atomic_load_n(&d->owed[ep], __ATOMIC_RELAXED) ||
+           __atomic_load_n(&d->owing, __ATOMIC_RELAXED) >> ep & 1;
+}
+
 /* The receiver is about to end c: the sender's endpoint gets its credits back (ring_settle). */
 static void owe(struct vdtu_chan *c)
 {
@@ -82,16 +89,20 @@ void vdtu_ring_ep_changed(struct vdtu *d, unsigned ep)
      * before the `live` of its channel goes down: who sees the zero here sees what is owed, too.
      * What was owed to the endpoint as it was is not the new one's, rings or no rings.
      */
-    if ((!d->ring || !__atomic_load_n(&d->ring->live[ep], __ATOMIC_ACQUIRE)) &&
-        !__atomic_load_n(&d->owed[ep], __ATOMIC_RELAXED))
+    if ((!d->ring || !__atomic_load_n(&d->ring->live[ep], __ATOMIC_ACQUIRE)) && !owes_any(d, ep))
         return;
     r = lock(d);
     __atomic_store_n(&d->owed[ep], 0, __ATOMIC_RELAXED);
+    __atomic_fetch_and(&d->owing, ~(1u << ep), __ATOMIC_RELAXED);
     for (unsigned e = 0; d->ring && e < vdtu_ring_table(d)->high; e++) {
         struct vdtu_chan *c = d->ring->chan[e];
         unsigned end = c ? end_of(c, d, e) : 0;
 
-        if (!c || c->state != RING_LIVE || c->ep[end] != ep)
+        if (!c || c->ep[end] != ep)
+            continue;
+        if (end == SRC)
+            c->back = false;
+        if (c->state != RING_LIVE)
             continue;
         if (end == DST)
             owe(c);
@@ -143,6 +154,8 @@ void vdtu_ring_disable(struct vdtu *d)
 
             if (!c)
                 continue;
+            if (end_of(c, d, e) == SRC)
+                vdtu_chan_give(c);
             c->attached[end_of(c, d, e)] = false;
             vdtu_chan_reap(c);
         }
@@ -156,15 +169,33 @@ void vdtu_ring_disable(struct vdtu *d)
     vdtu_unlock(d);
 }
 
+/* Channels that have ended and whose answers bring back the endpoint's credits. */
+static void collect(struct vdtu *d, unsigned ep)
+{
+    bool more = false;
+
+    for (unsigned e = 0; d->ring && e < vdtu_ring_table(d)->high; e++) {
+        struct vdtu_chan *c = d->ring->chan[e];
+
+        if (!c || end_of(c, d, e) != SRC || c->ep[SRC] != ep || !c->back)
+            continue;
+        vdtu_chan_give(c);
+        more = true;
+    }
+    if (!more)
+        __atomic_fetch_and(&d->owing, ~(1u << ep), __ATOMIC_RELAXED);
+}
+
 void vdtu_ring_settle(struct vdtu *d, unsigned ep)
 {
     uint32_t owed, credits;
     struct vdtu_rings *r;
     uint64_t r1;
 
-    if (ep >= DTU_EPS || !__atomic_load_n(&d->owed[ep], __ATOMIC_RELAXED))
+    if (ep >= DTU_EPS || !owes_any(d, ep))
         return;
     r = lock(d);
+    collect(d, ep);
     r1 = vdtu_get(d, DTU_EP(ep, 1));
     credits = r1 & 0xFFFF;
     owed = d->owed[ep];
@@ -267,6 +298,11 @@ static unsigned answer_size(const struct vdtu *d)
     return size;
 }
 
+static bool slots_fit(const struct vdtu_chan *c)
+{
+    return c->slots * c->stride <= (int)RING_AREA && c->slots * c->rstride <= (int)RING_AREA;
+}
+
 /* What the two endpoints make of the channel.  False: it does not fit, or there are no credits. */
 static bool dimension(struct vdtu *d, unsigned ep, const struct vdtu_recv *r, struct vdtu_chan *c,
                       struct ring_desc *desc)
@@ -286,14 +322,15 @@ static bool dimension(struct vdtu *d, unsigned ep, const struct vdtu_recv *r, st
         desc->limited = 1;
     }
     size = max < r->slot_size ? max : r->slot_size;
-    c->slots = (uint16_t)(1u << log2_up(cap));
-    /* Answers may come in any order; and the answer is seen before its message's slot is free. */
-    if (desc->limited)
-        c->slots = cap > 1 ? RING_SLOTS_MAX : 2;
     c->stride = (uint16_t)((size + 63) & ~63u);
     c->rstride = (uint16_t)(((answer > HEADER ? answer : HEADER) + 63) & ~63u);
-    if (size > RING_AREA || answer > RING_AREA || c->slots * c->stride > (int)RING_AREA ||
-        c->slots * c->rstride > (int)RING_AREA)
+    if (size > RING_AREA || answer > RING_AREA)
+        return false;
+    /* More than needed, if there is place: each side looks at the other's count once a round. */
+    c->slots = (uint16_t)(1u << log2_up(cap < SLOTS_MIN ? SLOTS_MIN : cap));
+    while (c->slots > cap && !slots_fit(c))
+        c->slots /= 2;
+    if (c->slots < cap || !slots_fit(c))
         return false;
     desc->cap = (uint16_t)cap;
     desc->max = (uint16_t)(size - HEADER);
@@ -405,6 +442,28 @@ void vdtu_ring_open(struct vdtu *d, unsigned ep)
         (vdtu_get(d, DTU_EP(ep, 1)) >> 24 & 0x3FF) == t->pe)
         open_locked(d, t, ep);
     vdtu_unlock(t);
+    vdtu_unlock(d);
+}
+
+void vdtu_ring_end(struct vdtu *d, unsigned ep)
+{
+    struct vdtu_rings *r;
+    struct vdtu_chan *c;
+    unsigned e;
+
+    if (!d->noc->rings || ep >= DTU_EPS)
+        return;
+    vdtu_lock(d);
+    r = lock(d);
+    e = d->ring ? vdtu_ring_table(d)->out[ep] : RING_NO_ENTRY;
+    c = e < RING_ENTRIES_MAX ? d->ring->chan[e] : NULL;
+    if (c && c->state == RING_LIVE) {
+        vdtu_chan_kill(c, true);
+        c->back = c->credits > 0;
+        if (c->back)
+            __atomic_fetch_or(&d->owing, 1u << ep, __ATOMIC_RELAXED);
+    }
+    unlock(r);
     vdtu_unlock(d);
 }
 

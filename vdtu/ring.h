@@ -56,6 +56,12 @@ void vdtu_ring_disable(struct vdtu *d);
  */
 void vdtu_ring_open(struct vdtu *d, unsigned ep);
 
+/*
+ * The channel of send endpoint ep shall end; what was sent stays, and so do the credits: those that
+ * are not out go back to the endpoint, the others when their answers have come.  No lock held.
+ */
+void vdtu_ring_end(struct vdtu *d, unsigned ep);
+
 /* The PE at the other end of an entry shall wake.  No lock held. */
 void vdtu_ring_bell(struct vdtu *d, unsigned entry);
 

@@ -76,6 +76,20 @@ void vdtu_chan_count(struct vdtu_chan *c)
     }
 }
 
+void vdtu_chan_give(struct vdtu_chan *c)
+{
+    uint64_t answers = vdtu_chan_sent(c, DST), out, free;
+
+    /* Who answers too often gives away what is his: places for messages to him. */
+    out = answers < c->total ? c->total - answers : 0;
+    free = out < c->credits ? c->credits - out : 0;
+    if (!c->back || free <= c->given)
+        return;
+    __atomic_fetch_add(&c->d[SRC]->owed[c->ep[SRC]], (uint32_t)(free - c->given) * c->price,
+                       __ATOMIC_RELAXED);
+    c->given = (uint16_t)free;
+}
+
 static void set_state(struct vdtu_chan *c, enum ring_state state)
 {
     c->state = state;
@@ -162,6 +176,8 @@ bool vdtu_chan_reap(struct vdtu_chan *c)
     if (c->state == RING_LIVE || !closed(c, SRC) || !closed(c, DST))
         return false;
     vdtu_chan_count(c); /* answers that came later */
+    if (c->attached[SRC])
+        vdtu_chan_give(c);
     for (unsigned end = 0; end < 2; end++) {
         struct ring_desc *desc = vdtu_chan_desc(c, end);
 

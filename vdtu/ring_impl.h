@@ -20,9 +20,11 @@ struct vdtu_chan {
     uint8_t ep[2];
     bool attached[2], done[2];
     uint16_t slots, stride, rstride;
-    uint16_t credits;    /* messages that were taken from the endpoint's credits; 0: unlimited */
-    uint16_t price;      /* credits of one message */
-    bool kept;           /* the host's copy is what counts */
+    uint16_t credits; /* messages that were taken from the endpoint's credits; 0: unlimited */
+    uint16_t price;   /* credits of one message */
+    bool kept;        /* the host's copy is what counts */
+    bool back;        /* its credits go back to the endpoint; so many messages' did: */
+    uint16_t given;
     uint64_t total;      /* messages, once it is not alive */
     uint64_t counted[2]; /* of what each end has sent */
     struct vdtu_ring_block block;
@@ -69,6 +71,9 @@ uint64_t vdtu_chan_sent(const struct vdtu_chan *c, unsigned end);
  */
 void vdtu_chan_kill(struct vdtu_chan *c, bool keep);
 void vdtu_chan_gone(struct vdtu_chan *c, unsigned end);
+
+/* With `back`: owes the endpoint what has become free since.  The sender is attached. */
+void vdtu_chan_give(struct vdtu_chan *c);
 
 /* Frees it if neither end has use for it; true if so. */
 bool vdtu_chan_reap(struct vdtu_chan *c);

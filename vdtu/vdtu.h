@@ -81,8 +81,9 @@ struct vdtu_stats {
     uint64_t bad_acks;       /* ACKs of nothing (dtu-spec 10.3) */
     uint64_t lost_grants;    /* credits whose endpoint was no longer SEND (dtu-spec 3.4) */
     uint64_t outside;        /* accesses beyond the local memory: zeros / dropped */
-    uint64_t ring_sent, ring_received; /* by channels, counted when those end (ring.h) */
-    uint64_t channels;                 /* opened from here */
+    uint64_t ring_sent, ring_received;         /* by channels, counted when those end (ring.h) */
+    uint64_t channels;                         /* opened from here */
+    uint64_t maps, maps_refused, maps_revoked; /* mappings this PE asked for (map.h) */
 };
 
 /* An empty NoC.  NULL and errno when out of memory.  The caller frees it after its DTUs. */

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "caps.h"
 #include "doctor.h"
 #include "explore.h"
 #include "explore_impl.h"
@@ -27,6 +28,7 @@ enum {
     OPT_FAULTS,
     OPT_SCHEDULE,
     OPT_TRACE,
+    OPT_CONTROL,
     OPT_NODE,
     OPT_PEER,
     OPT_LISTEN,
@@ -66,6 +68,7 @@ static const struct argp_option options[] = {
     {"timeout", OPT(KEY_TIMEOUT), "SECONDS", 0, "End with status 4 after that time", 3},
     {"until-idle", OPT(KEY_UNTIL_IDLE), NULL, 0, "End with status 0 when all PEs wait", 3},
     {"rings", OPT(KEY_RINGS), "WHEN", 0, "Messages without exits: yes, no", 3},
+    {"mapped", OPT(KEY_MAPPED), "WHEN", 0, "Memory gates without exits: yes, no", 3},
     {"seed", OPT_SEED, "N", 0, "Make the run a function of this number", 3},
     {"policy", OPT_POLICY, "NAME", 0, "With --seed: uniform (default), rr, pct[:CHANGES[:STEPS]]",
      3},
@@ -74,6 +77,7 @@ static const struct argp_option options[] = {
     {"schedule", OPT_SCHEDULE, "TRACE", OPTION_HIDDEN, "Follow its switches (explore)", 3},
     {"trace", OPT_TRACE, "FILE", 0, "Record every operation there", 3},
     {"pcap", OPT(KEY_PCAP), "FILE", 0, "Record the NIC's frames there (pcapng)", 3},
+    {"control", OPT_CONTROL, "PATH", 0, "Offer a socket there for sempervm caps", 3},
     {NULL, 0, NULL, 0, "Output:", 4},
     {"log", OPT(KEY_LOG), "LEVEL", 0, "error, warn (default), info or debug", 4},
     {"prefix", OPT(KEY_PREFIX), NULL, 0, "Begin console lines with their PE", 4},
@@ -90,6 +94,7 @@ static const char usage_text[] =
     "       sempervm explore --seeds A..B [OPTION...] -- MACHINE, as of run\n"
     "       sempervm replay [--until STEP] TRACE\n"
     "       sempervm trace [OPTION...] TRACE [TRACE2]\n"
+    "       sempervm caps [--dot] SOCKET\n"
     "       sempervm doctor\n"
     "       sempervm --help | --version\n"
     "\n"
@@ -100,6 +105,7 @@ static const char usage_text[] =
     "  explore  run a machine under many seeds, keep and shrink what fails\n"
     "  replay   run a recorded schedule again and stop at the first difference\n"
     "  trace    print, compare or convert a trace\n"
+    "  caps     print the capabilities of a running machine, run with --control SOCKET\n"
     "  doctor   say whether this host can run machines, and what to do if not\n"
     "\n"
     "FILE is a machine file (INI) or, ending in .cfg, a boot file of SemperOS.\n"
@@ -166,6 +172,8 @@ static int apply_option(struct machine *m, const struct option_use *u, struct di
         return apply_run_option(m, u, d);
 
     snprintf(name, sizeof(name), "--%s", option_name(u->key));
+    if (u->key == OPT_CONTROL)
+        return (m->control = value), 0;
     if (u->key == OPT_FS)
         return machine_add_fs(m, value, name, 0, d);
     if (u->key == OPT_NIC)
@@ -328,6 +336,12 @@ static int run(struct machine *m, const struct cli *c, struct diag *d)
                  m->file, m->nnodes);
         r = -EINVAL;
     }
+    if (r == 0 && m->control && (m->seed.on || m->seed.schedule || c->recorded)) {
+        diag_add(d, NULL, 0,
+                 "--control %s: a run by a seed cannot be asked from outside; leave out --seed",
+                 m->control);
+        r = -EINVAL;
+    }
     if (r == 0)
         r = machine_validate(m, d);
     if (r == 0 && m->seed.schedule && !c->recorded)
@@ -429,6 +443,8 @@ int cli_main(int argc, char **argv)
     if (strcmp(command, "check") == 0)
         return with_machine(check, check_name, "Say what is wrong with a machine.", argc - 1,
                             argv + 1, NULL);
+    if (strcmp(command, "caps") == 0)
+        return caps_command(argc - 1, argv + 1);
     if (strcmp(command, "doctor") == 0)
         return doctor_command(argc - 1, argv + 1);
     if (strcmp(command, "--help") == 0 || strcmp(command, "-?") == 0 ||
@@ -442,8 +458,8 @@ int cli_main(int argc, char **argv)
     }
     if (argc > 1)
         fprintf(stderr,
-                "sempervm: unknown command '%s', want run, check, explore, replay, trace or "
-                "doctor\n",
+                "sempervm: unknown command '%s', want run, check, explore, replay, trace, caps "
+                "or doctor\n",
                 command);
     else
         fprintf(stderr, "sempervm: no command, want run, check or doctor; --help tells more\n");

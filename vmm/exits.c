@@ -15,6 +15,8 @@
 #include <sys/mman.h>
 
 #include "bridge.h"
+#include "control.h"
+#include "mapped.h"
 #include "nic.h"
 #include "node.h"
 #include "record.h"
@@ -157,7 +159,7 @@ static bool few_messages(struct pe *pe, unsigned cause, uint64_t now)
 static bool wait_over(struct pe *pe)
 {
     const struct sched *sched = pe->node->sched;
-    unsigned cause = vdtu_poll(pe->dtu) | bridge_causes(pe) | pe->pending;
+    unsigned cause = vdtu_poll(pe->dtu) | bridge_causes(pe) | control_causes(pe) | pe->pending;
     uint64_t now = sched->now(pe->node);
 
     if (pe->nic && nic_line(pe->nic))
@@ -222,6 +224,10 @@ static enum pe_why mmio_store(struct pe *pe, uint64_t addr, uint64_t value, unsi
     return PE_KICKED;
 }
 
+/* KVM says EFAULT and no address, or, when it emulates the instruction, calls it MMIO. */
+static const char not_mapped[] = "an access to a page of a window where nothing is mapped, or a "
+                                 "store to one that it may only read";
+
 static enum pe_why handle_mmio(struct pe *pe)
 {
     struct kvm_run *run = pe->run;
@@ -230,6 +236,10 @@ static enum pe_why handle_mmio(struct pe *pe)
     if (pe->nic && nic_mmio(pe->nic, run)) {
         pe->exits[PX_NIC]++;
         return PE_KICKED;
+    }
+    if (mapped_covers(pe, run->mmio.phys_addr)) {
+        pe_fault(pe, not_mapped);
+        return PE_OVER;
     }
     if (!run->mmio.is_write) {
         /* Nothing is there, or a fetch past the registers: zeros (dtu-spec 5.3, 12.3). */
@@ -300,7 +310,7 @@ static enum pe_why handle_exit(struct pe *pe)
 
 static enum pe_why run_failed(struct pe *pe, int error)
 {
-    char text[96];
+    char text[128];
 
     if (error == EINTR || error == EAGAIN) {
         pe->exits[PX_INTR]++;
@@ -308,7 +318,10 @@ static enum pe_why run_failed(struct pe *pe, int error)
             pe->node->sched->interrupted(pe);
         return PE_KICKED;
     }
-    snprintf(text, sizeof(text), "KVM_RUN failed: %s", strerror(error));
+    if (error == EFAULT && (pe->node->mapped || pe->node->windows))
+        snprintf(text, sizeof(text), "%s", not_mapped);
+    else
+        snprintf(text, sizeof(text), "KVM_RUN failed: %s", strerror(error));
     pe_fault(pe, text);
     return PE_OVER;
 }
@@ -350,8 +363,8 @@ static void wipe(void *arg)
 {
     struct pe *pe = arg;
 
-    /* Anonymous memory: the pages go and come back as zeros, and cost nothing until then. */
-    if (madvise(pe->mem, pe->mem_size, MADV_DONTNEED) < 0)
+    /* The pages go and come back as zeros, and cost nothing until then. */
+    if (madvise(pe->mem, pe->mem_size, pe->node->files ? MADV_REMOVE : MADV_DONTNEED) < 0)
         memset(pe->mem, 0, pe->mem_size);
     shim_reset_bounce(pe->shim);
 }
@@ -384,6 +397,7 @@ int pe_reset(struct pe *pe)
     pe->pending = 0;
     pe->fetch = -1;
     vdtu_reset_cpu(pe->dtu, wipe);
+    mapped_pe_reset(pe);
     atomic_store(&pe->resetting, false);
     return 0;
 }
@@ -421,6 +435,7 @@ enum pe_why pe_run(struct pe *pe)
         why = r < 0 ? run_failed(pe, errno) : handle_exit(pe);
         if (why == PE_OVER) {
             bridge_pe_over(pe);
+            control_pe_over(pe);
             break;
         }
     }

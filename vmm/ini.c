@@ -117,6 +117,7 @@ static const struct key keys[] = {
     {SEC_RUN, "report", KEY_REPORT, NULL, false, 0},
     {SEC_RUN, "until-idle", KEY_UNTIL_IDLE, NULL, false, 0},
     {SEC_RUN, "rings", KEY_RINGS, NULL, false, 0},
+    {SEC_RUN, "mapped", KEY_MAPPED, NULL, false, 0},
     {SEC_PE, "spm", KEY_COUNT, set_pe_spm, false, 0},
     {SEC_RUN, "pcap", KEY_PCAP, NULL, false, 0},
     {SEC_LINK, "key", KEY_LINK_KEY, NULL, false, 0},

@@ -147,6 +147,17 @@ static int parse_bool(const char *s, bool *out)
     return i < 0 ? -EINVAL : 0;
 }
 
+/* What is on unless somebody says no. */
+static int parse_no(const char *s, bool *out)
+{
+    bool yes;
+    int r = parse_bool(s, &yes);
+
+    if (r == 0)
+        *out = !yes;
+    return r;
+}
+
 static int parse_when(const char *s, enum machine_when *out)
 {
     static const char *const words[] = {"auto", "always", "never", "auto", "yes", "no", NULL};
@@ -292,7 +303,9 @@ static int parse_key(struct machine *m, enum machine_key key, const char *v, int
     case KEY_UNTIL_IDLE:
         return parse_bool(v, &m->until_idle);
     case KEY_RINGS:
-        return parse_bool(v, &m->rings);
+        return parse_no(v, &m->no_rings);
+    case KEY_MAPPED:
+        return parse_bool(v, &m->mapped);
     default:
         return parse_net_key(m, key, v, line);
     }
@@ -313,6 +326,7 @@ static const char *const wanted[KEY_COUNT] = {
     [KEY_STATS] = "yes or no",
     [KEY_UNTIL_IDLE] = "yes or no",
     [KEY_RINGS] = "yes or no",
+    [KEY_MAPPED] = "yes or no",
     [KEY_PCAP] = "a file",
     [KEY_LINK_KEY] = "a file",
     [KEY_LINK_PROGRAM] = "the bare name of a program",

@@ -63,6 +63,7 @@ enum machine_key {
     KEY_STATS,
     KEY_UNTIL_IDLE,
     KEY_RINGS,
+    KEY_MAPPED,
     KEY_PCAP,
     KEY_LINK_KEY,
     KEY_LINK_PROGRAM,
@@ -134,10 +135,12 @@ struct machine {
     unsigned report;          /* enum machine_report, or-ed: tables printed at the end */
     bool stats;
     bool until_idle; /* end with status 0 when every PE waits */
-    bool rings;      /* PEs may have channels without exits */
+    bool no_rings;   /* PEs may not have channels without exits */
+    bool mapped;     /* PEs may have targets of memory endpoints mapped */
     struct machine_pe *pe;
     unsigned npe;
     struct seed_opts seed; /* from the command line only */
+    const char *control;   /* so is this: the path of the control socket, NULL: none */
 
     /* Several nodes; none: this is the only one. */
     struct machine_node node[MACHINE_MAX_NODES];

@@ -21,16 +21,18 @@
 #include <unistd.h>
 
 #include "../include/boot.h"
-#include "../include/ring.h"
+#include "../include/mapped.h"
 #include "bridge.h"
 #include "doctor.h"
 #include "exits.h"
+#include "mapped.h"
 #include "nic.h"
 #include "sched.h"
 #include "window.h"
 
-/* DTU registers, our registers, table of the rings; exception stack, bounce page */
-#define READ_PAGES   (2u + RING_TABLE_SIZE / 4096u)
+/* DTU registers, our registers, tables of the rings and of what is mapped; exception stack, bounce
+ * page */
+#define READ_PAGES   (2u + (RING_TABLE_SIZE + MAP_TABLE_SIZE) / 4096u)
 #define PAGES_PER_PE (READ_PAGES + 2u)
 #define OWN_SIZE     (PAGES_PER_PE * 4096u)
 #define FDS_PER_PE   2u
@@ -118,6 +120,20 @@ static void *map_memory(uint64_t size, bool small_pages)
     return p;
 }
 
+/* The same, if *fd is to become a file that others can map, too. */
+static void *map_file(uint64_t size, bool small_pages, const char *name, bool file, int *fd)
+{
+    void *p;
+
+    if (!file)
+        return map_memory(size, small_pages);
+    *fd = memfd_create(name, MFD_CLOEXEC);
+    if (*fd < 0 || ftruncate(*fd, (off_t)size) < 0)
+        return NULL;
+    p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, *fd, 0);
+    return p == MAP_FAILED ? NULL : p;
+}
+
 static int add_memory_pe(struct node *n)
 {
     struct vdtu_config cfg = {
@@ -125,7 +141,7 @@ static int add_memory_pe(struct node *n)
 
     if (cfg.pe == MACHINE_NO_PE)
         return 0;
-    n->dram = map_memory(cfg.mem_size, false);
+    n->dram = map_file(cfg.mem_size, false, "sempervm-dram", n->files, &n->dram_fd);
     if (!n->dram)
         return -ENOMEM;
     cfg.mem = n->dram;
@@ -157,7 +173,7 @@ static int map_all(struct node *n)
 
     for (i = 0; i < n->npes; i++)
         n->mem_size += machine_spm(n->desc, n->pes[i].id);
-    n->mem = map_memory(n->mem_size, true);
+    n->mem = map_file(n->mem_size, true, "sempervm-mem", n->files, &n->mem_fd);
     n->pages = map_memory((n->npes + 1u) * (uint64_t)OWN_SIZE, true);
     n->shim_readonly = strcmp(doctor_kvm_flavour(), "kvm_pvm") == 0;
     n->shim_size = SHIM_SHARED_SIZE * (n->shim_readonly ? 1 : (size_t)n->npes);
@@ -276,7 +292,13 @@ static uint64_t tsc_hz(int vm_fd)
  */
 static bool rings_possible(const struct machine *desc)
 {
-    return desc->rings && !desc->seed.on && !desc->seed.trace;
+    return !desc->no_rings && !desc->seed.on && !desc->seed.trace;
+}
+
+/* What PEs exchange through memory that they share nobody orders and nobody records. */
+static bool maps_possible(const struct machine *desc)
+{
+    return desc->mapped && !desc->seed.on && !desc->seed.trace;
 }
 
 int node_open(struct node *n, const struct machine *desc, struct diag *diag, char *err,
@@ -287,7 +309,8 @@ int node_open(struct node *n, const struct machine *desc, struct diag *diag, cha
 
     memset(n, 0, sizeof(*n));
     n->desc = desc;
-    n->kvm.fd = n->wake_fd = -1;
+    n->kvm.fd = n->wake_fd = n->dram_fd = n->mem_fd = -1;
+    n->files = maps_possible(desc);
     n->sched = desc->seed.on ? &sched_seed : &sched_threads;
     n->start_ns = host_now();
     n->host_cores = (uint64_t)sysconf(_SC_NPROCESSORS_ONLN);
@@ -305,6 +328,8 @@ int node_open(struct node *n, const struct machine *desc, struct diag *diag, cha
         r = add_nic(n);
     if (r == 0 && rings_possible(desc))
         r = windows_open(n);
+    if (r == 0 && n->files)
+        r = mapped_open(n);
     for (i = 0; r == 0 && i < n->npes; i++)
         vreg_reset(&n->pes[i]);
     if (r == 0)
@@ -372,6 +397,11 @@ void node_close(struct node *n)
     vdtu_noc_free(n->noc);
     bridge_detach(n);
     windows_close(n);
+    mapped_close(n);
+    if (n->dram_fd >= 0)
+        close(n->dram_fd);
+    if (n->mem_fd >= 0)
+        close(n->mem_fd);
     if (n->wake_fd >= 0)
         close(n->wake_fd);
     kvm_close(&n->kvm);

@@ -31,6 +31,8 @@ enum node_end {
 };
 
 struct bridge;
+struct control;
+struct mapped;
 struct recording;
 struct sched;
 struct windows;
@@ -45,11 +47,14 @@ struct node {
     bool shim_readonly; /* once */
     struct vdtu_noc *noc;
     struct windows *windows; /* rings (window.h); NULL: none */
+    struct mapped *mapped;   /* mapped memory gates (mapped.h); NULL: none */
 
     uint8_t *dram; /* the memory PE's, sparse; NULL: the node has none */
     uint8_t *mem;  /* all local memories, sparse, in the order of the PEs */
     uint64_t mem_size;
-    uint8_t *pages; /* PAGES_PER_PE pages a PE, the memory PE's first */
+    bool files;          /* the memories are files, which can be mapped again: */
+    int dram_fd, mem_fd; /* -1: no */
+    uint8_t *pages;      /* PAGES_PER_PE pages a PE, the memory PE's first */
     struct vdtu *dram_dtu;
 
     unsigned npes;
@@ -71,7 +76,8 @@ struct node {
     uint64_t start_ns, tsc_hz, host_cores;
     struct console *console;
 
-    struct recording *rec; /* shared by the nodes of a run; NULL: nobody asked for a trace */
+    struct control *control; /* the control socket; NULL: nobody asked for one */
+    struct recording *rec;   /* shared by the nodes of a run; NULL: nobody asked for a trace */
 };
 
 /*

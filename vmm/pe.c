@@ -3,9 +3,9 @@
  * Building a PE's virtual machine.
  *
  * Memory slots: 0 is the local memory below `split`; 1 and 4 the shim; 2 the two register pages
- * and the table of the rings, read-only, so that a load costs nothing and a store becomes an MMIO
- * exit; 3 the local memory from `split` up, read-only too, so that stores there leave the guest and
- * can be dropped when they are at or above RW_BARRIER (dtu-spec 5.5).
+ * and the tables of rings and of mapped gates, read-only, so that a load costs nothing and a store
+ * becomes an MMIO exit; 3 the local memory from `split` up, read-only too, so that stores there
+ * leave the guest and can be dropped when they are at or above RW_BARRIER (dtu-spec 5.5).
  *
  * Taking a slot away from a VM costs milliseconds (the kernel waits for its readers), and a slot
  * cannot become read-only.  So `split` begins where a kernel will put the barrier of an
@@ -22,7 +22,7 @@
 #include <unistd.h>
 
 #include "../include/boot.h"
-#include "../include/ring.h"
+#include "../include/mapped.h"
 #include "exits.h"
 #include "nic.h"
 #include "node.h"
@@ -115,7 +115,7 @@ static int add_memory(struct pe *pe, void *shim, unsigned flags)
     if (r == 0)
         r = set_slot(pe, SLOT_SHIM_OWN, SHIM_OWN_GPA, SHIM_OWN_SIZE, pe->shim, 0);
     if (r == 0)
-        r = set_slot(pe, SLOT_REGS, DTU_BASE, 2 * PAGE + RING_TABLE_SIZE, pe->regs,
+        r = set_slot(pe, SLOT_REGS, DTU_BASE, 2 * PAGE + RING_TABLE_SIZE + MAP_TABLE_SIZE, pe->regs,
                      KVM_MEM_READONLY);
     return r;
 }

@@ -21,6 +21,7 @@
 
 #include "../vdtu/ring.h"
 #include "console.h"
+#include "control.h"
 #include "deadlock.h"
 #include "nic.h"
 #include "node.h"
@@ -162,7 +163,9 @@ static void stop(struct run *r)
     w.started = w.done_fd >= 0 && pthread_create(&thread, NULL, watch_end, &w) == 0;
     for (k = 0; k < r->n; k++)
         node_stop_nic(r->node[k]); /* its thread wakes PEs */
+    control_stop(n);               /* so does this one */
     n->sched->stop(n);
+    control_free(n);
     for (k = 0; k < r->n; k++)
         if (node_nic(r->node[k]))
             nic_finish(node_nic(r->node[k])->nic);
@@ -344,7 +347,9 @@ static int run_nodes(struct run *r)
         console_free(c);
         return e == -EINVAL ? EXIT_USAGE : EXIT_HOST;
     }
-    e = start(r, err, sizeof(err));
+    e = control_open(r->node[0], err, sizeof(err));
+    if (e == 0)
+        e = start(r, err, sizeof(err));
     if (e < 0)
         fprintf(stderr, "sempervm: %s\n", err);
     else

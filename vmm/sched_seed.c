@@ -115,6 +115,8 @@ static void step(struct seed *s, struct co *c)
         seed_finish(s, NODE_STOPPED);
     if (s->wire && s->node->desc->timeout_ns && seed_clock(s) >= s->node->desc->timeout_ns)
         seed_finish(s, NODE_TIMEOUT);
+    if (s->wire && seed_stuck(s, c))
+        seed_finish(s, NODE_AT_REST);
     if (drawn(s, c, s->opts->faults.crash, TI_CRASH)) {
         inject(s, c, TI_CRASH);
         pe_fault(c->pe, "crashed by --faults");
@@ -141,12 +143,22 @@ static void seed_step(struct pe *pe)
     step(s, seed_co(s, pe));
 }
 
+/*
+ * May a message find no space?  Credits are for places that the receiver has kept: neither who paid
+ * with some nor who gives some back, in a reply, is ever short of space, and could not try again.
+ */
+static bool refusable(const struct vdtu_pkt *pkt)
+{
+    return pkt->type == VDTU_PKT_MSG && pkt->hdr.sender_ep == DTU_NO_CREDIT_EP &&
+           !(pkt->hdr.flags & DTU_HD_REPLY);
+}
+
 /* A packet is about to travel. */
 static unsigned seed_transit(void *arg, const struct vdtu_pkt *pkt)
 {
     struct seed *s = seed_of(arg);
     struct co *c = seed_co_by_id(s, pkt->src_pe), *t = seed_co_by_id(s, pkt->dst_pe);
-    bool refuse = pkt->type == VDTU_PKT_MSG && drawn(s, c, s->opts->faults.refuse, TI_REFUSE);
+    bool refuse = refusable(pkt) && drawn(s, c, s->opts->faults.refuse, TI_REFUSE);
 
     if (drawn(s, c, s->opts->faults.delay, TI_DELAY)) {
         inject(s, c, TI_DELAY);

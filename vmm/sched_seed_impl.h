@@ -54,6 +54,7 @@ struct seed {
     struct co *next;         /* who is to run next, if that is already decided */
     bool struck[SEED_NAMED]; /* named faults that have happened */
     uint64_t rng, steps, skipped_ns;
+    uint64_t progress_ns; /* of several nodes: when a program last took a step */
     uint64_t *changes; /* SEED_PCT: steps, ascending */
     unsigned nchanges, change;
     size_t list_at;   /* SEED_LIST */
@@ -107,6 +108,9 @@ uint64_t seed_next_up(const struct seed *s);
 void seed_begin_again(struct seed *s);
 /* Opens all PEs of a node; false: it has ended with NODE_HOST, with a line that says why. */
 bool seed_open_pes(struct node *n);
+/* c has taken a step.  Of several nodes: has no program taken one for so long, and waits for
+ * anything, that only bridges and kernels keep each other busy?  Then they are at rest. */
+bool seed_stuck(struct seed *s, const struct co *c);
 /* Gives a PE its coroutine, from its beginning, on the stack that is its own. */
 void seed_start_co(struct seed *s, struct co *c, struct pe *pe);
 

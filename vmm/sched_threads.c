@@ -17,6 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <time.h>
 
 #include "window.h"
@@ -193,8 +194,10 @@ static void *runner_main(void *arg)
     struct runner *r = arg;
     struct pe *pe = r->pe;
     struct node *n = pe->node;
-    char err[256];
+    char err[256], name[16];
 
+    snprintf(name, sizeof(name), "pe %u", pe->id);
+    prctl(PR_SET_NAME, name);   /* for top -H, and for whoever pins PEs to cores */
     r->thread = pthread_self(); /* pthread_create may not have stored it yet */
     atomic_store(&r->live, true);
     if (pe_open(pe, &n->kvm, err, sizeof(err)) < 0) {
@@ -274,7 +277,8 @@ static int make_runners(struct node *n, struct threads *t)
         pthread_cond_init(&t->runners[i].cond, &attr);
     }
     pthread_condattr_destroy(&attr);
-    atomic_store(&t->awake, n->npes + n->external);
+    /* Who asks for a control socket wants to look at a machine that is stuck, too. */
+    atomic_store(&t->awake, n->npes + n->external + (n->control != NULL));
     return 0;
 }
 

@@ -8,6 +8,7 @@
 
 #define DOWN_MIN_NS 10000000ull   /* how long a crashed node is away: at least */
 #define DOWN_MAX_NS 2000000000ull /* and less than that more */
+#define STUCK_NS    150000000000ull
 
 enum { DRAW_AWAY = 200, DRAW_RETURNS };
 
@@ -100,6 +101,45 @@ void seed_retire(struct seed *s)
             retire(s, &s->nodes[k]);
 }
 
+/* ---- nodes that go on for nothing ---- */
+
+/*
+ * Bridges ask each other for signs of life, and kernels theirs, for ever; so a run of several nodes
+ * is over when no program has done anything for longer than any limit of theirs (the kernel's
+ * longest is 120 s), and none waits for a time to come.
+ */
+static bool is_program(const struct co *c)
+{
+    const struct node *n = c->pe->node;
+
+    if (c->pe->id == n->bridge_pe)
+        return false;
+    return !machine_has_kernel(n->desc) || !(vdtu_reg(c->pe->dtu, DTU_STATUS) & DTU_STATUS_PRIV);
+}
+
+static bool may_go_on(const struct co *c)
+{
+    return c->state == CO_READY || c->state == CO_SPINNING ||
+           (c->state == CO_WAITING && c->pe->deadline != VREG_WAIT_FOREVER);
+}
+
+bool seed_stuck(struct seed *s, const struct co *c)
+{
+    uint64_t now = seed_clock(s);
+    unsigned i;
+
+    if (is_program(c) || seed_next_up(s) != SEED_NEVER)
+        s->progress_ns = now;
+    if (now - s->progress_ns < STUCK_NS)
+        return false;
+    for (i = 0; i < s->ncos; i++)
+        if (is_program(&s->cos[i]) && may_go_on(&s->cos[i])) {
+            s->progress_ns = now;
+            return false;
+        }
+    return true;
+}
+
 /* ---- crashes ---- */
 
 static struct seed_node *node_of(struct seed *s, const struct co *c)
@@ -140,6 +180,7 @@ void seed_node_faults(struct seed *s, struct co *c)
         n->up_at = seed_clock(s) + DOWN_MIN_NS +
                    seed_mix(s->opts->seed, DRAW_AWAY, k, c->ops) % DOWN_MAX_NS;
     atomic_store(&n->node->returns, returns);
+    node_log(s->node, LOG_INFO, "node %u is lost, as --faults says", n->node->desc->self);
     node_finish(n->node, NODE_LOST, 0);
     seed_retire(s);
 }
@@ -189,6 +230,7 @@ static void begin_again(struct seed *s, unsigned k)
     seed_wire_join(s, k);
     record_node(n->node);
     seed_inject(s, n->node->pes[0].id, TI_UP, n->node->desc->self);
+    node_log(s->node, LOG_INFO, "node %u begins again", n->node->desc->self);
     if (!seed_open_pes(n->node))
         return;
     for (i = 0; i < n->node->npes; i++)

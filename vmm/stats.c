@@ -88,6 +88,9 @@ static void print_pe(struct pe *pe, FILE *out)
     if (s.ring_sent || s.ring_received || s.channels)
         fprintf(out, "  rings     sent %" PRIu64 " received %" PRIu64 " channels %" PRIu64 "\n",
                 s.ring_sent, s.ring_received, s.channels);
+    if (s.maps || s.maps_refused)
+        fprintf(out, "  mapped    made %" PRIu64 " refused %" PRIu64 " revoked %" PRIu64 "\n",
+                s.maps, s.maps_refused, s.maps_revoked);
     print_refused(out, &s, pe);
     bridge_print_stats(pe, out);
 }

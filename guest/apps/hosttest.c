@@ -217,7 +217,7 @@ static unsigned ask(uint64_t op, uint64_t *word)
     err = gate_send(&server, request, sizeof(request), answers.ep, 0);
     if (err)
         return err;
-    msg = recv_gate_wait(&answers);
+    msg = recv_gate_wait_answer(&answers, &server);
     if (!msg)
         return SE_RECV_GONE;
     if (msg->length == sizeof(reply))

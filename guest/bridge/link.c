@@ -2,7 +2,8 @@
 /* The link protocol as its owner sees it: set-up, packets in and out, time. */
 #include "link_int.h"
 
-#define MS 1000000ull
+#define MS   1000000ull
+#define LATE (20 * MS) /* more than that is not our own doing */
 
 const char *link_drop_name(unsigned cause)
 {
@@ -290,25 +291,28 @@ static void peer_tick(struct link *l, struct link_peer *p, uint64_t now)
         link_hello_tick(l, p, now);
 }
 
-/* Who did not run for long has not heard anybody: that is no proof of a death. */
-static void overslept(struct link *l, uint64_t now)
+/*
+ * We should have run `late` ns ago: a host that is busy did not let us, and perhaps the others
+ * neither.  Nobody is silent in a time in which we could not hear.
+ */
+static void was_late(struct link *l, uint64_t now, uint64_t late)
 {
-    uint64_t grace = now - l->cfg.dead_ns / 2;
-
+    l->started += late;
     for (unsigned i = 0; i < l->n_peers; i++) {
         struct link_peer *p = &l->peer[i];
-        p->heard = p->heard > grace ? p->heard : grace;
-        p->una_at = now;
+        /* What came in this round already counts as heard now. */
+        p->heard = p->heard + late < now ? p->heard + late : now;
+        p->una_at = p->una_at + late < now ? p->una_at + late : now;
     }
 }
 
 void link_tick(struct link *l)
 {
     uint64_t now = link_now(l);
-    uint64_t slept = now - l->ticked;
+    uint64_t due = l->due > l->ticked ? l->due : l->ticked;
 
-    if (slept > l->cfg.dead_ns / 2)
-        overslept(l, now);
+    if (now > due && now - due > LATE)
+        was_late(l, now, now - due);
     l->ticked = now;
     l->blocked = false;
     l->turn = l->turn + 1 < l->n_peers ? l->turn + 1 : 0;
@@ -316,7 +320,7 @@ void link_tick(struct link *l)
         peer_tick(l, &l->peer[(l->turn + k) % l->n_peers], now);
 }
 
-uint64_t link_deadline(const struct link *l)
+static uint64_t deadline(const struct link *l)
 {
     uint64_t due = LINK_FOREVER;
 
@@ -332,4 +336,10 @@ uint64_t link_deadline(const struct link *l)
         due = d < due ? d : due;
     }
     return due;
+}
+
+uint64_t link_deadline(struct link *l)
+{
+    l->due = deadline(l);
+    return l->due;
 }

@@ -170,8 +170,12 @@ void link_delivered(struct link *l, uint64_t handle, uint32_t result, const void
 /* Timers and sending: after every round, and at link_deadline(). */
 void link_tick(struct link *l);
 
-/* When link_tick() has something to do at the latest, in ops->now's time; may be in the past. */
-uint64_t link_deadline(const struct link *l);
+/*
+ * When link_tick() has something to do at the latest, in ops->now's time; may be in the past.  A
+ * link_tick() that comes later than the owner was told last means that the owner did not run: that
+ * time counts for nobody's silence.
+ */
+uint64_t link_deadline(struct link *l);
 
 enum link_state link_state(const struct link *l, unsigned node);
 

@@ -120,6 +120,7 @@ struct link {
     unsigned turn;    /* the peer that may send first */
     uint64_t started; /* when link_new() ran */
     uint64_t ticked;  /* when link_tick() ran last */
+    uint64_t due;     /* when it was to run next, at the latest */
     uint64_t rto_max;
     bool blocked; /* send() said no in this tick */
     uint16_t free_req;

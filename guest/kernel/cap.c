@@ -6,6 +6,7 @@
  * was delegated, obtained or derived is a child of the one it came from, wherever either is held.
  * Revocation walks that forest, see revoke.c.
  */
+#include "far.h"
 #include "heap.h"
 #include "kernel.h"
 #include "srv.h"
@@ -158,10 +159,12 @@ static unsigned key_type(unsigned type)
     case CAP_MEM:
         return DDL_MEMCAP;
     case CAP_SRV:
+    case CAP_FAR_SRV:
         return DDL_SRVCAP;
     case CAP_SESS:
         return DDL_SESSCAP;
     case CAP_VPE:
+    case CAP_FAR_VPE:
         return DDL_VPECAP;
     }
     return DDL_NONE;
@@ -186,10 +189,19 @@ struct cap *cap_by_key(uint64_t key)
 
 struct rkid *cap_add_rkid(struct cap *c, uint64_t key)
 {
-    struct rkid *k = heap_calloc(1, sizeof(*k));
+    struct peer *p = peer_of_key(key);
+    struct rkid *k;
 
+    if (p && p->nchildren >= KC_CHILDREN_MAX) {
+        kern.stats.greedy++;
+        return NULL;
+    }
+    k = heap_calloc(1, sizeof(*k));
     if (!k)
         return NULL;
+    k->by = p;
+    if (p)
+        p->nchildren++;
     k->key = key;
     k->cap = c;
     k->next = c->rkids;
@@ -205,6 +217,8 @@ void cap_free_rkid(struct cap *c, struct rkid *k)
     while (*link != k)
         link = &(*link)->next;
     *link = k->next;
+    if (k->by && k->by->nchildren > 0)
+        k->by->nchildren--;
     heap_free(k);
     if (n)
         session_unpin(n);
@@ -231,6 +245,13 @@ struct cap *cap_derive(struct cap *src, struct vpe *holder, uint32_t sel)
     case CAP_SRV:
         c->srv = src->srv;
         c->srv->users++;
+        break;
+    case CAP_FAR_VPE:
+        c->far = src->far;
+        far_copied(c);
+        break;
+    case CAP_FAR_SRV:
+        c->far_srv = src->far_srv;
         break;
     case CAP_SESS:
         c->sess = src->sess;

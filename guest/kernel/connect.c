@@ -155,10 +155,14 @@ static struct peer *known(unsigned id)
 }
 
 /* Who starts kernels gives them PEs of its own, and the others hear of it from the new ones. */
-static bool may_have(unsigned id, uint16_t owner)
+static bool may_have(unsigned id, unsigned pe)
 {
-    return owner == KC_NO_KERNEL || owner == id ||
-           (kern.peers.secondary && owner == kern.peers.creator);
+    uint16_t owner = peer_owner(pe);
+    const struct peer *creator = known(kern.peers.creator);
+
+    if (owner == KC_NO_KERNEL || owner == id)
+        return true;
+    return kern.peers.secondary && owner == kern.peers.creator && creator && creator->pe != pe;
 }
 
 /* It may not say that it owns what others own. */
@@ -171,7 +175,7 @@ static bool take_pes(unsigned id, struct msg_reader *in, unsigned flags)
     for (uint32_t i = 0; i < n; i++) {
         uint64_t desc = msg_get_u64(in);
 
-        if (desc != 0 && may_have(id, peer_owner(pe_desc_id(desc))))
+        if (desc != 0 && may_have(id, pe_desc_id(desc)))
             connect_member(id, desc, flags);
     }
     return true;

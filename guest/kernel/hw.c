@@ -52,6 +52,11 @@ int hw_send(const struct hw_target *to, const void *data, size_t n, unsigned rep
     return (int)dtu_send(KERN_EP_SCRATCH, data, n, reply_ep, reply_label);
 }
 
+uint64_t hw_ticks(void)
+{
+    return __builtin_ia32_rdtsc();
+}
+
 int hw_reply(unsigned ep, const struct dtu_header *msg, const void *data, size_t n)
 {
     return (int)dtu_reply(ep, msg, data, n);

@@ -39,6 +39,9 @@ struct hw_target {
 int hw_send(const struct hw_target *to, const void *data, size_t n, unsigned reply_ep,
             uint64_t reply_label);
 
+/* The time-stamp counter; only for telling a VPE how long its call took. */
+uint64_t hw_ticks(void);
+
 /* Answers a system call, or drops it; either frees the slot. */
 int hw_reply(unsigned ep, const struct dtu_header *msg, const void *data, size_t n);
 void hw_ack(unsigned ep, const struct dtu_header *msg);

@@ -8,6 +8,7 @@
  * is says the DTU; what it asks for is looked up; numbers that it hands back (tids) are compared
  * with what we wait for from it.
  */
+#include "far.h"
 #include "heap.h"
 #include "hw.h"
 #include "kernel.h"
@@ -70,6 +71,33 @@ static struct peer *sender(unsigned ep, const struct dtu_header *msg)
     return NULL;
 }
 
+/* Does the original's interface have an answer to it? */
+static bool is_request(unsigned op, const struct msg_reader *in)
+{
+    struct msg_reader look = *in;
+
+    switch (op) {
+    case KC_EXIT:
+        return msg_remaining(&look) > sizeof(uint64_t);
+    case KC_SIGVITAL:
+    case KC_CREATESESSRESP:
+    case KC_EXCHANGEOSESSREPLY:
+    case KC_RECVBUFATTACHED:
+    case KC_REPLY:
+        return false;
+    case KC_CREATEVPE:
+    case KC_MHTGET:
+    case KC_MHTGETTRY:
+    case KC_MHTGETLOCKING:
+    case KC_MHTLOCK:
+    case KC_MHTRESERVE:
+    case KC_SHUTDOWNREQUEST:
+    case KC_SHUTDOWN:
+        return msg_get_u8(&look) == KC_REQUEST_STAGE;
+    }
+    return true;
+}
+
 void kcall_handle(unsigned ep, const struct dtu_header *msg)
 {
     struct msg_reader in;
@@ -87,6 +115,8 @@ void kcall_handle(unsigned ep, const struct dtu_header *msg)
             kcall_bad(&c);
         } else {
             c.p->quiet = 0;
+            if (is_request(op, &in))
+                peer_asked(c.p);
             handlers[op](&c);
             if (c.p->state == PEER_UP)
                 peer_flush(c.p);
@@ -286,58 +316,49 @@ void kc_recvbufisattached(struct kcall *c)
 
 /* ---- capabilities ---- */
 
+/* The pairs that follow, if any; false: something is missing. */
+static bool more_pairs(struct msg_reader *in, uint64_t *n)
+{
+    *n = !in->error && msg_remaining(in) > 0 ? msg_get_u64(in) : 0;
+    return !in->error && *n <= KC_MORE && msg_remaining(in) >= 2 * sizeof(uint64_t) * *n;
+}
+
 void kc_revoke(struct kcall *c)
 {
     uint64_t key = msg_get_u64(c->in), parent = msg_get_u64(c->in);
+    uint64_t n;
 
     msg_get_u64(c->in); /* where it began: nobody asks */
-    /* Whose parent another kernel has is not its to revoke. */
-    if (c->in->error || peer_of_key(parent) != c->p) {
+    if (!more_pairs(c->in, &n)) {
         kcall_bad(c);
         peer_ack(c->p);
         return;
     }
-    revoke_asked(c->p, key, parent);
-}
-
-void kc_revokefinish(struct kcall *c)
-{
-    uint64_t initiator = msg_get_u64(c->in);
-    uint32_t delta = msg_get_u32(c->in), tid = 0;
-    bool with_reply = msg_get_bool(c->in);
-
-    if (c->in->error) {
-        kcall_bad(c);
-    } else {
-        if (with_reply && !peer_answered(c->p, KC_REVOKE, &tid))
+    peer_cork();
+    for (uint64_t i = 0; i <= n; i++) {
+        /* Whose parent another kernel has is not its to revoke. */
+        if (peer_of_key(parent) == c->p)
+            revoke_asked(c->p, key, parent);
+        else
             kcall_bad(c);
-        /* -n: so many answers; more to wait for is nothing that one could ask of us. */
-        if ((int32_t)delta >= 0 || !revoke_answered(c->p, initiator, 0u - delta))
-            kern.stats.late++;
+        if (i < n) {
+            key = msg_get_u64(c->in);
+            parent = msg_get_u64(c->in);
+        }
     }
-    peer_ack(c->p);
+    peer_revoke_begun(c->p);
+    peer_uncork();
 }
 
-void kc_removechild(struct kcall *c)
+/* -n: so many answers; more to wait for is nothing that one could ask of us. */
+static void revocations_done(struct kcall *c, uint64_t initiator, uint32_t delta)
 {
-    uint64_t parent = msg_get_u64(c->in);
-    uint32_t n = msg_get_u32(c->in);
-    uint64_t child = msg_get_u64(c->in);
-    uint32_t m = msg_get_u32(c->in);
-
-    if (c->in->error || n != m || n > VPE_CAPS_MAX) {
-        kcall_bad(c);
-    } else {
-        for (uint32_t i = 0; i < n; i++)
-            if (!revoke_child_gone(c->p, parent + i, child + i))
-                kern.stats.late++;
-    }
-    peer_ack(c->p);
+    if ((int32_t)delta >= 0 || !revoke_answered(c->p, initiator, 0u - delta))
+        kern.stats.late++;
 }
 
-/* ---- the rest ---- */
-
-void kc_reply(struct kcall *c)
+/* The oldest request that gets no more than an acknowledgement has got it. */
+static void acknowledged(struct kcall *c)
 {
     uint32_t tid = 0;
     struct vpe *v;
@@ -351,9 +372,76 @@ void kc_reply(struct kcall *c)
         sys_answer(v, SE_OK, NULL);
 }
 
+void kc_revokefinish(struct kcall *c)
+{
+    uint64_t initiator = msg_get_u64(c->in);
+    uint32_t delta = msg_get_u32(c->in), tid = 0;
+    bool with_reply = msg_get_bool(c->in);
+    uint64_t n;
+
+    if (!more_pairs(c->in, &n)) {
+        kcall_bad(c);
+    } else {
+        /*
+         * An acknowledgement does not say what for: the one of a later request may have overtaken
+         * this answer and have been taken for the REVOKE's.  Then this is that request's.
+         */
+        if (with_reply && !peer_answered(c->p, KC_REVOKE, &tid))
+            acknowledged(c);
+        peer_cork();
+        revocations_done(c, initiator, delta);
+        for (; n > 0; n--) {
+            initiator = msg_get_u64(c->in);
+            revocations_done(c, initiator, msg_get_u32(c->in));
+        }
+        peer_uncork();
+    }
+    peer_ack(c->p);
+}
+
+static void child_gone(struct kcall *c, uint64_t parent, uint64_t child)
+{
+    if (!revoke_child_gone(c->p, parent, child))
+        kern.stats.late++;
+}
+
+void kc_removechild(struct kcall *c)
+{
+    uint64_t parent = msg_get_u64(c->in);
+    uint32_t n = msg_get_u32(c->in);
+    uint64_t child = msg_get_u64(c->in);
+    uint32_t m = msg_get_u32(c->in);
+    uint64_t more;
+
+    if (!more_pairs(c->in, &more) || n != m || n > VPE_CAPS_MAX) {
+        kcall_bad(c);
+    } else {
+        for (uint32_t i = 0; i < n; i++)
+            child_gone(c, parent + i, child + i);
+        for (; more > 0; more--) {
+            parent = msg_get_u64(c->in);
+            child_gone(c, parent, msg_get_u64(c->in));
+        }
+    }
+    peer_ack(c->p);
+}
+
+/* ---- the rest ---- */
+
+void kc_reply(struct kcall *c)
+{
+    acknowledged(c);
+}
+
 void kc_exit(struct kcall *c)
 {
-    msg_get_u32(c->in); /* its exit code: its own machine says it */
+    uint32_t code = msg_get_u32(c->in); /* the kernel's own machine says that */
+
+    if (!c->in->error && msg_remaining(c->in) > 0) {
+        far_end_told(c, (int32_t)code);
+        peer_ack(c->p);
+        return;
+    }
     if (c->in->error || c->p->created) {
         kcall_bad(c); /* kernels that begin together end together */
         return;

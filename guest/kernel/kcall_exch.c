@@ -10,6 +10,7 @@
  * service's kernel fills the selectors.  Children are always entered before the capability is sent,
  * and selectors are reserved before it can come: so a revocation that overtakes it finds both.
  */
+#include "far.h"
 #include "heap.h"
 #include "hw.h"
 #include "kernel.h"
@@ -28,47 +29,67 @@ static bool key_of(const struct peer *p, const struct msg_reader *in)
     return !look.error && peer_of_key(key) == p;
 }
 
+/* p has noted a child of that parent that there will not be. */
+static void no_child(struct peer *p, uint64_t parent, unsigned holder, uint16_t serial,
+                     uint32_t sel)
+{
+    uint64_t child = ddl_key(holder, holder, ddl_type(parent),
+                             (uint64_t)(ddl_serial(parent) ? serial : 0) << 16 | sel);
+
+    peer_request(p, (const uint64_t[]){KC_REMOVECHILDCAPPTR, parent, 1, child, 1},
+                 5 * sizeof(uint64_t), 0);
+}
+
+/* Those of the selectors from start on that are in the set are free again, and p is told. */
+static void unfill(struct vpe *v, uint32_t start, uint32_t set)
+{
+    for (uint32_t i = 0; set; i++, set >>= 1)
+        if (set & 1)
+            cap_revoke(cap_at(&v->caps, start + i));
+}
+
 /*
  * Makes what *in has of the reserved selectors from start on, children of what the other kernel p
- * has.  What cannot be, that kernel is told.
+ * has: all of them or none.  What is not to be, that kernel is told.  A selector that is not
+ * reserved any more was revoked meanwhile, and is no error.
  */
 static int fill(struct peer *p, struct msg_reader *in, unsigned holder, uint16_t serial,
                 uint32_t start, uint32_t count, bool holes)
 {
     struct vpe *v = kern.pes[holder].vpe;
-    int result = SE_OK;
+    int result = v ? SE_OK : SE_RECV_GONE;
+    uint32_t filled = 0;
 
-    for (uint32_t i = 0; i < count; i++) {
-        struct cap *c = v ? cap_at(&v->caps, start + i) : NULL;
-        uint64_t key = 0, child;
-        int err = SE_OK;
+    _Static_assert(RESERVE_MAX <= 32, "a bit each");
+    for (uint32_t i = 0; i < count && i < RESERVE_MAX; i++) {
+        struct cap *c = v && result == SE_OK ? cap_at(&v->caps, start + i) : NULL;
+        uint64_t key = 0;
+        int err;
 
         if (holes && msg_get_u64(in) == 0)
             continue;
         if (c && (c->type != CAP_NONE || c->serial != serial))
             c = NULL;
         /* First: what has no parent that we can name, nobody could revoke. */
-        if (!key_of(p, in))
-            return SE_INV_ARGS;
-        err = kcap_get(in, c, &key);
-        if (in->error)
-            return SE_INV_ARGS;
+        err = key_of(p, in) ? kcap_get(in, c, &key) : SE_INV_ARGS;
         if (c && err == SE_OK) {
             c->rparent = key;
             /* Who has no serial numbers (the original) does not know ours either. */
             if (ddl_serial(key) == 0)
                 c->serial = 0;
+            filled |= 1u << i;
             continue;
         }
-        child = ddl_key(holder, holder, ddl_type(key),
-                        (uint64_t)(ddl_serial(key) ? serial : 0) << 16 | (start + i));
-        peer_request(p, (const uint64_t[]){KC_REMOVECHILDCAPPTR, key, 1, child, 1},
-                     5 * sizeof(uint64_t), 0);
         if (err != SE_OK)
             result = err;
-        else if (!v)
-            result = SE_RECV_GONE;
+        if (key == 0 || in->error)
+            break; /* what follows cannot be read */
+        no_child(p, key, holder, serial, start + i);
     }
+    if (count > RESERVE_MAX)
+        result = SE_INV_ARGS;
+    if (result != SE_OK && v)
+        unfill(v, start, filled);
     return result;
 }
 
@@ -81,47 +102,58 @@ static uint64_t child_key(const struct cap *parent, unsigned holder, uint16_t se
 
 /* ---- the client's side ---- */
 
-int rsession_exchange(struct sys_call *c, struct vpe *target, unsigned tsel,
-                      const struct session *n, const struct cap_range *r, bool obtain)
+int rexchange_send(struct sys_call *c, struct vpe *target, const struct rexchange_call *call)
 {
-    const uint8_t *payload = (const uint8_t *)(c->msg + 1);
-    struct peer *p = peer_of_key(n->key);
+    const struct cap_range *r = call->range;
     uint16_t serial = cap_serial();
     uint8_t buf[1024];
     struct msg_writer w;
-    size_t rest = msg_remaining(&c->in);
     uint32_t got = 0;
     int err = SE_OK;
 
-    if (!p)
-        return SE_RECV_GONE;
-    for (; obtain && err == SE_OK && got < r->count && got < RESERVE_MAX; got++)
+    for (; call->obtain && err == SE_OK && got < r->count && got < RESERVE_MAX; got++)
         if (!cap_reserve(target, r->start + got, serial))
             err = cap_at(&target->caps, r->start + got) ? SE_INV_ARGS : SE_OUT_OF_MEM;
     c->v->wait = (struct wait){.msg = c->msg,
-                               .sel = (uint16_t)tsel,
                                .range = {CRD_OBJ, r->start, r->count},
                                .serial = serial,
                                .holder = target->pe,
-                               .srv_key = n->key,
-                               .sel2 = obtain};
+                               .srv_key = call->holder_key,
+                               .sel2 = call->obtain};
     msg_writer_init(&w, buf, sizeof(buf));
     msg_put(&w, KC_EXCHANGEOSESS);
-    msg_put(&w, kcall_wait(c->v, p, KC_EXCHANGEOSESS));
-    msg_put(&w, obtain);
+    msg_put(&w, kcall_wait(c->v, call->p, KC_EXCHANGEOSESS));
+    msg_put(&w, call->obtain);
     msg_put(&w, ddl_key(target->pe, target->pe, DDL_VPECAP, (uint64_t)serial << 16));
-    msg_put(&w, n->key);
-    msg_put(&w, n->ident);
+    msg_put(&w, call->key);
+    msg_put(&w, call->ident);
     msg_put(&w, r->type);
     msg_put(&w, r->start);
     msg_put(&w, r->count);
-    msg_put_bytes(&w, payload + c->in.pos, rest);
+    msg_put_bytes(&w, call->rest, call->rest_len);
     if (err == SE_OK)
-        err = w.error ? SE_INV_ARGS : peer_request(p, buf, w.len, c->v->wait.tid);
+        err = w.error ? SE_INV_ARGS : peer_request(call->p, buf, w.len, c->v->wait.tid);
     if (err == SE_OK)
         return SYS_LATER;
     kcall_done(c->v);
     return err;
+}
+
+int rsession_exchange(struct sys_call *c, struct vpe *target, const struct session *n,
+                      const struct cap_range *r, bool obtain)
+{
+    const struct rexchange_call call = {
+        .p = peer_of_key(n->key),
+        .key = n->key,
+        .ident = n->ident,
+        .holder_key = n->key,
+        .range = r,
+        .obtain = obtain,
+        .rest = (const uint8_t *)(c->msg + 1) + c->in.pos,
+        .rest_len = msg_remaining(&c->in),
+    };
+
+    return call.p ? rexchange_send(c, target, &call) : SE_RECV_GONE;
 }
 
 /* The service's answer, behind what the kernels needed. */
@@ -162,7 +194,7 @@ static int send_caps(struct vpe *v, struct peer *p, uint32_t their_tid, uint32_t
     for (i = 0; from && i < v->wait.range.count && !w.error; i++) {
         struct cap *c = cap_get(&from->caps, v->wait.range.start + i);
 
-        if (c && !kcap_travels(c))
+        if (c && !kcap_travels(c, false)) /* the original has no delegation across kernels */
             return SE_NOT_SUP;
         msg_put(&w, c ? 1 : 0);
         if (c)
@@ -264,10 +296,16 @@ void kc_exchangereply(struct kcall *c)
 struct rexchange *rexchange_new(struct kcall *c, unsigned op, uint32_t tid)
 {
     size_t n = msg_remaining(c->in);
-    struct rexchange *x = n <= SRV_REQ_MAX ? heap_calloc(1, sizeof(*x) + n) : NULL;
+    struct rexchange *x;
 
+    if (c->p->nexchanges >= KC_EXCHANGES_MAX) {
+        kern.stats.greedy++;
+        return NULL;
+    }
+    x = n <= SRV_REQ_MAX ? heap_calloc(1, sizeof(*x) + n) : NULL;
     if (!x)
         return NULL;
+    c->p->nexchanges++;
     x->client.op = (uint8_t)op;
     x->client.remote = x;
     x->peer = c->p->id;
@@ -283,7 +321,10 @@ struct rexchange *rexchange_new(struct kcall *c, unsigned op, uint32_t tid)
 void rexchange_free(struct rexchange *x)
 {
     struct rexchange **link = &kern.peers.exchanges;
+    struct peer *p = peer_find(x->peer);
 
+    if (p && p->nexchanges > 0)
+        p->nexchanges--;
     while (*link != x)
         link = &(*link)->next;
     *link = x->next;
@@ -315,40 +356,6 @@ static void refuse(struct peer *p, uint32_t tid, int err)
         peer_reply(p, msg, sizeof(msg));
 }
 
-void kc_exchange(struct kcall *c)
-{
-    uint32_t tid = msg_get_u32(c->in);
-    bool obtain = msg_get_bool(c->in);
-    uint64_t vpe = msg_get_u64(c->in), srv = msg_get_u64(c->in), ident = msg_get_u64(c->in);
-    struct cap *cap = cap_by_key(srv);
-    struct cap_range r;
-    struct session *n;
-    struct rexchange *x;
-
-    r.type = msg_get_u32(c->in);
-    r.start = msg_get_u32(c->in);
-    r.count = msg_get_u32(c->in);
-    if (c->in->error || r.type != CRD_OBJ || !cap_range_valid(r.start, r.count) ||
-        peer_of_key(vpe) != c->p) {
-        kcall_bad(c);
-        refuse(c->p, tid, SE_INV_ARGS);
-        return;
-    }
-    n = cap && cap->type == CAP_SRV && cap->srv->cap == cap && !cap->srv->shutdown
-            ? session_find(cap->srv, ident)
-            : NULL;
-    x = n ? rexchange_new(c, obtain ? SRV_OBTAIN : SRV_DELEGATE, tid) : NULL;
-    if (!x) {
-        refuse(c->p, tid, n ? SE_OUT_OF_MEM : SE_INV_ARGS);
-        return;
-    }
-    x->key = vpe;
-    x->range = r;
-    x->client.session = n;
-    session_pin(n);
-    srv_request(cap->srv, &x->client);
-}
-
 /*
  * What the service gives, up to the first empty selector: its answer has no word for a gap.  None
  * is right, too, as in the original, whose m3fs names more than it has.
@@ -363,7 +370,7 @@ static int give(struct rexchange *x, struct peer *p, struct vpe *from, struct ca
     uint32_t i, n = 0;
 
     for (; n < r->count && cap_get(&from->caps, r->start + n); n++)
-        if (!kcap_travels(cap_get(&from->caps, r->start + n)))
+        if (!kcap_travels(cap_get(&from->caps, r->start + n), serial == 0))
             return SE_NOT_SUP;
     msg_writer_init(&w, buf, sizeof(buf));
     msg_put(&w, KC_EXCHANGEOSESSREPLY);
@@ -423,6 +430,64 @@ static int take(struct rexchange *x, struct peer *p, struct vpe *to, const struc
     while (got-- > 0)
         cap_revoke(cap_at(&to->caps, r->start + got));
     return SE_INV_ARGS;
+}
+
+/* With a VPE of ours, which need not be asked (far.c). */
+static void exchange_with_vpe(struct kcall *c, struct rexchange *x, struct vpe *v, bool obtain)
+{
+    struct msg_reader in;
+    struct cap_range r;
+    int err = SE_INV_ARGS;
+
+    msg_reader_init(&in, x->args, x->args_len);
+    r = msg_get_range(&in);
+    if (!in.error && r.type == CRD_OBJ && cap_range_valid(r.start, r.count) &&
+        (obtain ? r.count <= x->range.count : r.count == x->range.count))
+        err = obtain ? give(x, c->p, v, &r, &in) : take(x, c->p, v, &r);
+    if (err != SE_OK)
+        refuse(c->p, x->tid, err);
+    if (!x->waits_ack)
+        rexchange_free(x);
+}
+
+void kc_exchange(struct kcall *c)
+{
+    uint32_t tid = msg_get_u32(c->in);
+    bool obtain = msg_get_bool(c->in);
+    uint64_t vpe = msg_get_u64(c->in), srv = msg_get_u64(c->in), ident = msg_get_u64(c->in);
+    struct cap *cap = cap_by_key(srv);
+    struct cap_range r;
+    struct session *n;
+    struct rexchange *x;
+    struct vpe *v;
+
+    r.type = msg_get_u32(c->in);
+    r.start = msg_get_u32(c->in);
+    r.count = msg_get_u32(c->in);
+    if (c->in->error || r.type != CRD_OBJ || !cap_range_valid(r.start, r.count) ||
+        peer_of_key(vpe) != c->p) {
+        kcall_bad(c);
+        refuse(c->p, tid, SE_INV_ARGS);
+        return;
+    }
+    v = far_named(c->p, srv, ident);
+    n = cap && cap->type == CAP_SRV && cap->srv->cap == cap && !cap->srv->shutdown
+            ? session_find(cap->srv, ident)
+            : NULL;
+    x = n || v ? rexchange_new(c, obtain ? SRV_OBTAIN : SRV_DELEGATE, tid) : NULL;
+    if (!x) {
+        refuse(c->p, tid, n || v ? SE_OUT_OF_MEM : SE_INV_ARGS);
+        return;
+    }
+    x->key = vpe;
+    x->range = r;
+    if (v) {
+        exchange_with_vpe(c, x, v, obtain);
+        return;
+    }
+    x->client.session = n;
+    session_pin(n);
+    srv_request(cap->srv, &x->client);
 }
 
 void rexchange_answered(struct rexchange *x, struct service *s, struct session *n, int error,

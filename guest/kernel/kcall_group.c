@@ -7,6 +7,7 @@
  * start when all kernels have said (STARTAPPS) that they could; the machine ends when all have said
  * (SHUTDOWNREQUEST) that only daemons are left, and then each ends its own (SHUTDOWN).
  */
+#include "far.h"
 #include "hw.h"
 #include "kernel.h"
 #include "print.h"
@@ -52,12 +53,16 @@ void kc_memberupdate(struct kcall *c)
             uint64_t desc = msg_get_u64(c->in);
             uint16_t owner = peer_owner(pe_desc_id(desc));
 
-            /* Who has a PE may give it away; what nobody has, somebody may take for himself. */
-            if (owner != c->p->id && owner != id && (owner != KC_NO_KERNEL || id != c->p->id)) {
+            /*
+             * Who has a PE may give it away; what nobody has, somebody may take for himself.  That
+             * the owner is as we know it, anybody may say; but what PE it is, only the owner.
+             */
+            if (owner == id && id != c->p->id)
+                continue;
+            if (owner != c->p->id && (owner != KC_NO_KERNEL || id != c->p->id))
                 kcall_bad(c);
-            } else if (id != kern.id) {
+            else if (id != kern.id && peer_find(id)) /* the others call us first */
                 connect_member(id, desc, flags);
-            }
         }
     }
     peer_ack(c->p);
@@ -279,6 +284,20 @@ bool group_start_elsewhere(const char *name)
     return false;
 }
 
+/* A VPE waits for the start of one that it has a capability for (far.c). */
+static void start_answered(struct kcall *c, uint32_t tid)
+{
+    struct vpe *v = kcall_waiting(c->p, KC_CREATEVPE, tid);
+    int err;
+
+    msg_get_u32(c->in); /* the VPE: it is known */
+    err = (int)msg_get_u32(c->in);
+    if (v)
+        sys_answer(v, err, NULL);
+    else
+        kern.stats.late++;
+}
+
 void kc_createvpe(struct kcall *c)
 {
     uint8_t stage = msg_get_u8(c->in);
@@ -293,6 +312,10 @@ void kc_createvpe(struct kcall *c)
             kcall_bad(c);
             return;
         }
+        if (msg_remaining(c->in) > sizeof(uint64_t)) {
+            start_answered(c, tid);
+            return;
+        }
         c->p->starting--;
         if (!ok) {
             print("kernel %u: kernel %u could not start a program for us\n", kern.id, c->p->id);
@@ -302,6 +325,10 @@ void kc_createvpe(struct kcall *c)
     }
     msg_get_str(c->in, name, sizeof(name));
     msg_get_str(c->in, core, sizeof(core));
+    if (!c->in->error && stage == KC_REQUEST_STAGE && !name[0] && msg_remaining(c->in) > 0) {
+        far_start_asked(c, tid);
+        return;
+    }
     ok = !c->in->error && stage == KC_REQUEST_STAGE && start_named(name, &id);
     if (!ok)
         kcall_bad(c);

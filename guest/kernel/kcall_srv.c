@@ -36,8 +36,9 @@ bool rservice_add(struct peer *p, uint64_t key, const char *name)
 
     if (!s) {
         for (s = kern.peers.services; s; s = s->next)
-            n++;
-        s = n < KC_PEERS * SRV_MAX ? heap_calloc(1, sizeof(*s)) : NULL;
+            n += s->peer == p->id ? 1 : 0;
+        kern.stats.greedy += n < KC_SERVICES_MAX ? 0 : 1;
+        s = n < KC_SERVICES_MAX ? heap_calloc(1, sizeof(*s)) : NULL;
         if (!s)
             return false;
         memcpy(s->name, name, strlen(name));

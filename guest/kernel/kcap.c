@@ -1,16 +1,24 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Capabilities as they travel between kernels (semperos-platform 7.3): a key, whose type says what
- * follows.  Gates, memory and sessions mean the same everywhere; VPEs and services only to their
- * own kernel, so those stay there.
+ * follows.
  */
+#include "far.h"
 #include "kernel.h"
 #include "srv.h"
 
-bool kcap_travels(const struct cap *c)
+bool kcap_travels(const struct cap *c, bool original)
 {
-    return c->type == CAP_MSG || c->type == CAP_MEM ||
-           (c->type == CAP_SESS && (c->sess->srv ? c->sess->srv->cap != NULL : true));
+    switch (c->type) {
+    case CAP_MSG:
+    case CAP_MEM:
+        return true;
+    case CAP_SESS:
+        return c->sess->srv ? c->sess->srv->cap != NULL : true;
+    case CAP_VPE: /* one that has ended has nothing left that would name it */
+        return !original && c->vpe->state != VPE_ZOMBIE;
+    }
+    return !original; /* CAP_SRV, CAP_FAR_SRV, CAP_FAR_VPE */
 }
 
 void kcap_put(struct msg_writer *w, const struct cap *c)
@@ -21,6 +29,10 @@ void kcap_put(struct msg_writer *w, const struct cap *c)
         msg_put(w, session_srv_key(c->sess));
         return;
     }
+    if (c->type == CAP_VPE || c->type == CAP_FAR_VPE)
+        msg_put(w, far_vpe_key(c));
+    if (c->type != CAP_MSG && c->type != CAP_MEM)
+        return;
     if (c->type == CAP_MSG) {
         msg_put(w, ddl_key(c->msg.pe, c->msg.vpe, DDL_MSGOBJ, c->msg.label));
         msg_put(w, c->msg.label);
@@ -103,11 +115,17 @@ int kcap_get(struct msg_reader *in, struct cap *into, uint64_t *key)
         into->type = CAP_SESS;
         session_cap_added(n);
         return SE_OK;
-    case DDL_VPECAP: /* has a meaning at its own kernel only */
-        msg_get_u64(in);
-        return in->error ? SE_INV_ARGS : SE_NOT_SUP;
+    case DDL_VPECAP:
+        srv = msg_get_u64(in);
+        if (in->error || !into)
+            return in->error ? SE_INV_ARGS : SE_OK;
+        return far_get_vpe(srv, into);
     case DDL_SRVCAP:
-        return SE_NOT_SUP;
+        if (into) {
+            into->far_srv = *key;
+            into->type = CAP_FAR_SRV;
+        }
+        return SE_OK;
     }
     in->error = true; /* its length is not known */
     return SE_INV_ARGS;

@@ -62,6 +62,8 @@ enum cap_type {
     CAP_MSG = 0x04,
     CAP_MEM = 0x08,
     CAP_VPE = 0x20,
+    CAP_FAR_VPE = 0x40, /* of another kernel (far.c); the original knows these two as above */
+    CAP_FAR_SRV = 0x80,
 };
 
 /* A child that another kernel has.  While that is being revoked, k->queued or ->sent. */
@@ -71,6 +73,7 @@ struct rkid {
     uint64_t key;
     struct cap *cap;         /* the parent */
     struct session *session; /* pinned; NULL: it is no session that we opened for it */
+    struct peer *by;         /* counted among its nchildren; NULL: among nobody's */
     struct peer *asked;      /* to be revoked: there, and it answers; NULL: not yet */
     bool queued, sent;
 };
@@ -86,7 +89,7 @@ struct revocation {
     struct peer *peer;  /* kernel that asked for it, */
     uint64_t peer_key;  /* in the name of this capability */
     struct pe *pe;      /* PE that is not used again before it is done */
-    bool with_reply;    /* what the peer gets is also the answer to its request */
+    uint64_t waited;    /* ns without an answer */
 };
 
 struct cap {
@@ -119,6 +122,8 @@ struct cap {
         struct vpe *vpe;
         struct service *srv;
         struct session *sess;
+        struct far_vpe *far;
+        uint64_t far_srv; /* key of the service */
     };
 };
 
@@ -158,7 +163,7 @@ struct vpe_ep {
 /* A system call that is answered later. */
 enum wait_kind {
     WAIT_NONE,
-    WAIT_EXIT,   /* VPECTRL WAIT: until `target` ends */
+    WAIT_EXIT,   /* VPECTRL WAIT: until `target` ends, or, NULL, what `sel` names elsewhere */
     WAIT_RECV,   /* ACTIVATE: until endpoint `target_ep` of `target` receives */
     WAIT_PE,     /* CREATEVPE: until a PE that is being reset is free */
     WAIT_SRV,    /* CREATESESS, OBTAIN, DELEGATE: until the service has answered */
@@ -214,6 +219,7 @@ struct vpe {
     uint64_t recvbuf; /* local address where its receive buffers begin */
     uint64_t mem_size;
     char name[VPE_NAME];
+    uint64_t since, ticks; /* of its system call's beginning; how many the last one took */
     struct wait wait;
     struct vpe_ep ep[DTU_EPS];
     unsigned nrequires; /* VPE_F_BOOT: services that must be there before it starts */
@@ -247,6 +253,7 @@ struct kern_stats {
     uint64_t late;                      /* answers that nobody waits for any more */
     uint64_t kcalls, bad_kcalls;        /* kernel calls; those that made no sense */
     uint64_t kdropped;                  /* messages to kernels that were lost */
+    uint64_t greedy;                    /* refused to a kernel that has too much from us */
     unsigned started, failed;
     unsigned regular; /* programs in the boot line that are no daemons */
 };
@@ -325,7 +332,7 @@ uint64_t cap_key(const struct cap *c);
 /* The capability (or reserved selector) of that key, NULL: it is not there. */
 struct cap *cap_by_key(uint64_t key);
 
-/* Notes or forgets a child of c that another kernel has.  NULL: no memory. */
+/* Notes or forgets a child of c that another kernel has.  NULL: no memory, or it has too many. */
 struct rkid *cap_add_rkid(struct cap *c, uint64_t key);
 void cap_free_rkid(struct cap *c, struct rkid *k);
 
@@ -356,14 +363,25 @@ bool cap_revoke_for(struct cap *c, const struct revoke_for *who);
 void cap_revoke(struct cap *c);
 /* Only what was derived from c.  False: no memory, and children elsewhere are still there. */
 bool cap_revoke_children(struct cap *c, const struct revoke_for *who);
+/* Only those of them that other kernels have. */
+bool cap_revoke_rkids(struct cap *c, const struct revoke_for *who);
 
 /* v's call does not wait any more. */
 void revoke_forget_waiter(const struct vpe *v);
 
-/* From other kernels: REVOKE, REVOKEFINISH (n answers), REMOVECHILDCAPPTR. */
+/*
+ * From other kernels: REVOKE (which who calls it answers, peer_revoke_begun()), REVOKEFINISH (n
+ * answers), REMOVECHILDCAPPTR.
+ */
 void revoke_asked(struct peer *p, uint64_t key, uint64_t parent);
 bool revoke_answered(struct peer *p, uint64_t parent, unsigned n);
 bool revoke_child_gone(struct peer *p, uint64_t parent, uint64_t child);
+
+/*
+ * ns have passed.  Who says that it revokes, and never that it has, is lost.  Call it again after
+ * so many ns, 0: no need to.
+ */
+uint64_t revoke_tick(uint64_t ns);
 
 /* A kernel is gone: so are all children that it had, and what was derived from its capabilities. */
 void revoke_peer_gone(const struct peer *p);

@@ -6,6 +6,7 @@
  * original's (dtu-spec 8.6).
  */
 #include "dtu_drv.h"
+#include "dump.h"
 #include "env.h"
 #include "heap.h"
 #include "hw.h"
@@ -19,7 +20,9 @@
 #define STACK_SIZE     32768u
 #define STACK_WORDS    8u   /* at the far end, with a pattern in them */
 #define LOOPS_PER_LOOK 256u /* at the clock */
-#define GOODBYE_TURNS  64u
+#define ANSWER_RECORDS 64u  /* of an answer to the VMM, in one store */
+#define GOODBYE_TURNS  4096u
+#define GOODBYE_NS     3000000000ull
 #define CANARY         0x6B65726E656C2121ull
 
 static struct kernel the_kernel;
@@ -276,17 +279,60 @@ static uint64_t sooner(uint64_t a, uint64_t b)
     return a == 0 || (b && b < a) ? b : a;
 }
 
+/* ---- what the VMM asks (vreg.h) ---- */
+
+struct answer {
+    unsigned n;
+    struct capdump records[ANSWER_RECORDS];
+};
+
+static void answer_flush(struct answer *a)
+{
+    if (a->n)
+        vreg_set(VREG_ASK, vreg_console((uintptr_t)a->records, a->n * sizeof(a->records[0])));
+    a->n = 0;
+}
+
+static void answer_put(void *arg, const struct capdump *r)
+{
+    struct answer *a = arg;
+
+    a->records[a->n++] = *r;
+    if (a->n == ANSWER_RECORDS)
+        answer_flush(a);
+}
+
+/* Looking costs no exit. */
+static void answer_question(void)
+{
+    static struct answer answer;
+    static uint64_t last;
+    uint64_t question = vreg_has(VREG_F_ASK) ? vreg_get(VREG_ASK) : VREG_ASK_NONE;
+
+    if (question == last)
+        return;
+    last = question;
+    if ((question & 0xFF) != VREG_ASK_CAPS)
+        return;
+    dump_caps(question, answer_put, &answer);
+    answer_flush(&answer);
+    vreg_set(VREG_ASK, vreg_console(0, 0));
+}
+static uint64_t all_passed; /* ns of all turns */
+
 /* Once around; returns the time that passed without messages. */
 static uint64_t turn(uint64_t idle)
 {
     uint64_t gone = passed(idle), ns = sooner(pe_poll(), srv_tick(gone));
 
+    all_passed += gone;
     ns = sooner(ns, peer_tick(gone));
     vpe_reap();
     if (ns && !vreg_has(VREG_F_WAIT))
         __builtin_ia32_pause(); /* no timer: keep looking */
     else
         dtu_wait(ns ? ns : VREG_WAIT_FOREVER);
+    answer_question();
     return fetch_all() ? 0 : ns;
 }
 
@@ -294,6 +340,8 @@ static void serve(void)
 {
     uint64_t idle = 0;
 
+    if (vreg_has(VREG_F_ASK))
+        vreg_set(VREG_ASK, VREG_ASK_HERE);
     while (!start_finished()) {
         idle = turn(idle);
         start_pending();
@@ -304,9 +352,9 @@ static void serve(void)
 /* The others get what they have to get, but we do not wait for them for ever. */
 static void say_goodbye(void)
 {
-    uint64_t idle = 0;
+    uint64_t idle = 0, until = all_passed + GOODBYE_NS;
 
-    for (unsigned i = 0; i < GOODBYE_TURNS && peer_sending(); i++)
+    for (unsigned i = 0; i < GOODBYE_TURNS && all_passed < until && peer_sending(); i++)
         idle = turn(idle);
     peer_close_all();
     mht_free_all();

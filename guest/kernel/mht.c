@@ -38,12 +38,19 @@ static void remove_item(struct mht_item *item)
     heap_free(item);
 }
 
-static struct mht_item *insert(uint64_t key, uint32_t length, const void *body, size_t n)
+/* For p, which may not have us keep too many. */
+static struct mht_item *insert(const struct peer *p, uint64_t key, uint32_t length,
+                               const void *body, size_t n)
 {
     struct mht_item *i;
+    unsigned has = 0;
 
-    if (kern.mht.count >= MHT_ITEMS_MAX)
+    for (i = kern.mht.items; i; i = i->next)
+        has += i->by == p->id ? 1 : 0;
+    if (kern.mht.count >= MHT_ITEMS_MAX || has >= KC_ITEMS_MAX) {
+        kern.stats.greedy++;
         return NULL;
+    }
     i = heap_calloc(1, sizeof(*i) + n);
     if (!i)
         return NULL;
@@ -51,6 +58,7 @@ static struct mht_item *insert(uint64_t key, uint32_t length, const void *body, 
     i->length = length;
     i->body_len = (uint16_t)n;
     i->locker = KC_NO_KERNEL;
+    i->by = p->id;
     if (n > 0)
         memcpy(i->body, body, n);
     i->next = kern.mht.items;
@@ -119,7 +127,7 @@ static void put_item(struct msg_writer *w, uint64_t key)
     struct cap *c = body_words(key) > 0 ? cap_by_key(key) : NULL;
     size_t n = body_words(key) * sizeof(uint64_t);
 
-    if (c && cap_key(c) == key && kcap_travels(c)) {
+    if (c && cap_key(c) == key && kcap_travels(c, true)) {
         msg_put(w, key);
         msg_put(w, n);
         kcap_put(w, c);
@@ -212,6 +220,15 @@ static void give_back(struct mht_item *i)
     unlocked(key);
 }
 
+void mht_wait_over(struct peer *p, struct kwait *w)
+{
+    w->used = false;
+    if (w->op == KC_MHTLOCK)
+        answer_number(p, w->op, w->tid, 0);
+    else
+        answer_item(p, w->op, w->tid, 0, 0);
+}
+
 void mht_peer_gone(const struct peer *p)
 {
     struct mht_item *i;
@@ -298,7 +315,7 @@ static void put(struct kcall *c, uint32_t handle)
         old = find(key);
         if (old && old->lock != handle)
             kcall_bad(c); /* somebody else has it */
-        else if (!insert(key, length, body, n))
+        else if (!insert(c->p, key, length, body, n))
             kern.stats.kdropped++;
         else if (old) {
             remove_item(old);
@@ -379,7 +396,7 @@ void kc_mhtreserve(struct kcall *c)
     if (!peer_is_ours(ddl_pe(key)))
         kcall_bad(c);
     else if (!find(key))
-        i = insert(key, 0, NULL, 0);
+        i = insert(c->p, key, 0, NULL, 0);
     if (i)
         i->reserved = true;
     answer_number(c->p, KC_MHTRESERVE, tid, i ? lock(i, c->p) : 0);
@@ -407,7 +424,7 @@ static bool take_partition(struct kcall *c)
     for (uint64_t i = 0; i < n; i++) {
         if (!get_item(c->in, &key, &length, &body, &len) || ddl_pe(key) != pe)
             return false;
-        if (!find(key) && !insert(key, length, body, len))
+        if (!find(key) && !insert(c->p, key, length, body, len))
             kern.stats.kdropped++;
     }
     take_pe(pe);

@@ -15,19 +15,11 @@
 #include "srv.h"
 #include "str.h"
 
-#define MS         1000000ull
-#define FAIL_NS    (10000 * MS) /* unreachable */
-#define ACK_NS     (30000 * MS) /* acknowledgements, which need nobody's help */
-#define ANSWER_NS  (60000 * MS) /* answers that services or others have a part in */
-#define QUIET_NS   (1000 * MS)  /* then we look whether it lives */
-#define RETRY_NS   (5 * MS)
-#define TICK_NS    (100 * MS)
-#define CONNECT_NS (200 * MS)
-
 static void queue_init(struct kmsg_queue *q)
 {
     q->head = NULL;
     q->tail = &q->head;
+    q->count = 0;
 }
 
 /* ---- membership ---- */
@@ -80,6 +72,7 @@ static void reset(struct peer *p)
                        .created = old.created};
     queue_init(&p->requests);
     queue_init(&p->replies);
+    queue_init(&p->urgent);
     p->revokes_tail = &p->revokes;
     p->finished_tail = &p->finished;
     p->removed_tail = &p->removed;
@@ -123,10 +116,26 @@ static bool may_request(const struct peer *p, bool revocation)
            p->inflight < KC_INFLIGHT - (revocation ? 1 : 2);
 }
 
+/*
+ * Behind as many requests as may be there is place for one answer.  We need not see that it was
+ * taken when the peer has as many requests under way, too, all unanswered: it has taken what it got
+ * for earlier ones.  Without that, two kernels could wait for each other's places.
+ */
 static bool may_reply(const struct peer *p)
 {
     return p->state == PEER_UP && p->failing == 0 &&
-           (p->inflight < KC_INFLIGHT - 1 || !p->last_reply);
+           (p->inflight < KC_INFLIGHT - 1 || !p->last_reply || p->unanswered >= KC_INFLIGHT - 1);
+}
+
+static void replied(struct peer *p)
+{
+    p->last_reply = true;
+    p->unanswered -= p->unanswered > 0 ? 1 : 0;
+}
+
+void peer_asked(struct peer *p)
+{
+    p->unanswered += p->unanswered < KC_INFLIGHT - 1 ? 1 : 0;
 }
 
 static bool send_request(struct peer *p, unsigned op, const void *data, size_t n, uint32_t tid)
@@ -137,9 +146,10 @@ static bool send_request(struct peer *p, unsigned op, const void *data, size_t n
     return true;
 }
 
-static struct kmsg *keep(struct kmsg_queue *q, const void *data, size_t n, uint32_t tid)
+static struct kmsg *keep(struct kmsg_queue *q, unsigned most, const void *data, size_t n,
+                         uint32_t tid)
 {
-    struct kmsg *m = heap_alloc(sizeof(*m) + n);
+    struct kmsg *m = q->count < most ? heap_alloc(sizeof(*m) + n) : NULL;
 
     if (!m)
         return NULL;
@@ -149,6 +159,7 @@ static struct kmsg *keep(struct kmsg_queue *q, const void *data, size_t n, uint3
     memcpy(m->data, data, n);
     *q->tail = m;
     q->tail = &m->next;
+    q->count++;
     return m;
 }
 
@@ -159,6 +170,7 @@ static void drop_head(struct kmsg_queue *q)
     q->head = m->next;
     if (!q->head)
         q->tail = &q->head;
+    q->count--;
     heap_free(m);
 }
 
@@ -169,7 +181,20 @@ int peer_request(struct peer *p, const void *data, size_t n, uint32_t tid)
     if (!p->requests.head && !p->removed && may_request(p, false) &&
         send_request(p, *(const uint8_t *)data, data, n, tid))
         return SE_OK;
-    return keep(&p->requests, data, n, tid) ? SE_OK : SE_OUT_OF_MEM;
+    if (keep(&p->requests, KC_REQUESTS_MAX, data, n, tid))
+        return SE_OK;
+    kern.stats.kdropped++;
+    return SE_OUT_OF_MEM;
+}
+
+int peer_urgent(struct peer *p, const void *data, size_t n)
+{
+    if (!keep(&p->urgent, KC_REQUESTS_MAX, data, n, 0)) {
+        kern.stats.kdropped++;
+        return SE_OUT_OF_MEM;
+    }
+    peer_flush(p);
+    return SE_OK;
 }
 
 void peer_reply(struct peer *p, const void *data, size_t n)
@@ -177,10 +202,10 @@ void peer_reply(struct peer *p, const void *data, size_t n)
     if (p->state != PEER_UP)
         return;
     if (!p->replies.head && may_reply(p) && send_now(p, data, n)) {
-        p->last_reply = true;
+        replied(p);
         return;
     }
-    if (!keep(&p->replies, data, n, 0))
+    if (!keep(&p->replies, KC_REPLIES_MAX, data, n, 0))
         kern.stats.kdropped++;
 }
 
@@ -214,11 +239,15 @@ void peer_removed(struct peer *p, struct cap *c)
 
 void peer_gone(struct peer *p, uint64_t parent)
 {
-    if (p->ngone == KC_WAITS) { /* it has more under way than it may */
+    struct kowed *o = p->nowed < KC_OWED_MAX ? heap_alloc(sizeof(*o)) : NULL;
+
+    if (!o) { /* it does not take what we owe it; its own time limit ends its waiting */
         kern.stats.kdropped++;
         return;
     }
-    p->gone[p->ngone++] = parent;
+    *o = (struct kowed){.next = p->owed, .parent = parent};
+    p->owed = o;
+    p->nowed++;
     peer_flush(p);
 }
 
@@ -232,81 +261,163 @@ void peer_revoke(struct peer *p, struct rkid *k)
     peer_flush(p);
 }
 
-void peer_unqueue(struct peer *p, struct rkid *k)
-{
-    struct rkid **link = &p->revokes;
-
-    while (*link && *link != k)
-        link = &(*link)->queue;
-    if (!*link)
-        return;
-    *link = k->queue;
-    if (p->revokes_tail == &k->queue)
-        p->revokes_tail = link;
-    k->queued = false;
-}
-
 /* ---- queues ---- */
 
-static bool flush_finish(struct peer *p, uint64_t initiator, bool with_reply)
+/* n of the pairs behind a message's own arguments; without them when there are none. */
+static size_t with_pairs(uint64_t *msg, size_t args, unsigned n)
 {
-    const uint64_t msg[4] = {KC_REVOKEFINISH, initiator, (uint32_t)-1, with_reply};
+    if (n == 0)
+        return args * sizeof(*msg);
+    msg[args] = n;
+    return (args + 1 + 2 * n) * sizeof(*msg);
+}
 
-    return send_request(p, KC_REVOKEFINISH, msg, sizeof(msg), 0);
+/* Notes that one more revocation of that initiator is done; false: that needs another message. */
+static bool add_finish(uint64_t *msg, unsigned *n, uint64_t initiator)
+{
+    uint64_t *last = *n > 0 ? &msg[5 + 2 * (*n - 1)] : &msg[1];
+
+    if (msg[2] != 0 && last[0] == initiator) {
+        last[1] = (uint32_t)(last[1] - 1);
+        return true;
+    }
+    if (msg[2] == 0) {
+        msg[1] = initiator;
+        msg[2] = (uint32_t)-1;
+        return true;
+    }
+    if (*n == KC_MORE || ddl_serial(initiator) == 0 || ddl_serial(msg[1]) == 0)
+        return false;
+    msg[5 + 2 * *n] = initiator;
+    msg[6 + 2 * *n] = (uint32_t)-1;
+    ++*n;
+    return true;
+}
+
+static void drop_owed(struct peer *p, const struct kowed *end)
+{
+    for (struct kowed *o; (o = p->owed) != end;) {
+        p->owed = o->next;
+        p->nowed--;
+        heap_free(o);
+    }
+}
+
+static void drop_caps(struct cap *c, const struct cap *end)
+{
+    for (struct cap *next; c != end; c = next) {
+        next = c->next;
+        heap_free(c);
+    }
+}
+
+/* REVOKEFINISH for as many as one message can tell of; as_reply: it answers a REVOKE, too. */
+static bool flush_finish(struct peer *p, bool as_reply)
+{
+    uint64_t msg[5 + 2 * KC_MORE];
+    struct kowed *o = p->owed;
+    struct cap *c = p->finished;
+    unsigned n = 0;
+
+    msg[0] = KC_REVOKEFINISH;
+    msg[2] = 0;
+    msg[3] = as_reply;
+    while (o && add_finish(msg, &n, o->parent))
+        o = o->next;
+    while (!o && c && add_finish(msg, &n, c->key))
+        c = c->next;
+    if (!send_request(p, KC_REVOKEFINISH, msg, with_pairs(msg, 4, n), 0))
+        return false;
+    drop_owed(p, o);
+    drop_caps(p->finished, c);
+    p->finished = c;
+    if (!c)
+        p->finished_tail = &p->finished;
+    return true;
+}
+
+void peer_revoke_begun(struct peer *p)
+{
+    /* When there is no place for it now, an ack frees the place that REVOKE has over there. */
+    if ((!p->owed && !p->finished) || !may_request(p, true) || !flush_finish(p, true))
+        p->acks++;
+    else
+        p->unanswered -= p->unanswered > 0 ? 1 : 0;
+    peer_flush(p);
+}
+
+/* The next ones of the queue, REVOKE in one message; those of the original one by one. */
+static bool flush_revoke(struct peer *p)
+{
+    const struct rkid *first = p->revokes;
+    uint64_t parent = ddl_typed(first->cap->key, DDL_ANYCAP);
+    uint64_t msg[5 + 2 * KC_MORE];
+    struct rkid *k = first->queue;
+    unsigned n = 0;
+
+    msg[0] = KC_REVOKE;
+    msg[1] = first->key;
+    msg[2] = msg[3] = parent;
+    for (; k && n < KC_MORE && ddl_serial(first->key) && ddl_serial(k->key); k = k->queue, n++) {
+        msg[5 + 2 * n] = k->key;
+        msg[6 + 2 * n] = ddl_typed(k->cap->key, DDL_ANYCAP);
+    }
+    if (!send_request(p, KC_REVOKE, msg, with_pairs(msg, 4, n), 0))
+        return false;
+    for (struct rkid *s = p->revokes; s != k; s = s->queue) {
+        s->queued = false;
+        s->sent = true;
+    }
+    p->revokes = k;
+    if (!k)
+        p->revokes_tail = &p->revokes;
+    return true;
 }
 
 static bool flush_revocation(struct peer *p)
 {
-    struct cap *c = p->finished;
-    struct rkid *k = p->revokes;
+    struct kmsg *m = p->urgent.head;
 
-    if (p->ngone > 0) {
-        if (!flush_finish(p, p->gone[0], true))
+    if (m) {
+        if (!send_request(p, m->data[0], m->data, m->len, 0))
             return false;
-        memmove(p->gone, p->gone + 1, --p->ngone * sizeof(p->gone[0]));
+        drop_head(&p->urgent);
         return true;
     }
-    if (c) {
-        if (!flush_finish(p, c->key, c->rev.with_reply))
-            return false;
-        p->finished = c->next;
-        if (!p->finished)
-            p->finished_tail = &p->finished;
-        heap_free(c);
-        return true;
-    }
-    if (k) {
-        const uint64_t parent = ddl_typed(k->cap->key, DDL_ANYCAP);
-        const uint64_t msg[4] = {KC_REVOKE, k->key, parent, parent};
+    if (p->owed || p->finished)
+        return flush_finish(p, false);
+    return p->revokes && flush_revoke(p);
+}
 
-        if (!send_request(p, KC_REVOKE, msg, sizeof(msg), 0))
-            return false;
-        p->revokes = k->queue;
-        if (!p->revokes)
-            p->revokes_tail = &p->revokes;
-        k->queued = false;
-        k->sent = true;
-        return true;
+static bool flush_removed(struct peer *p)
+{
+    uint64_t msg[6 + 2 * KC_MORE];
+    struct cap *c = p->removed->next;
+    unsigned n = 0;
+
+    msg[0] = KC_REMOVECHILDCAPPTR;
+    msg[1] = p->removed->rparent;
+    msg[3] = p->removed->key;
+    msg[2] = msg[4] = 1;
+    for (; c && n < KC_MORE && ddl_serial(msg[1]) && ddl_serial(c->rparent); c = c->next, n++) {
+        msg[6 + 2 * n] = c->rparent;
+        msg[7 + 2 * n] = c->key;
     }
-    return false;
+    if (!send_request(p, KC_REMOVECHILDCAPPTR, msg, with_pairs(msg, 5, n), 0))
+        return false;
+    drop_caps(p->removed, c);
+    p->removed = c;
+    if (!c)
+        p->removed_tail = &p->removed;
+    return true;
 }
 
 static bool flush_request(struct peer *p)
 {
-    struct cap *c = p->removed;
     struct kmsg *m = p->requests.head;
 
-    if (c) {
-        const uint64_t msg[5] = {KC_REMOVECHILDCAPPTR, c->rparent, 1, c->key, 1};
-
-        if (!send_request(p, KC_REMOVECHILDCAPPTR, msg, sizeof(msg), 0))
-            return false;
-        p->removed = c->next;
-        if (!p->removed)
-            p->removed_tail = &p->removed;
-        heap_free(c);
-        return true;
-    }
+    if (p->removed)
+        return flush_removed(p);
     if (!m || !send_request(p, m->data[0], m->data, m->len, m->tid))
         return false;
     drop_head(&p->requests);
@@ -326,7 +437,7 @@ static bool flush_reply(struct peer *p)
             return false;
         drop_head(&p->replies);
     }
-    p->last_reply = true;
+    replied(p);
     return true;
 }
 
@@ -337,11 +448,26 @@ void peer_flush(struct peer *p)
     p->flushing = true;
     while (may_reply(p) && flush_reply(p))
         ;
-    while (may_request(p, true) && flush_revocation(p))
+    p->dirty = kern.peers.corked > 0;
+    while (!p->dirty && may_request(p, true) && flush_revocation(p))
         ;
-    while (may_request(p, false) && flush_request(p))
+    while (!p->dirty && may_request(p, false) && flush_request(p))
         ;
     p->flushing = false;
+}
+
+void peer_cork(void)
+{
+    kern.peers.corked++;
+}
+
+void peer_uncork(void)
+{
+    if (--kern.peers.corked > 0)
+        return;
+    for (unsigned i = 0; i < KC_PEERS; i++)
+        if (kern.peers.peer[i].dirty)
+            peer_flush(&kern.peers.peer[i]);
 }
 
 /* The oldest request that op and tid answer; inflight: none. */
@@ -380,14 +506,6 @@ static void drop_queue(struct kmsg_queue *q)
         drop_head(q);
 }
 
-static void drop_caps(struct cap *c)
-{
-    for (struct cap *next; c; c = next) {
-        next = c->next;
-        heap_free(c);
-    }
-}
-
 static void fail_waiting(const struct peer *p)
 {
     for (struct vpe *v = kern.vpes; v; v = v->next)
@@ -404,8 +522,10 @@ void peer_lost(struct peer *p, const char *why)
     p->state = PEER_CONNECTING;
     drop_queue(&p->requests);
     drop_queue(&p->replies);
-    drop_caps(p->finished);
-    drop_caps(p->removed);
+    drop_queue(&p->urgent);
+    drop_caps(p->finished, NULL);
+    drop_caps(p->removed, NULL);
+    drop_owed(p, NULL);
     p->revokes = NULL;
     fail_waiting(p);
     rexchange_peer_gone(p);
@@ -428,8 +548,9 @@ bool peer_sending(void)
     for (unsigned i = 0; i < KC_PEERS; i++) {
         const struct peer *p = &kern.peers.peer[i];
 
-        if (p->state == PEER_UP && (p->requests.head || p->replies.head || p->acks > 0 ||
-                                    p->revokes || p->finished || p->removed || p->ngone > 0))
+        if (p->state == PEER_UP &&
+            (p->requests.head || p->urgent.head || p->replies.head || p->acks > 0 || p->revokes ||
+             p->finished || p->removed || p->owed))
             return true;
     }
     return false;
@@ -441,141 +562,4 @@ void peer_close_all(void)
         kern.peers.peer[i].configured = false;
         peer_lost(&kern.peers.peer[i], NULL);
     }
-}
-
-/* ---- time ---- */
-
-/* Who acknowledges all else, but never answers this, would hold its place for ever. */
-static uint64_t longest(const struct kreq *r)
-{
-    if (r->tid == 0 || r->tid & KC_TID_ACK)
-        return ACK_NS;
-    return r->op == KC_SHUTDOWNREQUEST ? ~0ull : 2 * ANSWER_NS; /* until its programs have ended */
-}
-
-/* NULL, or why p is lost. */
-static const char *tick_requests(struct peer *p, uint64_t ns)
-{
-    const char *why = NULL;
-
-    for (unsigned i = 0; i < p->inflight; i++) {
-        struct kreq *r = &p->req[i];
-
-        r->waited += ns;
-        if (r->waited > longest(r))
-            why = "it does not answer";
-    }
-    return why;
-}
-
-static const char *tick_life(struct peer *p, uint64_t ns)
-{
-    uint64_t id;
-
-    p->quiet += ns;
-    if (p->failing) {
-        p->failing += ns;
-        if (p->failing > FAIL_NS)
-            return "it cannot be reached";
-        return NULL;
-    }
-    if (p->quiet < QUIET_NS || (p->inflight == 0 && !p->configured))
-        return NULL;
-    p->quiet = 0;
-    if (hw_read(p->pe, p->id, DTU_BASE + DTU_VPE_ID, &id, sizeof(id)) != SE_OK)
-        p->failing = 1;
-    return NULL;
-}
-
-/* While it cannot be reached: is it there again? */
-static void try_again(struct peer *p)
-{
-    uint64_t failing = p->failing, id;
-
-    if (!failing || hw_read(p->pe, p->id, DTU_BASE + DTU_VPE_ID, &id, sizeof(id)) != SE_OK)
-        return;
-    p->failing = 0;
-    peer_flush(p);
-    if (p->failing)
-        p->failing = failing;
-}
-
-static void tick_waits(struct peer *p, uint64_t ns)
-{
-    for (unsigned i = 0; i < KC_WAITS; i++) {
-        struct kwait *w = &p->waits[i];
-
-        if (!w->used)
-            continue;
-        w->waited += ns;
-        if (w->op == KC_RECVBUFISATTACHED && w->waited > ACK_NS / 2)
-            kcall_recv_ready(w->pe, w->ep, false);
-    }
-}
-
-static uint64_t tick_connect(struct peer *p, uint64_t ns)
-{
-    p->failing += ns;
-    if (!p->configured && p->failing > ANSWER_NS) {
-        peer_lost(p, "it does not connect");
-        return TICK_NS;
-    }
-    p->retry = p->retry > ns ? p->retry - ns : 0;
-    if (p->retry == 0) {
-        p->retry = CONNECT_NS;
-        connect_send(p);
-    }
-    return CONNECT_NS;
-}
-
-static uint64_t tick_peer(struct peer *p, uint64_t ns)
-{
-    const char *why;
-
-    if (p->state == PEER_CONNECTING)
-        return tick_connect(p, ns);
-    if (p->state != PEER_UP)
-        return 0;
-    tick_waits(p, ns);
-    why = tick_requests(p, ns);
-    if (!why)
-        why = tick_life(p, ns);
-    if (why) {
-        peer_lost(p, why);
-        return TICK_NS;
-    }
-    try_again(p);
-    if (p->failing)
-        return RETRY_NS;
-    return p->inflight > 0 || p->configured ? TICK_NS : 0;
-}
-
-static uint64_t tick_calls(uint64_t ns)
-{
-    uint64_t again = 0;
-
-    for (struct vpe *v = kern.vpes; v; v = v->next) {
-        if (v->wait.kind != WAIT_KERNEL)
-            continue;
-        v->wait.waited += ns;
-        again = TICK_NS;
-        if (v->wait.waited > ANSWER_NS)
-            kcall_failed(v, SE_RECV_GONE);
-    }
-    return again;
-}
-
-static uint64_t sooner(uint64_t a, uint64_t b)
-{
-    return a == 0 || (b && b < a) ? b : a;
-}
-
-uint64_t peer_tick(uint64_t ns)
-{
-    uint64_t again = sooner(tick_calls(ns), rexchange_tick(ns));
-
-    for (unsigned i = 0; i < KC_PEERS; i++)
-        if (kern.peers.peer[i].state != PEER_NONE)
-            again = sooner(again, tick_peer(&kern.peers.peer[i], ns));
-    return sooner(again, kboot_tick(ns));
 }

@@ -26,6 +26,21 @@ enum peer_state {
     PEER_UP,
 };
 
+/*
+ * Several to one kernel in one message: behind the first one, and the original's arguments, their
+ * number and a pair of words for each.  Only kernels whose keys have serial numbers read that.
+ */
+#define KC_MORE 120u
+
+/* What one peer may have us keep; an honest one comes nowhere near it. */
+#define KC_REPLIES_MAX   32u    /* answers that it does not let us send; it may ask four things */
+#define KC_REQUESTS_MAX  4096u  /* requests to it */
+#define KC_OWED_MAX      1024u  /* REVOKEFINISH for what was not there */
+#define KC_CHILDREN_MAX  32768u /* children of ours that it has */
+#define KC_EXCHANGES_MAX 256u   /* it has asked for */
+#define KC_SERVICES_MAX  64u    /* it has announced */
+#define KC_ITEMS_MAX     1024u  /* it has stored in the hash table */
+
 /* A message that waits to be sent. */
 struct kmsg {
     struct kmsg *next;
@@ -35,6 +50,13 @@ struct kmsg {
 };
 struct kmsg_queue {
     struct kmsg *head, **tail;
+    unsigned count;
+};
+
+/* A revocation that had nothing to do, which the initiator is told all the same. */
+struct kowed {
+    struct kowed *next;
+    uint64_t parent;
 };
 
 /* A request that was sent and not answered. */
@@ -64,16 +86,17 @@ struct peer {
     uint8_t remote_ep;
     uint64_t incarnation; /* 0: it has not told */
     bool last_reply;      /* the last message either way was a reply of ours */
-    bool flushing;
+    bool flushing, dirty; /* dirty: to be flushed when nothing is corked any more */
+    unsigned unanswered;  /* requests of its own that we have not answered */
     unsigned inflight;
     struct kreq req[KC_INFLIGHT]; /* oldest first */
-    struct kmsg_queue requests, replies;
+    struct kmsg_queue requests, replies, urgent;
     struct rkid *revokes, **revokes_tail;  /* REVOKE for each */
     struct cap *finished, **finished_tail; /* REVOKEFINISH for each, key: the initiator's */
     struct cap *removed, **removed_tail;   /* REMOVECHILDCAPPTR for each */
     unsigned acks;                         /* REPLYKRNLC owed */
-    uint64_t gone[KC_WAITS];               /* REVOKEFINISH for what was not there */
-    unsigned ngone;
+    struct kowed *owed;                    /* REVOKEFINISH for each */
+    unsigned nowed, nchildren, nexchanges; /* see KC_OWED_MAX and the like */
     struct kwait waits[KC_WAITS];
     uint64_t failing;                  /* ns for which it could not be reached */
     uint64_t quiet;                    /* ns since it was last seen to live */
@@ -123,6 +146,7 @@ struct peers {
     bool end_offered;            /* we have told it */
     bool end_told;               /* SHUTDOWN came */
     bool left;                   /* KEXIT came from somebody */
+    unsigned corked;             /* peer_cork() without peer_uncork() */
 };
 
 /* ---- the store of the distributed hash table (mht.c) ---- */
@@ -134,6 +158,7 @@ struct mht_item {
     uint32_t length; /* as the original counts it */
     uint32_t lock;   /* handle; 0: not locked */
     uint16_t locker; /* who has it, also a reservation */
+    uint16_t by;     /* who has put it there */
     bool reserved;   /* a place without an item */
     uint16_t body_len;
     uint8_t body[];
@@ -184,6 +209,10 @@ unsigned peer_ep(const struct peer *p);
  * mere acknowledgement.  SE_OK, SE_OUT_OF_MEM, SE_RECV_GONE (not connected).
  */
 int peer_request(struct peer *p, const void *data, size_t n, uint32_t tid);
+/* A request that gets an acknowledgement, and that no REVOKE sent later overtakes. */
+int peer_urgent(struct peer *p, const void *data, size_t n);
+/* A request came from it. */
+void peer_asked(struct peer *p);
 /* An answer; what cannot be kept is counted as dropped. */
 void peer_reply(struct peer *p, const void *data, size_t n);
 void peer_ack(struct peer *p);
@@ -194,8 +223,15 @@ void peer_finished(struct peer *p, struct cap *c);
 void peer_removed(struct peer *p, struct cap *c);
 /* REVOKEFINISH for something that is not there. */
 void peer_gone(struct peer *p, uint64_t parent);
-/* k was answered or its kernel is gone: it must not be sent. */
-void peer_unqueue(struct peer *p, struct rkid *k);
+/* All that a REVOKE asked for has begun: it is answered, with what is done or with an ack. */
+void peer_revoke_begun(struct peer *p);
+
+/*
+ * Until as many calls of peer_uncork() revocations are only noted, so that what one kernel is to be
+ * told can be told in few messages.
+ */
+void peer_cork(void);
+void peer_uncork(void);
 
 /*
  * An answer came, to the request of that op and *tid; or, op KC_COUNT, an acknowledgement for the
@@ -278,8 +314,21 @@ int rsession_open(struct sys_call *c, struct vpe *target, unsigned tsel, unsigne
                   const char *name);
 /* The kernel that was asked for the service is gone: asks the next.  False: there is none. */
 bool rsession_next(struct vpe *v);
-int rsession_exchange(struct sys_call *c, struct vpe *target, unsigned tsel,
-                      const struct session *n, const struct cap_range *r, bool obtain);
+int rsession_exchange(struct sys_call *c, struct vpe *target, const struct session *n,
+                      const struct cap_range *r, bool obtain);
+
+/* An exchange over a session, or with a VPE, of another kernel. */
+struct rexchange_call {
+    struct peer *p;
+    uint64_t key, ident;           /* of the service, and of the session there; or as in far.c */
+    uint64_t holder_key;           /* whose PE is that of the VPE which gives or gets them */
+    const struct cap_range *range; /* ours */
+    bool obtain;
+    const void *rest; /* what follows the arguments */
+    size_t rest_len;
+};
+/* target's capabilities are meant.  SYS_LATER or an error. */
+int rexchange_send(struct sys_call *c, struct vpe *target, const struct rexchange_call *call);
 
 /* A request of c's kernel for a service, with what is left of the message.  NULL: no memory. */
 struct rexchange *rexchange_new(struct kcall *c, unsigned op, uint32_t tid);
@@ -298,7 +347,8 @@ bool rservice_add(struct peer *p, uint64_t key, const char *name);
 void rservice_peer_gone(const struct peer *p);
 
 /* Capabilities as they travel (semperos-platform 7.3). */
-bool kcap_travels(const struct cap *c);
+bool kcap_travels(const struct cap *c,
+                  bool original); /* may it, to the original or to one like us? */
 void kcap_put(struct msg_writer *w, const struct cap *c);
 /* Reads one and makes the reserved capability `into` of it; into NULL: only reads its key. */
 int kcap_get(struct msg_reader *in, struct cap *into, uint64_t *key);
@@ -318,6 +368,8 @@ bool group_start_elsewhere(const char *name);
 /* ---- mht.c ---- */
 
 void mht_peer_gone(const struct peer *p);
+/* p has waited too long for a locked item: the answer is that there is none. */
+void mht_wait_over(struct peer *p, struct kwait *w);
 void mht_free_all(void);
 /* A PE without VPE, and what is stored for it, becomes another kernel's.  enum semper_error. */
 int mht_migrate(unsigned pe, struct peer *to);

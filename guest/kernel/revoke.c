@@ -9,9 +9,10 @@
  * its endpoints become invalid; only when none can be used any longer, here or elsewhere, are
  * memory areas and VPEs released in the second.
  *
- * Children of other kernels (struct rkid) are revoked by a kernel call each.  Until all have been
- * answered the root stays in kern.revocations, and its struct revocation says who waits.  What is
- * being revoked is in no table, so nothing new can be derived from it.
+ * Children of other kernels (struct rkid) are only noted during the walk; then each kernel is asked
+ * for all that it has, many in a message.  Until all have been answered the root stays in
+ * kern.revocations, and its struct revocation says who waits.  What is being revoked is in no
+ * table, so nothing new can be derived from it.
  *
  * Overlapping revocations.  One begins at P while another that began at P's child C is still under
  * way: C is in no list of P's any more, but C's revocation knows P; P's finds it when it takes P
@@ -19,6 +20,7 @@
  * among the roots here, and is answered when that one is done.  A revocation has one root, so who
  * waits for whom follows the tree, and no two can wait for each other.
  */
+#include "far.h"
 #include "heap.h"
 #include "kernel.h"
 #include "srv.h"
@@ -33,6 +35,8 @@ static void release(struct cap *c)
         vpe_put(c->vpe);
     if (c->type == CAP_SRV)
         srv_cap_gone(c);
+    if (c->type == CAP_FAR_VPE)
+        far_released(c);
     if (c->type == CAP_SESS)
         session_cap_gone(c->sess, c->sess_owner);
 }
@@ -92,6 +96,7 @@ static struct cap *finish(struct cap *root)
 static void answered(struct cap *root, unsigned n)
 {
     root->rev.waits -= n;
+    root->rev.waited = 0;
     if (root->rev.walking)
         return;
     for (struct cap *c = root->rev.waits == 0 ? root : NULL; c; c = finish(c))
@@ -142,6 +147,8 @@ static struct cap **disable(struct cap *root, struct cap *c, struct cap **tail)
     sys_gate_gone(c);
     if (c->type == CAP_SRV)
         srv_cap_disable(c);
+    if (c->type == CAP_FAR_VPE)
+        far_disabled(c);
     adopt(root, c);
     if (child)
         *tail = child;
@@ -156,7 +163,9 @@ static struct cap **disable(struct cap *root, struct cap *c, struct cap **tail)
 bool cap_revoke_for(struct cap *root, const struct revoke_for *who)
 {
     struct cap **tail = &root->next;
+    bool done;
 
+    peer_cork();
     root->rev = (struct revocation){.next = kern.revocations, .walking = true, .waits = 1};
     root->rev.parent = root->parent;
     if (root->parent)
@@ -170,19 +179,19 @@ bool cap_revoke_for(struct cap *root, const struct revoke_for *who)
         root->rev.waiter = who->waiter;
         root->rev.peer = who->peer;
         root->rev.peer_key = who->parent;
-        root->rev.with_reply = root->rev.waits == 1;
         root->rev.pe = who->pe;
         if (who->waiter)
             who->waiter->wait.count++;
         if (who->pe)
             who->pe->held++;
     }
-    if (root->rev.waits > 1) {
+    done = root->rev.waits == 1;
+    if (done)
+        answered(root, 1);
+    else
         root->rev.waits--;
-        return false;
-    }
-    answered(root, 1);
-    return true;
+    peer_uncork();
+    return done;
 }
 
 void cap_revoke(struct cap *c)
@@ -191,7 +200,7 @@ void cap_revoke(struct cap *c)
 }
 
 /* The children of c that other kernels have, as those of a capability that only waits for them. */
-static bool revoke_only_rkids(struct cap *c, const struct revoke_for *who)
+bool cap_revoke_rkids(struct cap *c, const struct revoke_for *who)
 {
     struct cap *proxy = heap_calloc(1, sizeof(*proxy));
 
@@ -211,9 +220,14 @@ static bool revoke_only_rkids(struct cap *c, const struct revoke_for *who)
     proxy->rev.waiter = who ? who->waiter : NULL;
     if (proxy->rev.waiter)
         proxy->rev.waiter->wait.count++;
+    proxy->rev.pe = who ? who->pe : NULL;
+    if (proxy->rev.pe)
+        proxy->rev.pe->held++;
+    peer_cork();
     revoke_rkids(proxy, proxy);
     proxy->rev.walking = false;
     answered(proxy, 1);
+    peer_uncork();
     return true;
 }
 
@@ -221,7 +235,7 @@ bool cap_revoke_children(struct cap *c, const struct revoke_for *who)
 {
     while (c->child)
         cap_revoke_for(c->child, who);
-    return !c->rkids || revoke_only_rkids(c, who);
+    return !c->rkids || cap_revoke_rkids(c, who);
 }
 
 void cap_revoke_all(struct vpe *v)
@@ -230,6 +244,7 @@ void cap_revoke_all(struct vpe *v)
     struct cap *self = cap_get(&v->caps, CAP_SELF_VPE);
     struct cap *c, *next;
 
+    peer_cork();
     /* Others may still ask how it ended: capabilities for it become roots.  Its own go below. */
     for (c = self ? self->child : NULL; c; c = next) {
         next = c->next;
@@ -240,6 +255,7 @@ void cap_revoke_all(struct vpe *v)
         sel = c->sel;
         cap_revoke_for(c, &who);
     }
+    peer_uncork();
 }
 
 void revoke_forget_waiter(const struct vpe *v)
@@ -251,6 +267,28 @@ void revoke_forget_waiter(const struct vpe *v)
 
 /* ---- other kernels ---- */
 
+/*
+ * c's VPE has ended: c stays for its exit code, as nobody's child.  What was derived from it went
+ * when that was told (far.c), and p is answered when it is gone.
+ */
+static bool revoke_ended(struct peer *p, struct cap *c, uint64_t parent)
+{
+    struct cap *proxy = heap_calloc(1, sizeof(*proxy));
+
+    if (!proxy)
+        return false;
+    proxy->holder = c->holder;
+    proxy->key = cap_key(c);
+    proxy->rev = (struct revocation){
+        .next = kern.revocations, .walking = true, .waits = 1, .peer = p, .peer_key = parent};
+    kern.revocations = proxy;
+    adopt(proxy, c);
+    c->rparent = 0;
+    proxy->rev.walking = false;
+    answered(proxy, 1);
+    return true;
+}
+
 void revoke_asked(struct peer *p, uint64_t key, uint64_t parent)
 {
     const struct revoke_for who = {.peer = p, .parent = parent};
@@ -258,8 +296,8 @@ void revoke_asked(struct peer *p, uint64_t key, uint64_t parent)
 
     /* Reserved for the answer to an exchange that the parent's revocation has overtaken. */
     if (c && (c->type == CAP_NONE ? c->rparent == 0 : ddl_same(c->rparent, parent))) {
-        if (!cap_revoke_for(c, &who))
-            peer_ack(p);
+        if (c->type != CAP_FAR_VPE || !far_has_ended(c) || !revoke_ended(p, c, parent))
+            cap_revoke_for(c, &who);
         return;
     }
     for (c = kern.revocations; c; c = c->rev.next) {
@@ -267,7 +305,6 @@ void revoke_asked(struct peer *p, uint64_t key, uint64_t parent)
             continue;
         c->rev.peer = p;
         c->rev.peer_key = parent;
-        peer_ack(p);
         return;
     }
     peer_gone(p, parent);
@@ -369,4 +406,34 @@ void revoke_peer_gone(const struct peer *p)
             break;
         }
     } while (root);
+}
+
+/* ---- time ---- */
+
+#define OVERDUE_NS (120000ull * 1000000)
+#define TICK_NS    100000000ull
+
+/* Somebody who has said that he revokes a child of root's and not yet that he has. */
+static struct peer *owes(const struct cap *root)
+{
+    for (const struct cap *c = root; c; c = c->next)
+        for (const struct rkid *k = c->rkids; k; k = k->next)
+            if (k->asked)
+                return k->asked;
+    return NULL;
+}
+
+uint64_t revoke_tick(uint64_t ns)
+{
+    struct peer *late = NULL;
+
+    for (struct cap *root = kern.revocations; root; root = root->rev.next) {
+        root->rev.waited += ns;
+        /* Who asked for it has as much patience with us as we have when nobody did. */
+        if (!late && root->rev.waited > (root->rev.peer ? 1 : 2) * OVERDUE_NS)
+            late = owes(root);
+    }
+    if (late)
+        peer_lost(late, "it does not end a revocation");
+    return kern.revocations ? TICK_NS : 0;
 }

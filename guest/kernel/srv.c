@@ -16,6 +16,7 @@
 
 #define ANSWER_MAX_NS (30ull * 1000000000) /* silence after which a service is given up */
 #define TICK_NS       100000000ull
+#define RETRY_NS      1000000ull
 
 struct service *srv_find(const char *name)
 {
@@ -242,7 +243,10 @@ static struct session *pop_closing(struct service *s)
     return n;
 }
 
-/* The reply label names the request; no address is in it. */
+/*
+ * The reply label names the request; no address is in it.  SE_NO_RING_SPACE: nothing has changed,
+ * and srv_tick() will try again.
+ */
 static int send(struct service *s, enum srv_op op, const void *msg, size_t len)
 {
     struct hw_target to = {.pe = s->vpe->pe, .vpe = s->vpe->pe, .ep = s->ep, .label = s->label};
@@ -253,6 +257,7 @@ static int send(struct service *s, enum srv_op op, const void *msg, size_t len)
     s->busy = err == SE_OK;
     s->op = (uint8_t)op;
     s->waited = 0;
+    s->full = err == SE_NO_RING_SPACE;
     s->client = NULL;
     s->session = NULL;
     return err;
@@ -260,26 +265,30 @@ static int send(struct service *s, enum srv_op op, const void *msg, size_t len)
 
 static void send_close(struct service *s)
 {
-    struct session *n = pop_closing(s);
-    const uint64_t msg[2] = {SRV_CLOSE, n->ident};
+    const uint64_t msg[2] = {SRV_CLOSE, s->closing->ident};
+    int err = send(s, SRV_CLOSE, msg, sizeof(msg));
+    struct session *n = err == SE_NO_RING_SPACE ? NULL : pop_closing(s);
 
-    if (send(s, SRV_CLOSE, msg, sizeof(msg)) == SE_OK) {
+    if (err == SE_OK) {
         s->session = n;
-        return;
+    } else if (n) {
+        n->queued = false;
+        session_settle(n);
     }
-    n->queued = false;
-    session_settle(n);
 }
 
 static void send_request(struct service *s)
 {
     uint8_t buf[SRV_REQ_MAX];
-    struct srv_client *c = pop_client(s);
+    struct srv_client *c = s->head;
     struct session *n = c->session;
     size_t len = c->remote ? rexchange_build(c->remote, buf, sizeof(buf))
                            : srv_build(c->vpe, buf, sizeof(buf));
     int err = len ? send(s, c->op, buf, len) : SE_INV_ARGS;
 
+    if (err == SE_NO_RING_SPACE)
+        return;
+    pop_client(s);
     if (err != SE_OK) {
         client_answer(c, s, err);
         return;
@@ -288,24 +297,31 @@ static void send_request(struct service *s)
     s->session = n;
 }
 
-/* Sends what comes next: CLOSE first, SHUTDOWN last. */
-static void srv_next(struct service *s)
+static void send_shutdown(struct service *s)
 {
     static const uint64_t bye = SRV_SHUTDOWN;
 
+    if (send(s, SRV_SHUTDOWN, &bye, sizeof(bye)) == SE_NO_RING_SPACE)
+        return;
+    s->told = true;
+    s->vpe->flags |= VPE_F_TOLD;
+}
+
+/* Sends what comes next: CLOSE first, SHUTDOWN last. */
+static void srv_next(struct service *s)
+{
     if (s->in_next)
         return; /* what answering a client has led to; the loop below sees it */
     s->in_next = true;
-    while (!s->busy && s->cap) {
+    s->full = false;
+    while (!s->busy && s->cap && !s->full) {
         if (s->closing)
             send_close(s);
         else if (s->head)
             send_request(s);
-        else if (s->shutdown && !s->told) {
-            s->told = true;
-            s->vpe->flags |= VPE_F_TOLD;
-            send(s, SRV_SHUTDOWN, &bye, sizeof(bye));
-        } else
+        else if (s->shutdown && !s->told)
+            send_shutdown(s);
+        else
             break;
     }
     s->in_next = false;
@@ -470,6 +486,16 @@ bool srv_shutdown(void)
     return left > 0;
 }
 
+/* What was refused for want of space.  How long that lasts is not forgotten. */
+static void retry(struct service *s)
+{
+    uint64_t waited = s->waited;
+
+    srv_next(s);
+    if (s->full)
+        s->waited = waited;
+}
+
 uint64_t srv_tick(uint64_t ns)
 {
     uint64_t again = kern.ending ? TICK_NS : 0;
@@ -478,12 +504,16 @@ uint64_t srv_tick(uint64_t ns)
     kern.ending_ns += kern.ending ? ns : 0;
     for (struct service *s = kern.services; s; s = next) {
         next = s->next;
-        if (!s->cap || !s->busy)
+        if (!s->cap || !(s->busy || s->full))
             continue;
-        again = TICK_NS;
         s->waited += ns;
-        if (s->waited < ANSWER_MAX_NS)
+        if (s->waited < ANSWER_MAX_NS) {
+            again = s->full ? RETRY_NS : again ? again : TICK_NS;
+            if (s->full)
+                retry(s);
             continue;
+        }
+        again = again ? again : TICK_NS;
         print("kernel %u: service %s does not answer; it is not used any more\n", kern.id, s->name);
         kern.stats.failed++;
         cap_revoke(s->cap);

@@ -44,6 +44,7 @@ struct service {
     bool shutdown; /* is to be told, or was */
     bool told;
     bool in_next; /* srv_next() is at work on it */
+    bool full;    /* its endpoint took nothing; waited: since then */
     /* In flight: */
     bool busy;
     uint8_t op;                /* enum srv_op */

@@ -16,7 +16,10 @@ static int not_supported(struct sys_call *c)
 
 static int noop(struct sys_call *c)
 {
-    (void)c;
+    if (msg_remaining(&c->in) >= 8 && msg_get_u64(&c->in) == SYSC_NOOP_TIME) {
+        c->value = c->v->ticks;
+        c->has_value = true;
+    }
     return SE_OK;
 }
 
@@ -50,15 +53,23 @@ static void reply(unsigned ep, const struct dtu_header *msg, int error, const ui
     hw_reply(ep, msg, data, value ? sizeof(data) : sizeof(data[0]));
 }
 
+/* Its call is done; answering may take an exit, to wake it, and is not the kernel's work. */
+static void stop_clock(struct vpe *v)
+{
+    v->ticks = hw_ticks() - v->since;
+}
+
 void sys_answer(struct vpe *v, int error, const uint64_t *value)
 {
     v->wait.kind = WAIT_NONE;
+    stop_clock(v);
     reply(v->sysc_ep, v->wait.msg, error, value);
 }
 
 void sys_answer_bytes(struct vpe *v, const void *data, size_t n)
 {
     v->wait.kind = WAIT_NONE;
+    stop_clock(v);
     hw_reply(v->sysc_ep, v->wait.msg, data, n);
 }
 
@@ -89,10 +100,13 @@ void sys_handle(unsigned ep, const struct dtu_header *msg)
         return;
     }
     kern.stats.syscalls++;
+    v->since = hw_ticks();
     result = call(v, msg, &c);
     if (result != SE_OK && result != SYS_LATER)
         kern.stats.refused++;
-    if (result != SYS_LATER)
+    if (result != SYS_LATER) {
+        stop_clock(v);
         reply(ep, msg, result, c.has_value && result == SE_OK ? &c.value : NULL);
+    }
     vpe_reap();
 }

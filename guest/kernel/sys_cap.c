@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* System calls on capabilities: CREATEGATE, EXCHANGE, REVOKE, ACTIVATE. */
+#include "far.h"
 #include "kernel.h"
 
 #define MAXMSG_LIMIT 0xFFFFu /* field width, dtu-spec 1.4 */
@@ -11,11 +12,15 @@ int sys_creategate(struct sys_call *c)
     uint64_t label = msg_get_u64(&c->in);
     uint64_t ep = msg_get_u64(&c->in);
     uint64_t credits = msg_get_u64(&c->in);
-    struct cap *target = cap_get_type(&c->v->caps, tsel, CAP_VPE), *gate;
+    struct cap *target = cap_get_type(&c->v->caps, tsel, CAP_VPE | CAP_FAR_VPE), *gate;
 
-    if (c->in.error || !target || target->vpe->state == VPE_ZOMBIE)
+    if (c->in.error || !target)
         return SE_INV_ARGS;
     if (ep == 0 || ep >= DTU_EPS || credits > MAXMSG_LIMIT || !cap_unused(&c->v->caps, sel))
+        return SE_INV_ARGS;
+    if (target->type == CAP_FAR_VPE)
+        return far_creategate(c->v, target, sel, (const uint64_t[]){label, ep, credits});
+    if (target->vpe->state == VPE_ZOMBIE)
         return SE_INV_ARGS;
     /* A child of the target itself: when that ends, so do all gates to it. */
     gate = cap_create(c->v, sel, CAP_MSG, cap_get(&target->vpe->caps, CAP_SELF_VPE));
@@ -84,9 +89,13 @@ int sys_exchange(struct sys_call *c)
     struct cap_range own = msg_get_range(&c->in);
     struct cap_range other = msg_get_range(&c->in);
     bool obtain = msg_get_bool(&c->in);
-    struct cap *target = cap_get_type(&c->v->caps, tsel, CAP_VPE);
+    struct cap *target = cap_get_type(&c->v->caps, tsel, CAP_VPE | CAP_FAR_VPE);
 
-    if (c->in.error || !target || target->vpe->state == VPE_ZOMBIE)
+    if (c->in.error || !target)
+        return SE_INV_ARGS;
+    if (target->type == CAP_FAR_VPE)
+        return far_exchange(c, target, &own, &other, obtain);
+    if (target->vpe->state == VPE_ZOMBIE)
         return SE_INV_ARGS;
     if (obtain)
         return sys_copy_range(target->vpe, &other, c->v, &own, COPY_OBTAIN);
@@ -110,6 +119,7 @@ int sys_revoke(struct sys_call *c)
     if (r.start <= CAP_SELF_MEM || !cap_range_valid(r.start, r.count))
         return SE_INV_ARGS;
     c->v->wait = (struct wait){.kind = WAIT_REVOKE, .msg = c->msg, .count = 1};
+    peer_cork(); /* what the whole range has elsewhere goes there together */
     for (uint32_t sel = r.start; (cap = cap_next(&c->v->caps, sel)); sel++) {
         sel = cap->sel;
         if (sel >= r.start + r.count)
@@ -120,6 +130,7 @@ int sys_revoke(struct sys_call *c)
         else if (!cap_revoke_children(cap, &who))
             err = SE_OUT_OF_MEM;
     }
+    peer_uncork();
     if (--c->v->wait.count > 0)
         return SYS_LATER;
     c->v->wait.kind = WAIT_NONE;

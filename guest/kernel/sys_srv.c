@@ -6,6 +6,7 @@
  * While a call waits, anything may happen to the capabilities it named.  So nothing but selectors
  * and the pinned session is kept, and everything is looked up again when the answer has come.
  */
+#include "far.h"
 #include "hw.h"
 #include "srv.h"
 
@@ -87,14 +88,17 @@ static int add_session_cap(struct session *n, struct vpe *holder, uint32_t sel, 
 
 int sys_createsessat(struct sys_call *c)
 {
-    struct cap *srv = cap_get_type(&c->v->caps, msg_get_u32(&c->in), CAP_SRV);
+    struct cap *srv = cap_get_type(&c->v->caps, msg_get_u32(&c->in), CAP_SRV | CAP_FAR_SRV);
     uint32_t sel = msg_get_u32(&c->in);
     uint64_t ident = msg_get_u64(&c->in);
     struct session *n;
     int err;
 
-    if (c->in.error || !srv || !srv->srv->cap || srv->srv->shutdown ||
-        !cap_unused(&c->v->caps, sel))
+    if (c->in.error || !srv || !cap_unused(&c->v->caps, sel))
+        return SE_INV_ARGS;
+    if (srv->type == CAP_FAR_SRV)
+        return far_createsessat(c->v, srv, sel, ident);
+    if (!srv->srv->cap || srv->srv->shutdown)
         return SE_INV_ARGS;
     n = session_create(srv->srv);
     if (!n)
@@ -130,7 +134,7 @@ static int exchange(struct sys_call *c, enum srv_op op)
     if (!cap_range_valid(range.start, range.count))
         return SE_INV_ARGS;
     if (!s)
-        return rsession_exchange(c, target, tsel, sess->sess, &range, op == SRV_OBTAIN);
+        return rsession_exchange(c, target, sess->sess, &range, op == SRV_OBTAIN);
     return wait_for(c, sess->sess, op, &(struct wait){.sel = (uint16_t)tsel, .range = range});
 }
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* System calls on VPEs: CREATEVPE, VPECTRL, EXIT. */
+#include "far.h"
 #include "hw.h"
 #include "kernel.h"
 #include "print.h"
@@ -85,13 +86,15 @@ void sys_pe_ready(void)
 
 int sys_vpectrl(struct sys_call *c)
 {
-    struct cap *cap = cap_get_type(&c->v->caps, msg_get_u32(&c->in), CAP_VPE);
+    struct cap *cap = cap_get_type(&c->v->caps, msg_get_u32(&c->in), CAP_VPE | CAP_FAR_VPE);
     uint32_t op = msg_get_u32(&c->in);
     struct vpe *target;
 
     msg_get_u32(&c->in); /* pid: of no use on this hardware */
     if (c->in.error || !cap)
         return SE_INV_ARGS;
+    if (cap->type == CAP_FAR_VPE)
+        return far_vpectrl(c, cap, op);
     target = cap->vpe;
     if (op == VPECTRL_START) {
         int err = target->flags & VPE_F_BOOT ? SE_INV_ARGS : vpe_start(target);

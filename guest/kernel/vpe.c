@@ -6,6 +6,7 @@
  * When it ends, all that it held goes and its PE can be used again.  Others may hold capabilities
  * for it, to ask for its exit code: as long as they do, a zombie remains, which has no PE.
  */
+#include "far.h"
 #include "heap.h"
 #include "hw.h"
 #include "kernel.h"
@@ -101,6 +102,7 @@ static void tear_down(struct vpe *v)
         hw_ack(v->sysc_ep, v->wait.msg);
     v->wait.kind = WAIT_NONE;
     ep_clear(v);
+    far_tell_end(v);
     cap_revoke_all(v);
     srv_vpe_ended(v);
     hw_set_reg(v->pe, v->pe, DTU_VPE_ID, DTU_VPE_INVALID);

@@ -4,6 +4,7 @@
 
 #include "boot.h"
 #include "print.h"
+#include "ring_lib.h"
 #include "start.h"
 #include "str.h"
 #include "syscall.h"
@@ -16,6 +17,8 @@ static bool ep_taken[DTU_EPS];
 static unsigned ep_sel[DTU_EPS]; /* selector of the gate that is there, 0: none */
 static unsigned ep_victim = VPE_EP_FREE;
 static uint64_t recvbuf_next; /* 0: not set up */
+static uint8_t ep_pins[DTU_EPS];
+static unsigned pins, life = 1; /* pins: endpoints that have some */
 
 static bool sel_used(unsigned i)
 {
@@ -102,6 +105,9 @@ void gate_reset(void)
     memset(ep_taken, 0, sizeof(ep_taken));
     memset(ep_sel, 0, sizeof(ep_sel));
     sel_hint = 0;
+    memset(ep_pins, 0, sizeof(ep_pins));
+    pins = 0;
+    life++;
     ep_victim = VPE_EP_FREE;
     recvbuf_next = 0;
 }
@@ -148,6 +154,24 @@ const struct dtu_header *recv_gate_wait(const struct recv_gate *g)
     return msg;
 }
 
+/* The VMM wakes us when a kernel takes a send endpoint away. */
+const struct dtu_header *recv_gate_wait_answer(const struct recv_gate *g, const struct gate *to)
+{
+    const struct dtu_header *msg;
+    bool sending;
+
+    do {
+        sending = dtu_type(to->ep) == DTU_EP_SEND; /* before the last look for an answer */
+        msg = dtu_fetch(g->ep);
+        if (msg || !sending || dtu_type(g->ep) != DTU_EP_RECV)
+            return msg;
+        if (dtu_get(DTU_MSG_CNT) || ring_any(&ring_self))
+            dtu_relax(0); /* something else has come */
+        else
+            dtu_wait(VREG_WAIT_FOREVER);
+    } while (true);
+}
+
 /* Another gate may have taken the endpoint since. */
 static bool has_ep(const struct gate *g)
 {
@@ -171,9 +195,42 @@ unsigned gate_activate(struct gate *g)
 
 void gate_deactivate(struct gate *g)
 {
-    if (has_ep(g))
+    if (has_ep(g)) {
+        if (ep_pins[g->ep])
+            ep_pins[g->ep] = 1;
+        gate_unpin(g);
         ep_clear(g->ep);
+    }
     g->ep = 0;
+}
+
+unsigned gate_pin(struct gate *g)
+{
+    unsigned err = gate_activate(g);
+
+    if (err)
+        return err;
+    if (!ep_pins[g->ep]) {
+        if (pins == GATE_PINS)
+            return SE_NO_SPACE;
+        pins++;
+        ep_taken[g->ep] = true;
+    }
+    ep_pins[g->ep]++;
+    return SE_OK;
+}
+
+void gate_unpin(struct gate *g)
+{
+    if (!has_ep(g) || !ep_pins[g->ep] || --ep_pins[g->ep])
+        return;
+    ep_taken[g->ep] = false;
+    pins--;
+}
+
+unsigned gate_life(void)
+{
+    return life;
 }
 
 struct transfer {

@@ -47,6 +47,11 @@ unsigned recv_gate_attach(struct recv_gate *g, unsigned ep, unsigned order, unsi
 unsigned recv_gate_destroy(struct recv_gate *g);
 /* The next message; waits for it.  NULL when the endpoint was taken from us. */
 const struct dtu_header *recv_gate_wait(const struct recv_gate *g);
+struct gate;
+/* The same for an answer to what was sent through `to`: NULL also when that gate was taken from us
+ * (revoked, its receiver's kernel gone) and no answer had come before.  `to` must keep its endpoint
+ * meanwhile. */
+const struct dtu_header *recv_gate_wait_answer(const struct recv_gate *g, const struct gate *to);
 
 /* A send or memory gate.  Zero-initialise and set sel; ep is managed here. */
 struct gate {
@@ -57,6 +62,17 @@ struct gate {
 unsigned gate_activate(struct gate *g);
 /* Empties its endpoint. */
 void gate_deactivate(struct gate *g);
+
+/*
+ * Activates it, and no other gate takes its endpoint until as many gate_unpin()s or until it is
+ * deactivated.  GATE_PINS gates at most, then SE_NO_SPACE.
+ */
+#define GATE_PINS 6u
+unsigned gate_pin(struct gate *g);
+void gate_unpin(struct gate *g);
+
+/* Another number after each gate_reset(): what was known of this PE is an other's. */
+unsigned gate_life(void);
 
 /* As dtu_send(), dtu_read(), dtu_write(), on whatever endpoint. */
 unsigned gate_send(struct gate *g, const void *data, size_t len, unsigned reply_ep,

@@ -23,7 +23,7 @@ void rg_copy_in(uint8_t *slot, const void *data, size_t len)
         rg_store(slot + whole, w);
     }
     for (size_t i = whole; i > 0; i -= 8) {
-        memcpy(&w, from + i - 8, 8);
+        __builtin_memcpy(&w, from + i - 8, 8);
         rg_store(slot + i - 8, w);
     }
 }
@@ -35,7 +35,7 @@ void rg_copy_out(void *data, const uint8_t *slot, size_t len)
 
     for (; len >= 8; len -= 8, to += 8, slot += 8) {
         w = rg_load(slot);
-        memcpy(to, &w, 8);
+        __builtin_memcpy(to, &w, 8);
     }
     if (len) {
         w = rg_load(slot);
@@ -249,6 +249,12 @@ static void hw_open(void *arg, unsigned ep)
     vreg_set(VREG_RING_OPEN, ep);
 }
 
+static void hw_end(void *arg, unsigned ep)
+{
+    (void)arg;
+    vreg_set(VREG_RING_OPEN, ep | VREG_RING_END);
+}
+
 static void hw_bell(void *arg, unsigned entry)
 {
     (void)arg;
@@ -263,7 +269,7 @@ static void hw_sync(void *arg)
 
 void ring_init(unsigned entries)
 {
-    static const struct ring_hw hw = {hw_fetch, hw_open, hw_bell, hw_sync};
+    static const struct ring_hw hw = {hw_fetch, hw_open, hw_end, hw_bell, hw_sync};
 
     memset(&ring_self, 0, sizeof(ring_self));
     if (!vreg_has(VREG_F_RING))

@@ -11,28 +11,37 @@
 struct ring_in {
     uint64_t closed; /* where the host looks */
     uint64_t gen;
-    uint64_t taken, floor, freed; /* taken out; all below are free; how many are */
-    uint64_t granted;             /* answers given: credits that went back */
-    uint32_t done;                /* by slot: freed, between floor and taken */
-    uint32_t pos;                 /* in the list and the scan array */
+    uint64_t taken, freed; /* out of the ring; of those, answered or acknowledged */
+    uint64_t granted;      /* answers given: credits that went back */
+    uint64_t rtaken;       /* the sender's, as last read */
+    uint32_t held;         /* slots of the inbox that the program has; of their messages: */
+    uint32_t pos;          /* in the list and the scan array */
+    uint64_t index[RING_SLOTS_MAX];
     uint16_t rmax[RING_SLOTS_MAX];
+    uint8_t number[RING_SLOTS_MAX]; /* the sender's */
 };
 
-struct ring_record { /* of a message that is out */
+/*
+ * Of a message that may still be answered.  There are as many as can be out and, besides, answered
+ * while the program has not looked.
+ */
+#define RING_RECORDS (2 * RING_SLOTS_MAX)
+struct ring_record {
     uint64_t index, label;
     uint16_t rmax;
-    uint8_t ep, open;
+    uint8_t ep;
 };
 struct ring_out {
     uint64_t closed;
     uint64_t gen;
-    uint64_t sent, floor, freed; /* the latter two as last read */
-    uint64_t rtaken, granted;    /* answers looked at; those that were right */
-    uint32_t busy, unread;       /* by slot of the inbox */
-    uint32_t pos;                /* in the list and the scan array */
+    uint64_t sent, freed;     /* the latter as last read */
+    uint64_t rtaken, granted; /* answers looked at; those that were right */
+    uint64_t open;            /* records in use */
+    uint32_t busy, unread;    /* by slot of the inbox */
+    uint32_t pos;             /* in the list and the scan array */
     uint64_t order[RING_SLOTS_MAX];
     uint8_t to[RING_SLOTS_MAX]; /* endpoint that an unread answer is for */
-    struct ring_record rec[RING_SLOTS_MAX];
+    struct ring_record rec[RING_RECORDS];
 };
 _Static_assert(sizeof(struct ring_in) <= RING_PAGE && sizeof(struct ring_out) <= RING_PAGE, "page");
 

@@ -24,10 +24,16 @@ static const uint8_t *slot_at(const struct rings *r, unsigned entry, unsigned st
     return rg_entry(r, entry) + area + (index & (d->slots - 1u)) * d->stride;
 }
 
+/* The inbox has as many slots as the ring; they are used in any order. */
+static uint32_t free_slots(const struct ring_desc *d, const struct ring_in *st)
+{
+    return ~st->held & (uint32_t)((1ull << d->slots) - 1);
+}
+
 /* May the sender have this message here?  What it claims about its credits is not asked. */
 static bool allowed(const struct ring_desc *d, const struct ring_in *st)
 {
-    if (st->taken - st->floor >= d->slots)
+    if (!free_slots(d, st))
         return false;
     return d->limited ? st->taken < d->cap + st->granted : st->taken - st->freed < d->cap;
 }
@@ -89,25 +95,23 @@ int rg_in_find(struct rings *r, unsigned ep)
     return -1;
 }
 
-static void drop(struct rings *r, struct ring_in *st, unsigned slot)
-{
-    st->done |= 1u << slot;
-    r->dropped++;
-}
-
-/* Floor and count go on; the sender learns of it when it looks. */
-static void advance(struct rings *r, unsigned entry, struct ring_in *st)
+/*
+ * One more is free.  Where there are credits the answers say all; else the sender looks here, for
+ * room and for which messages nobody can answer any more.
+ */
+static void one_freed(struct rings *r, unsigned entry, struct ring_in *st)
 {
     struct ring_ctl *ctl = rg_ctl(rg_entry(r, entry));
-    unsigned mask = rg_desc(r, entry)->slots - 1u;
+    uint64_t floor = st->taken;
 
     st->freed++;
-    while (st->floor < st->taken && st->done >> (st->floor & mask) & 1) {
-        st->done &= ~(1u << (st->floor & mask));
-        st->floor++;
+    if (!rg_desc(r, entry)->limited) {
+        for (uint32_t bits = st->held; bits; bits &= bits - 1)
+            if (st->index[__builtin_ctz(bits)] < floor)
+                floor = st->index[__builtin_ctz(bits)];
+        rg_store(&ctl->floor, floor);
+        rg_release(&ctl->freed, st->freed);
     }
-    rg_store(&ctl->freed, st->freed);
-    rg_release(&ctl->floor, st->floor);
     rg_in_scan(r, entry, st->pos);
 }
 
@@ -121,7 +125,7 @@ static uint64_t copy(struct rings *r, unsigned entry, uint64_t word, const struc
 
     if (rg_acquire(slot) != st->taken + 1)
         return ~0ull;
-    meta = rg_load(slot + 8 * RING_META) & 0xFFFFFFFFFFull;
+    meta = rg_load(slot + 8 * RING_META) & 0xFFFFFFFFFFFFull;
     len = meta & 0xFFFF;
     *h = (struct dtu_header){
         .flags = DTU_HD_REPLY_ENABLED,
@@ -152,18 +156,21 @@ static const struct dtu_header *take(struct rings *r, unsigned pos)
         return NULL;
     if (RING_STATE(word) == RING_DYING) /* the host is about to say what there is */
         return NULL;
-    slot = (unsigned)(st->taken & (d->slots - 1u));
+    slot = (unsigned)__builtin_ctz(free_slots(d, st));
     h = (struct dtu_header *)(void *)(rg_entry(r, entry) + RING_INBOX_OFF + slot * d->stride);
     meta = copy(r, entry, word, st, h);
     if (meta == ~0ull)
         return NULL;
     st->taken++;
-    st->rmax[slot] = (uint16_t)(meta >> 16);
     if ((meta & 0xFFFF) > d->max) { /* longer than its slot: nobody's but the sender's loss */
-        drop(r, st, slot);
-        advance(r, entry, st);
+        r->dropped++;
+        one_freed(r, entry, st);
         return NULL;
     }
+    st->held |= 1u << slot;
+    st->index[slot] = st->taken - 1;
+    st->rmax[slot] = (uint16_t)(meta >> 16);
+    st->number[slot] = (uint8_t)(meta >> 40);
     rg_in_scan(r, entry, pos);
     r->cursor[d->ep] = (uint16_t)(pos - r->first[d->ep] + 1);
     return h;
@@ -261,44 +268,41 @@ const struct dtu_header *ring_fetch(struct rings *r, unsigned ep)
 
 /* ---- when the program is done with it ---- */
 
-/* The index of the message in that slot, if the program has it. */
-static bool held(const struct rings *r, unsigned entry, const void *msg, uint64_t *index)
+/* The message's slot, if the program has it; else -1. */
+static int held(const struct rings *r, unsigned entry, const void *msg)
 {
     const struct ring_desc *d = rg_desc(r, entry);
     const struct ring_in *st = state_of(r, entry);
     uintptr_t off = (uintptr_t)msg - (uintptr_t)(rg_entry(r, entry) + RING_INBOX_OFF);
-    uint64_t slot;
 
     if (RING_STATE(rg_acquire(&d->word)) == RING_FREE || RING_GEN(rg_load(&d->word)) != st->gen ||
-        d->slots == 0 || off % d->stride || (slot = off / d->stride) >= d->slots)
-        return false;
-    *index = st->floor + ((slot - st->floor) & (d->slots - 1u));
-    return *index < st->taken && !(st->done >> slot & 1);
+        d->slots == 0 || off % d->stride || off / d->stride >= d->slots)
+        return -1;
+    return st->held >> off / d->stride & 1 ? (int)(off / d->stride) : -1;
 }
 
-static void release(struct rings *r, unsigned entry, uint64_t index)
+static void release(struct rings *r, unsigned entry, int slot)
 {
     struct ring_in *st = state_of(r, entry);
 
-    st->done |= 1u << (index & (rg_desc(r, entry)->slots - 1u));
-    advance(r, entry, st);
+    st->held &= ~(1u << slot);
+    one_freed(r, entry, st);
 }
 
 void rg_in_free(struct rings *r, unsigned entry, const void *msg)
 {
-    uint64_t index;
+    int slot = held(r, entry, msg);
 
-    if (held(r, entry, msg, &index))
-        release(r, entry, index);
+    if (slot >= 0)
+        release(r, entry, slot);
 }
 
-static unsigned answer(struct rings *r, unsigned entry, uint64_t index, const void *data,
-                       size_t len)
+static unsigned answer(struct rings *r, unsigned entry, int from, const void *data, size_t len)
 {
     const struct ring_desc *d = rg_desc(r, entry);
     struct ring_in *st = state_of(r, entry);
     uint8_t *at = rg_entry(r, entry), *slot;
-    unsigned rmax = st->rmax[index & (d->slots - 1u)];
+    unsigned rmax = st->rmax[from];
 
     if (RING_STATE(rg_acquire(&d->word)) == RING_GONE)
         return SE_VPE_GONE;
@@ -306,12 +310,15 @@ static unsigned answer(struct rings *r, unsigned entry, uint64_t index, const vo
         return SE_RECV_GONE;
     if (len > rmax - 1u || len > d->rmax)
         return SE_INV_ARGS;
-    if (st->granted - rg_acquire(&rg_ctl(at)->rtaken) >= d->slots)
-        return SE_NO_RING_SPACE;
+    if (st->granted - st->rtaken >= d->slots) {
+        st->rtaken = rg_acquire(&rg_ctl(at)->rtaken);
+        if (st->granted - st->rtaken >= d->slots)
+            return SE_NO_RING_SPACE;
+    }
     slot = at + RING_REP_OFF + (st->granted & (d->slots - 1u)) * d->rstride;
     rg_copy_in(slot + RING_HEAD, data, len);
-    rg_store(slot + 8 * RING_LABEL, index);
-    rg_store(slot + 8 * RING_META, len);
+    rg_store(slot + 8 * RING_LABEL, st->index[from]);
+    rg_store(slot + 8 * RING_META, len | (uint64_t)st->number[from] << 16);
     st->granted++;
     rg_release(slot, st->granted);
     return SE_OK;
@@ -320,13 +327,13 @@ static unsigned answer(struct rings *r, unsigned entry, uint64_t index, const vo
 unsigned rg_in_reply(struct rings *r, unsigned entry, const struct dtu_header *msg,
                      const void *data, size_t len)
 {
-    uint64_t index;
+    int slot = held(r, entry, msg);
     unsigned err;
 
-    if (!held(r, entry, msg, &index))
+    if (slot < 0)
         return SE_INV_ARGS;
-    err = answer(r, entry, index, data, len);
-    release(r, entry, index);
+    err = answer(r, entry, slot, data, len);
+    release(r, entry, slot);
     if (err == SE_OK) {
         ring_fence();
         rg_notify(r, entry);

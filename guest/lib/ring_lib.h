@@ -25,6 +25,7 @@ struct ring_hw {
     /* FETCH: address of the message, 0 for none. */
     uint64_t (*fetch)(void *arg, unsigned ep);
     void (*open)(void *arg, unsigned ep);
+    void (*end)(void *arg, unsigned ep);
     void (*bell)(void *arg, unsigned entry);
     /* Returns when what the host has begun with this PE's endpoints is done. */
     void (*sync)(void *arg);

@@ -57,31 +57,56 @@ static uint64_t credits_back(const struct rings *r, unsigned entry, const struct
     return n;
 }
 
-/* SE_OK: there is room for message `sent`. */
+static bool pump_one(struct rings *r, unsigned entry, struct ring_out *st);
+
+/* What answers to messages sent by traps have brought back is the endpoint's. */
+static unsigned no_credits(const struct rings *r, unsigned ep)
+{
+    unsigned price = rg_load(&r->regs[DTU_EP(ep, 0) / 8]) & 0xFFFF;
+
+    return (rg_load(&r->regs[DTU_EP(ep, 1) / 8]) & 0xFFFF) < price ? SE_MISS_CREDITS : RING_TRAP;
+}
+
+/*
+ * SE_OK: message `sent` may be out.  Then its slot is free: of those before it, fewer than the ring
+ * has slots are neither answered nor freed, and a message leaves its slot before either.
+ */
 static unsigned room(struct rings *r, unsigned entry, struct ring_out *st)
 {
     const struct ring_desc *d = rg_desc(r, entry);
-    const struct ring_ctl *ctl = rg_ctl(rg_entry(r, entry));
 
-    if (d->limited) {
-        if (st->sent - st->granted >= d->cap &&
-            st->sent - (st->granted + credits_back(r, entry, st) - st->rtaken) >= d->cap)
-            return SE_MISS_CREDITS;
-    } else if (st->sent - st->freed >= d->cap) {
-        st->freed = rg_acquire(&ctl->freed);
-        if (st->sent - st->freed >= d->cap)
-            return SE_NO_RING_SPACE;
-    }
-    if (st->sent - st->floor >= d->slots) {
-        st->floor = rg_acquire(&ctl->floor);
-        if (st->sent - st->floor >= d->slots)
-            return RING_TRAP; /* room, but an old one is in the way */
-    }
+    if (!d->limited && st->sent - st->freed >= d->cap)
+        st->freed = rg_acquire(&rg_ctl(rg_entry(r, entry))->freed);
+    /* After that: so all answers but those to what is still out are in our hands, and one that
+     * comes finds room, unless the program has not looked at as many as an endpoint can hold. */
+    while (pump_one(r, entry, st))
+        ;
+    if (!d->limited)
+        return st->sent - st->freed >= d->cap ? SE_NO_RING_SPACE : SE_OK;
+    if (st->sent - st->granted >= d->cap &&
+        st->sent - (st->granted + credits_back(r, entry, st) - st->rtaken) >= d->cap)
+        return no_credits(r, d->ep);
     return SE_OK;
 }
 
+/* A free record; -1: none.  Only where there are no credits can that be, for want of answers. */
+static int record(struct rings *r, unsigned entry, struct ring_out *st)
+{
+    uint64_t floor;
+
+    if (~st->open == 0 && !rg_desc(r, entry)->limited) {
+        floor = rg_acquire(&rg_ctl(rg_entry(r, entry))->floor);
+        while (pump_one(r, entry, st))
+            ;
+        for (unsigned i = 0; i < RING_RECORDS && credits_back(r, entry, st) == st->rtaken; i++)
+            if (st->rec[i].index < floor) /* nobody can answer it any more */
+                st->open &= ~(1ull << i);
+    }
+    return ~st->open ? __builtin_ctzll(~st->open) : -1;
+}
+
 /* The channel died while we wrote: was that one accepted? */
-static unsigned outcome(struct rings *r, unsigned entry, struct ring_out *st)
+static unsigned outcome(struct rings *r, unsigned entry, struct ring_out *st, uint64_t rec)
 {
     const struct ring_desc *d = rg_desc(r, entry);
 
@@ -92,20 +117,19 @@ static unsigned outcome(struct rings *r, unsigned entry, struct ring_out *st)
         st->sent++;
         return SE_OK;
     }
-    st->rec[st->sent & (d->slots - 1u)].open = 0;
+    st->open &= ~rec;
     return RING_TRAP;
 }
-
-static bool pump_one(struct rings *r, unsigned entry, struct ring_out *st);
 
 unsigned ring_send(struct rings *r, unsigned ep, const void *data, size_t len, unsigned reply_ep,
                    uint64_t reply_label)
 {
-    unsigned entry = RING_NO_ENTRY, err, rmax, slot;
+    unsigned entry = RING_NO_ENTRY, err, rmax;
     const struct ring_desc *d;
     struct ring_out *st;
     uint64_t word;
     uint8_t *at;
+    int rec = 0;
 
     if (!r->on || ep >= DTU_EPS || r->own >> ep & 1)
         return RING_TRAP;
@@ -120,25 +144,32 @@ unsigned ring_send(struct rings *r, unsigned ep, const void *data, size_t len, u
     if (len > d->max)
         return SE_INV_ARGS;
     rmax = answer_max(r, reply_ep);
-    if (rmax > d->rmax + 1u)
+    /* A receive endpoint that is newer than the channel.  The DTU asks for the credits it holds. */
+    if (rmax > d->rmax + 1u) {
+        if (d->limited)
+            r->hw.end(r->arg, ep);
         return RING_TRAP;
+    }
     err = room(r, entry, st);
     if (err)
         return err;
-    slot = (unsigned)(st->sent & (d->slots - 1u));
-    /* The record there is still of use to an answer that has come and was not looked at. */
-    while (st->rec[slot].open && pump_one(r, entry, st))
-        ;
-    st->rec[slot] =
-        (struct ring_record){st->sent, reply_label, (uint16_t)rmax, (uint8_t)reply_ep, rmax != 0};
-    at = rg_entry(r, entry) + RING_FWD_OFF + slot * d->stride;
+    if (rmax) {
+        rec = record(r, entry, st);
+        if (rec < 0)
+            return d->limited ? SE_MISS_CREDITS : RING_TRAP;
+        st->rec[rec] =
+            (struct ring_record){st->sent, reply_label, (uint16_t)rmax, (uint8_t)reply_ep};
+        st->open |= 1ull << rec;
+    }
+    at = rg_entry(r, entry) + RING_FWD_OFF + (st->sent & (d->slots - 1u)) * d->stride;
     rg_copy_in(at + RING_HEAD, data, len);
     rg_store(at + 8 * RING_LABEL, reply_label);
-    rg_store(at + 8 * RING_META, len | (uint64_t)rmax << 16 | (uint64_t)(reply_ep & 0xFF) << 32);
+    rg_store(at + 8 * RING_META, len | (uint64_t)rmax << 16 | (uint64_t)(reply_ep & 0xFF) << 32 |
+                                     (uint64_t)(unsigned)rec << 40);
     rg_release(at, st->sent + 1);
     ring_fence(); /* published, then: does it live, does it sleep? */
     if (rg_load(&d->word) != word)
-        return outcome(r, entry, st);
+        return outcome(r, entry, st, rmax ? 1ull << rec : 0);
     st->sent++;
     r->uses[ep] = 0;
     rg_notify(r, entry);
@@ -167,24 +198,36 @@ void rg_out_rescan(struct rings *r, unsigned entry, unsigned pos)
     rescan(r, entry, st);
 }
 
+/* Slots of the inbox; they are used in any order. */
+static uint32_t inbox(const struct ring_desc *d)
+{
+    unsigned n = RING_AREA / d->rstride;
+
+    return n < RING_SLOTS_MAX ? (1u << n) - 1 : ~0u;
+}
+
 /* Copies one answer to the inbox; false when there is none, or no place for it. */
 static bool pump_one(struct rings *r, unsigned entry, struct ring_out *st)
 {
     const struct ring_desc *d = rg_desc(r, entry);
-    unsigned slot = (unsigned)(st->rtaken & (d->slots - 1u));
     uint8_t *at = rg_entry(r, entry);
-    const uint8_t *from = at + RING_REP_OFF + slot * d->rstride;
-    struct dtu_header *h = (struct dtu_header *)(void *)(at + RING_INBOX_OFF + slot * d->rstride);
-    struct ring_record *rec;
-    uint64_t index, len;
+    const uint8_t *from = at + RING_REP_OFF + (st->rtaken & (d->slots - 1u)) * d->rstride;
+    const struct ring_record *rec;
+    uint64_t index, meta, len;
+    struct dtu_header *h;
+    unsigned slot;
 
-    if (st->busy >> slot & 1 || rg_acquire(from) != st->rtaken + 1)
+    if (rg_acquire(from) != st->rtaken + 1 || !(inbox(d) & ~st->busy))
         return false;
+    slot = (unsigned)__builtin_ctz(inbox(d) & ~st->busy);
+    h = (struct dtu_header *)(void *)(at + RING_INBOX_OFF + slot * d->rstride);
     index = rg_load(from + 8 * RING_LABEL);
-    len = rg_load(from + 8 * RING_META) & 0xFFFF;
-    rec = &st->rec[index & (d->slots - 1u)];
+    meta = rg_load(from + 8 * RING_META);
+    len = meta & 0xFFFF;
+    rec = &st->rec[meta >> 16 & (RING_RECORDS - 1u)];
     st->rtaken++;
-    if (!rec->open || rec->index != index || len > rec->rmax - 1u || len > d->rmax) {
+    if (!(st->open >> (rec - st->rec) & 1) || rec->index != index || len > rec->rmax - 1u ||
+        len > d->rmax) {
         r->dropped++;
     } else {
         *h = (struct dtu_header){
@@ -197,7 +240,7 @@ static bool pump_one(struct rings *r, unsigned entry, struct ring_out *st)
             .label = rec->label,
         };
         rg_copy_out(h + 1, from + RING_HEAD, len);
-        rec->open = 0;
+        st->open &= ~(1ull << (rec - st->rec));
         st->granted++;
         st->busy |= 1u << slot;
         st->unread |= 1u << slot;
@@ -221,10 +264,12 @@ static int oldest(struct rings *r, unsigned entry, unsigned ep)
         return -1;
     for (unsigned i = 0; i < slots && pump_one(r, entry, st); i++)
         ;
-    for (unsigned i = 0; st->unread >> i && i < slots; i++)
-        if (st->unread >> i & 1 && (ep == DTU_EPS || st->to[i] == ep) &&
-            (best < 0 || st->order[i] < st->order[best]))
-            best = (int)i;
+    for (uint32_t bits = st->unread; bits; bits &= bits - 1) {
+        int i = __builtin_ctz(bits);
+
+        if ((ep == DTU_EPS || st->to[i] == ep) && (best < 0 || st->order[i] < st->order[best]))
+            best = i;
+    }
     return best;
 }
 
@@ -273,7 +318,7 @@ void rg_out_free(struct rings *r, unsigned entry, const void *msg)
     const struct ring_desc *d = rg_desc(r, entry);
     uintptr_t off = (uintptr_t)msg - (uintptr_t)(rg_entry(r, entry) + RING_INBOX_OFF);
 
-    if (d->rstride == 0 || off % d->rstride || off / d->rstride >= d->slots)
+    if (d->rstride == 0 || off % d->rstride || off / d->rstride >= RING_SLOTS_MAX)
         return;
     state_of(r, entry)->busy &= ~(1u << off / d->rstride);
     rg_out_close(r, entry);
@@ -286,12 +331,10 @@ void rg_out_close(struct rings *r, unsigned entry)
     unsigned state = RING_STATE(rg_acquire(&d->word));
     struct ring_out *st = state_of(r, entry);
     const uint8_t *area = rg_entry(r, entry) + RING_REP_OFF;
-    bool waits = false;
+    bool waits = st->open != 0;
 
     if ((state != RING_DEAD && state != RING_GONE) || st->closed == st->gen)
         return;
-    for (unsigned i = 0; i < d->slots; i++)
-        waits |= st->rec[i].open;
     if (state == RING_GONE || rg_acquire(&rg_ctl(rg_entry(r, entry))->dst_closed) == st->gen)
         waits = false;
     if (waits || st->busy ||

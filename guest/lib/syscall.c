@@ -78,6 +78,14 @@ unsigned sysc_noop(void)
     return call(&w, NULL);
 }
 
+unsigned sysc_kernel_ticks(uint64_t *ticks)
+{
+    struct msg_writer w = begin(SYSC_NOOP);
+
+    msg_put(&w, SYSC_NOOP_TIME);
+    return call(&w, ticks);
+}
+
 unsigned sysc_creategate(unsigned vpe, unsigned dst, uint64_t label, unsigned ep, unsigned maxmsg)
 {
     struct msg_writer w = begin(SYSC_CREATEGATE);

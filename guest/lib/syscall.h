@@ -23,6 +23,10 @@ static inline struct cap_range cap_range(unsigned start, unsigned count)
 
 unsigned sysc_noop(void);
 
+/* What our call before this one took in the kernel (SYSC_NOOP_TIME).  SE_INV_ARGS: it does not say.
+ */
+unsigned sysc_kernel_ticks(uint64_t *ticks);
+
 /*
  * A send gate at selector dst: messages of at most maxmsg bytes (header included) to endpoint ep of
  * VPE vpe, which sees them with that label.

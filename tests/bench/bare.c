@@ -125,14 +125,17 @@ void bare_close(struct bare *b)
 
 double bare_batch(struct bare *b)
 {
-    double since = bench_now();
+    double since, took = -1;
 
-    for (;;) {
-        if (ioctl(b->vcpu, KVM_RUN, 0) < 0 || b->run->exit_reason != KVM_EXIT_MMIO)
-            return -1;
-        if (b->run->mmio.phys_addr == VREG_BASE + VREG_WAIT)
-            return bench_now() - since;
-    }
+    bench_pin(0);
+    since = bench_now();
+    while (ioctl(b->vcpu, KVM_RUN, 0) == 0 && b->run->exit_reason == KVM_EXIT_MMIO)
+        if (b->run->mmio.phys_addr == VREG_BASE + VREG_WAIT) {
+            took = bench_now() - since;
+            break;
+        }
+    bench_unpin();
+    return took;
 }
 
 static int create_vms(unsigned n)

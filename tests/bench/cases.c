@@ -53,12 +53,15 @@ static int trap_batches(struct pe *pe, struct bare *b, struct samples *v, struct
 {
     unsigned i;
 
-    for (i = 0; i < WARM_UP + BATCHES; i++) {
-        double bare = bare_batch(b), since = bench_now(), own;
+    for (i = 0; i < WARM_UP + bench_n(BATCHES); i++) {
+        double bare = bare_batch(b), since, own;
 
+        bench_pin(0);
+        since = bench_now();
         if (pe_run(pe) != PE_WAITS || bare < 0)
             return -EIO;
         own = bench_now() - since;
+        bench_unpin();
         vdtu_wakeup(pe->dtu);
         if (i >= WARM_UP) {
             samples_add(v, own * 1e6 / BATCH);
@@ -68,7 +71,7 @@ static int trap_batches(struct pe *pe, struct bare *b, struct samples *v, struct
     return 0;
 }
 
-int case_trap(struct samples *v, struct samples *b, double *exits, char *why, size_t size)
+static int case_trap(struct samples *v, struct samples *b, double *exits, char *why, size_t size)
 {
     struct bare *bare = bare_open();
     struct machine m;
@@ -113,14 +116,14 @@ static double mem_available(void)
 }
 
 /* Boots PEs that all run idle, and says what waiting PEs cost once they all wait. */
-static int boot_and_rest(double *mib)
+static int boot_and_rest(unsigned pes, double *mib)
 {
     struct machine m;
     struct diag d = {0};
     struct node n;
     char err[512] = "";
     double before = mem_available();
-    int r = describe(&m, BOOT_PES, (char[]){"idle"}, &d);
+    int r = describe(&m, pes, (char[]){"idle"}, &d);
 
     if (r == 0)
         r = node_open(&n, &m, &d, err, sizeof(err));
@@ -132,7 +135,7 @@ static int boot_and_rest(double *mib)
     r = n.sched->start(&n, err, sizeof(err));
     if (r == 0 && poll(&(struct pollfd){.fd = n.wake_fd, .events = POLLIN}, 1, REST_MS) != 1)
         node_finish(&n, NODE_TIMEOUT, 0);
-    *mib = (before - mem_available()) / BOOT_PES;
+    *mib = (before - mem_available()) / pes;
     if (atomic_load(&n.end) != NODE_AT_REST)
         r = -EIO;
     n.sched->stop(&n);
@@ -140,7 +143,7 @@ static int boot_and_rest(double *mib)
 }
 
 /* Seconds from fork to reaped; the MiB that a waiting PE took. */
-static double boot_once(double *mib)
+static double boot_once(unsigned pes, double *mib)
 {
     double since = bench_now();
     int p[2], status = 1;
@@ -151,7 +154,7 @@ static double boot_once(double *mib)
     pid = fork();
     if (pid == 0) {
         double m = 0;
-        int r = boot_and_rest(&m);
+        int r = boot_and_rest(pes, &m);
 
         _exit(write(p[1], &m, sizeof(m)) == (ssize_t)sizeof(m) && r == 0 ? 0 : 1);
     }
@@ -164,32 +167,45 @@ static double boot_once(double *mib)
     return status == 0 ? bench_now() - since : -1;
 }
 
-int case_boot_640(struct samples *v, struct samples *b, double *exits, char *why, size_t size)
+static int boot(unsigned pes, unsigned rounds, struct samples *v, struct samples *b, char *why,
+                size_t size)
 {
-    unsigned i;
     double mib, own, bare;
 
-    for (i = 0; i < BOOT_ROUNDS; i++) {
-        own = boot_once(&mib);
-        bare = bare_vms(BOOT_PES, 0);
+    for (unsigned i = 0; i < bench_n(rounds); i++) {
+        own = boot_once(pes, &mib);
+        bare = bare_vms(pes, 0);
         if (own < 0 || bare < 0) {
-            snprintf(why, size, "cannot %s %u VMs", own < 0 ? "boot" : "create", BOOT_PES);
+            snprintf(why, size, "cannot %s %u VMs", own < 0 ? "boot" : "create", pes);
             return -EIO;
         }
         samples_add(v, own * 1e3);
         samples_add(b, bare * 1e3);
     }
-    *exits = 0;
     return 0;
 }
 
-int case_mem_per_pe(struct samples *v, struct samples *b, double *exits, char *why, size_t size)
+#define BOOT(n, rounds)                                                                      \
+    static int case_boot_##n(struct samples *v, struct samples *b, double *exits, char *why, \
+                             size_t size)                                                    \
+    {                                                                                        \
+        *exits = 0;                                                                          \
+        return boot(n, rounds, v, b, why, size);                                             \
+    }
+
+BOOT(1, 41u)
+BOOT(16, 21u)
+BOOT(64, 11u)
+BOOT(640, BOOT_ROUNDS)
+
+static int case_mem_per_pe(struct samples *v, struct samples *b, double *exits, char *why,
+                           size_t size)
 {
     unsigned i;
     double mib;
 
-    for (i = 0; i < BOOT_ROUNDS; i++) {
-        if (boot_once(&mib) < 0) {
+    for (i = 0; i < bench_n(BOOT_ROUNDS); i++) {
+        if (boot_once(BOOT_PES, &mib) < 0) {
             snprintf(why, size, "cannot boot %u PEs", BOOT_PES);
             return -EIO;
         }
@@ -199,3 +215,20 @@ int case_mem_per_pe(struct samples *v, struct samples *b, double *exits, char *w
     *exits = 0;
     return 0;
 }
+
+static const struct bench_case machine_cases[] = {
+    {"trap_command", "a store to COMMAND (FETCH), from the guest's store to its next instruction",
+     "us", "a bare KVM_RUN loop taking the same exit", case_trap},
+    {"boot_1", "1 PE, from process start over all of them waiting in idle to process end", "ms",
+     "a bare loop creating 1 VM with one vCPU and one memory slot, to process end", case_boot_1},
+    {"boot_16", "16 PEs, from process start over all of them waiting in idle to process end", "ms",
+     "a bare loop creating 16 VMs with one vCPU and one memory slot, to process end", case_boot_16},
+    {"boot_64", "64 PEs, from process start over all of them waiting in idle to process end", "ms",
+     "a bare loop creating 64 VMs with one vCPU and one memory slot, to process end", case_boot_64},
+    {"boot_640", "640 PEs, from process start over all of them waiting in idle to process end",
+     "ms", "a bare loop creating 640 VMs with one vCPU and one memory slot, to process end",
+     case_boot_640},
+    {"mem_per_pe", "host memory, kernel memory included, per loaded and waiting PE of 640", "MiB",
+     "1 MiB", case_mem_per_pe},
+};
+BENCH_CASES(machine_cases)

@@ -11,15 +11,10 @@
 
 #include "bench.h"
 
-#define ROUNDS   3u
-#define CASES    16u
-#define LINE_MAX (1u << 16)
+#define ROUNDS 3u
+#define CASES  16u
 
-static struct guest_case {
-    char name[32];
-    double exits, ops;
-    struct samples s; /* ns */
-} by_ring[CASES], by_trap[CASES];
+static struct guest_case by_ring[CASES], by_trap[CASES];
 
 static struct samples native[NATIVE_COUNT];
 static double tsc_hz;
@@ -27,61 +22,15 @@ static int state; /* 0: not run yet, 1: done, negative: failed */
 
 static struct guest_case *find(struct guest_case *list, const char *name)
 {
-    for (unsigned i = 0; i < CASES; i++) {
-        if (!list[i].name[0])
-            snprintf(list[i].name, sizeof(list[i].name), "%s", name);
-        if (strcmp(list[i].name, name) == 0)
-            return &list[i];
-    }
-    return NULL;
-}
-
-/* "BENCH name EXITS OPERATIONS: TICKS..." */
-static void parse(struct guest_case *list, char *line)
-{
-    char *name = strtok(line + strlen("BENCH "), " "), *word;
-    struct guest_case *c = name ? find(list, name) : NULL;
-
-    if (!c)
-        return;
-    word = strtok(NULL, " ");
-    c->exits += word ? strtod(word, NULL) : 0;
-    word = strtok(NULL, " ");
-    c->ops += word ? strtod(word, NULL) : 0;
-    while ((word = strtok(NULL, " \n")))
-        samples_add(&c->s, strtod(word, NULL) * 1e9 / tsc_hz);
-}
-
-double bench_tsc_hz(void)
-{
-    double since = bench_now();
-    uint64_t from = __builtin_ia32_rdtsc();
-
-    while (bench_now() - since < 0.1)
-        ;
-    return (double)(__builtin_ia32_rdtsc() - from) / (bench_now() - since);
+    return guest_case_find(list, CASES, name);
 }
 
 static int run_guest(const char *rings, unsigned rounds, struct guest_case *list)
 {
-    static char line[LINE_MAX];
-    unsigned lines = 0;
-    char cmd[256];
-    FILE *f;
+    char args[128];
 
-    snprintf(cmd, sizeof(cmd),
-             "exec build/sempervm run --timeout 300 --pes 3 --rings %s --no-prefix -- kernel "
-             "ringbench %u 2>/dev/null",
-             rings, rounds);
-    f = popen(cmd, "r");
-    if (!f)
-        return -errno;
-    while (fgets(line, sizeof(line), f))
-        if (strncmp(line, "BENCH ", 6) == 0) {
-            parse(list, line);
-            lines++;
-        }
-    return pclose(f) == 0 && lines > 0 ? 0 : -EIO;
+    snprintf(args, sizeof(args), "--pes 3 --rings %s -- kernel ringbench %u", rings, rounds);
+    return bench_guest(args, list, CASES);
 }
 
 static int run_native(unsigned n)
@@ -99,10 +48,13 @@ static int run_all(char *why, size_t size)
 {
     if (state)
         return state < 0 ? state : 0;
+    unsigned rounds = bench_n(100) < 10 ? 10 : 100; /* ringbench wants 10 at least */
+
     state = 1;
     tsc_hz = bench_tsc_hz();
-    for (unsigned i = 0; i < ROUNDS && state > 0; i++) {
-        if (run_native(50) < 0 || run_guest("yes", 100, by_ring) < 0 || run_native(50) < 0)
+    for (unsigned i = 0; i < bench_n(ROUNDS) && state > 0; i++) {
+        if (run_native(bench_n(80)) < 0 || run_guest("yes", rounds, by_ring) < 0 ||
+            run_native(bench_n(80)) < 0)
             state = -EIO;
         if (state > 0 && i < 2 && run_guest("no", 10, by_trap) < 0)
             state = -EIO;
@@ -117,66 +69,63 @@ static int run_all(char *why, size_t size)
 static int result(const char *name, struct guest_case *list, const struct samples *base,
                   struct samples *v, struct samples *b, double *exits, char *why, size_t size)
 {
-    struct guest_case *c;
     int r = run_all(why, size);
 
-    if (r < 0)
-        return r;
-    c = find(list, name);
-    if (!c || c->s.n == 0) {
-        snprintf(why, size, "ringbench said nothing of %s", name);
-        return -EIO;
-    }
-    *v = c->s;
-    *b = *base;
-    *exits = c->ops > 0 ? c->exits / c->ops : 0;
-    return 0;
+    if (r == 0)
+        r = guest_case_result(list, CASES, name, v, exits, why, size);
+    if (r == 0)
+        *b = *base;
+    return r;
 }
 
 #define RESULT(name, list, base) return result(name, list, base, v, b, exits, why, size)
 #define ARGS                     struct samples *v, struct samples *b, double *exits, char *why, size_t size
 
-int case_msg_rtt(ARGS)
+static int case_msg_rtt(ARGS)
 {
     RESULT("msg_rtt_64", by_ring, &native[NATIVE_LINE]);
 }
-int case_msg_rtt_pipe(ARGS)
+static int case_msg_rtt_pipe(ARGS)
 {
     RESULT("msg_rtt_64", by_ring, &native[NATIVE_PIPE]);
 }
-int case_msg_rtt_socket(ARGS)
+static int case_msg_rtt_socket(ARGS)
 {
     RESULT("msg_rtt_64", by_ring, &native[NATIVE_SOCKET]);
 }
-int case_msg_rtt_eventfd(ARGS)
+static int case_msg_rtt_eventfd(ARGS)
 {
     RESULT("msg_rtt_64", by_ring, &native[NATIVE_EVENTFD]);
 }
-int case_msg_rtt_trap(ARGS)
+static int case_msg_rtt_process(ARGS)
+{
+    RESULT("msg_rtt_64", by_ring, &native[NATIVE_SHM_PROCESS]);
+}
+static int case_msg_rtt_trap(ARGS)
 {
     RESULT("msg_rtt_64", by_trap, &native[NATIVE_LINE]);
 }
-int case_msg_tput(ARGS)
+static int case_msg_tput(ARGS)
 {
     RESULT("msg_tput_64", by_ring, &native[NATIVE_RING]);
 }
-int case_msg_tput_pipe(ARGS)
+static int case_msg_tput_pipe(ARGS)
 {
     RESULT("msg_tput_64", by_ring, &native[NATIVE_PIPE_TPUT]);
 }
-int case_msg_tput_trap(ARGS)
+static int case_msg_tput_trap(ARGS)
 {
     RESULT("msg_tput_64", by_trap, &native[NATIVE_RING]);
 }
-int case_wake_sleeper(ARGS)
+static int case_wake_sleeper(ARGS)
 {
     RESULT("wake_sleeper", by_ring, &native[NATIVE_EVENTFD]);
 }
-int case_syscall_noop(ARGS)
+static int case_syscall_noop(ARGS)
 {
     RESULT("syscall_noop", by_ring, &find(by_ring, "msg_rtt_64")->s);
 }
-int case_syscall_noop_trap(ARGS)
+static int case_syscall_noop_trap(ARGS)
 {
     RESULT("syscall_noop", by_trap, &find(by_trap, "msg_rtt_64")->s);
 }
@@ -192,30 +141,76 @@ static int published(const char *name, double cycles, ARGS)
     return r;
 }
 
-int case_exchange_local(ARGS)
+static int case_exchange_local(ARGS)
 {
     return published("exchange_local", 3597, v, b, exits, why, size);
 }
-int case_revoke_local(ARGS)
+static int case_revoke_local(ARGS)
 {
     return published("revoke_local", 1997, v, b, exits, why, size);
 }
 
 /* The kernel writes another PE's endpoint: one exit is what it costs at least. */
-int case_ep_configure(ARGS)
+static int beside_exit(const char *name, ARGS)
 {
     struct bare *bare = bare_open();
-    int r = result("ep_configure", by_ring, &native[NATIVE_LINE], v, b, exits, why, size);
+    int r = result(name, by_ring, &native[NATIVE_LINE], v, b, exits, why, size);
 
     b->n = 0;
-    for (unsigned i = 0; r == 0 && i < 20; i++) {
+    for (unsigned i = 0; r == 0 && i < bench_n(20); i++) {
         double s = bare ? bare_batch(bare) : -1;
 
         if (s < 0)
             r = -EIO;
-        samples_add(b, s * 1e9 / 1000);
+        samples_add(b, s * 1e9 / BARE_BATCH);
     }
     if (bare)
         bare_close(bare);
     return r;
 }
+
+static int case_ep_configure(ARGS)
+{
+    return beside_exit("ep_configure", v, b, exits, why, size);
+}
+static int case_ep_invalidate(ARGS)
+{
+    return beside_exit("ep_invalidate", v, b, exits, why, size);
+}
+
+static const struct bench_case ring_cases[] = {
+    {"msg_rtt_64",
+     "64 bytes to another PE and 64 back, in the sender: from before SEND to after ACK", "ns",
+     "a cache line there and back between two native threads", case_msg_rtt},
+    {"msg_rtt_64_pipe", "as msg_rtt_64", "ns", "64 bytes through a pipe and back",
+     case_msg_rtt_pipe},
+    {"msg_rtt_64_socket", "as msg_rtt_64", "ns", "64 bytes through a Unix socket and back",
+     case_msg_rtt_socket},
+    {"msg_rtt_64_eventfd", "as msg_rtt_64", "ns", "an eventfd there and one back",
+     case_msg_rtt_eventfd},
+    {"msg_rtt_64_process", "as msg_rtt_64", "ns",
+     "64 bytes through shared memory and back, copied at both ends, two native processes",
+     case_msg_rtt_process},
+    {"msg_rtt_64_trap", "as msg_rtt_64, with --rings no", "ns",
+     "a cache line there and back between two native threads", case_msg_rtt_trap},
+    {"msg_tput_64", "one 64-byte message of many in one direction, in the sender", "ns",
+     "a ring of 32 slots between two native threads", case_msg_tput},
+    {"msg_tput_64_pipe", "as msg_tput_64", "ns", "64 bytes into a pipe that is read",
+     case_msg_tput_pipe},
+    {"msg_tput_64_trap", "as msg_tput_64, with --rings no", "ns",
+     "a ring of 32 slots between two native threads", case_msg_tput_trap},
+    {"wake_sleeper", "as msg_rtt_64, to a PE that sleeps", "ns", "an eventfd there and one back",
+     case_wake_sleeper},
+    {"syscall_noop", "NOOP, in the VPE", "ns", "msg_rtt_64 of the same run", case_syscall_noop},
+    {"syscall_noop_trap", "NOOP, in the VPE, with --rings no", "ns",
+     "msg_rtt_64_trap of the same run", case_syscall_noop_trap},
+    {"exchange_local", "EXCHANGE of one capability, in the VPE", "ns",
+     "3,597 cycles, published for simulated DTU hardware", case_exchange_local},
+    {"revoke_local", "REVOKE of one capability's child, in the VPE", "ns",
+     "1,997 cycles, published for simulated DTU hardware", case_revoke_local},
+    {"ep_invalidate", "ACTIVATE that empties an endpoint with a live channel, in the VPE", "ns",
+     "a bare KVM_RUN loop taking one exit", case_ep_invalidate},
+    {"ep_configure", "ACTIVATE of an endpoint with a live channel, in the VPE", "ns",
+     "a bare KVM_RUN loop taking one exit", case_ep_configure},
+};
+BENCH_CASES(ring_cases)

@@ -5,14 +5,8 @@
 set -u
 . tests/lib.sh
 
-# vdtu/RINGS.md, "State".
-if [ "${STOCK:-no}" = yes ]; then
-    skip 'rings' 'not run long enough under emulated SVM'
-    finish
-fi
-
 begin 'rings: used for messages and system calls'
-vm run --timeout "$VM_LIMIT" --rings yes --pes 3 --stats -- kernel ringbench 10
+vm run --timeout "$VM_LIMIT" --pes 3 --stats -- kernel ringbench 10
 want_status 0
 want_out '^.*BENCH msg_rtt_64 '
 want_err '^  rings     sent [1-9][0-9]* received [1-9]'
@@ -22,26 +16,26 @@ awk '/^PE 1:/ { k = 1 } /^PE 2:/ { k = 0 }
      END { exit !(rings > 10 * traps) }' "$T/err" || bad 'most system calls were traps'
 end
 
-begin 'rings: not unless asked for'
-vm run --timeout "$VM_LIMIT" --pes 3 --stats -- kernel ringbench 10
+begin 'rings: not with --rings no'
+vm run --rings no --timeout "$VM_LIMIT" --pes 3 --stats -- kernel multi 2 10
 want_status 0
 want_no_err '^  rings '
 end
 
 begin 'rings: not in a run by a seed'
-vm run --timeout "$VM_LIMIT" --rings yes --seed 1 --stats demos/multi-2.ini
+vm run --timeout "$VM_LIMIT" --seed 1 --stats demos/multi-2.ini
 want_status 0
 want_no_err '^  rings '
 end
 
 begin 'rings: not in a recorded run'
-vm run --timeout "$VM_LIMIT" --rings yes --trace "$T/trace" --stats demos/multi-2.ini
+vm run --timeout "$VM_LIMIT" --trace "$T/trace" --stats demos/multi-2.ini
 want_status 0
 want_no_err '^  rings '
 end
 
 begin 'rings: a PE that writes into what it shares'
-vm run --timeout "$VM_LIMIT" --rings yes --pes 5 -- kernel ringattack
+vm run --timeout "$VM_LIMIT" --pes 5 -- kernel ringattack
 want_status 0
 want_count 5 'ok   '
 want_no_out 'FAIL'
@@ -49,16 +43,26 @@ want_last_line '0 failed$'
 end
 
 begin "rings: a PE that writes to another's page is over, alone"
-vm run --timeout "$VM_LIMIT" --rings yes --pes 5 -- kernel ringattack peer
+vm run --timeout "$VM_LIMIT" --pes 5 -- kernel ringattack peer
 want_count 5 'ok   '
 want_no_out 'FAIL|failed'
 want_err 'PE 2: fault: '
 end
 
 begin 'rings: VPEs come and go'
-vm run --timeout "$VM_LIMIT" --rings yes --pes 17 --report=exits -- kernel multi 16 20
+vm run --timeout "$VM_LIMIT" --pes 17 --report=exits -- kernel multi 16 20
 want_status 0
 want_last_line '^16/16 PEs exited 0$'
 end
+
+# Tests what the DTU promises, so both ways must pass.
+for rings in yes no; do
+    begin "rings: $rings: gates are revoked and VPEs come and go, and no message is lost"
+    [ $rings = yes ] && set -- 3 20 || set -- 2 5
+    vm run --timeout "$VM_LIMIT" --rings $rings --pes 9 -- kernel ringstress "$@"
+    want_status 0
+    want_last_line '; 0 clients failed, 0 messages wrong$'
+    end
+done
 
 finish

@@ -18,6 +18,7 @@ size_t fake_heap_left = ~(size_t)0;
 unsigned long fake_hw_ops;
 bool fake_can_reset;
 int fake_send_error;
+unsigned (*fake_refuse)(void);
 
 size_t heap_bytes;
 struct fake_pe fake[FAKE_PES];
@@ -140,6 +141,7 @@ void fake_reset_ends(unsigned pe)
         return;
     memset(fake[pe].low, 0, LOW_SIZE);
     memset(fake[pe].prog, 0, PROG_SIZE);
+    fake[pe].request.there = false; /* nobody looks for it any more */
     fake[pe].idle = true;
     fake[pe].resetting = false;
 }
@@ -319,6 +321,8 @@ int hw_send(const struct hw_target *to, const void *data, size_t n, unsigned rep
     struct fake_request *r = &fake[to->pe].request;
 
     fake_send_error = 0;
+    if (err == SE_OK && fake_refuse)
+        err = (int)fake_refuse();
     if (err != SE_OK)
         return err;
     if (fake[to->pe].is_kernel)
@@ -339,6 +343,13 @@ static struct fake_pe *slot_owner(const struct dtu_header *msg)
         if (fake[i].slot == (const uint8_t *)msg)
             return &fake[i];
     return NULL;
+}
+
+uint64_t hw_ticks(void)
+{
+    static uint64_t ticks;
+
+    return ticks += 10;
 }
 
 int hw_reply(unsigned ep, const struct dtu_header *msg, const void *data, size_t n)
@@ -500,6 +511,7 @@ void fake_reset_all(void)
     console_len = 0;
     console[0] = 0;
     fake_send_error = 0;
+    fake_refuse = NULL;
     fake_heap_left = ~(size_t)0;
     heap_bytes = 0;
     wiped_bytes = 0;

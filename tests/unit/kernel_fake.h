@@ -14,7 +14,7 @@
 
 #include "../../guest/kernel/kernel.h"
 
-#define FAKE_PES     26u /* ids 0 (memory), 1 (kernel), 2.. */
+#define FAKE_PES     42u /* ids 0 (memory), 1 (kernel), 2.. */
 #define FAKE_KERNELS 8u
 #define FAKE_PE_MEM  (4ull << 20)
 #define FAKE_MEMORY  (1ull << 20) /* free memory of the memory PE */
@@ -51,6 +51,11 @@ extern bool fake_auto;
 bool fake_deliver_one(void);
 unsigned fake_deliver(void);
 unsigned fake_wire(void);
+/*
+ * One of those that are the oldest from their sender to their receiver, by number: what a network
+ * may do.  False: there is none.
+ */
+bool fake_deliver_some(unsigned number);
 /* One that another kernel might have sent, as it stands. */
 void fake_kcall(unsigned from, unsigned to, const void *payload, size_t len);
 void fake_kcall_header(unsigned to, unsigned ep, struct dtu_header header, const void *payload);
@@ -106,6 +111,8 @@ void fake_answer(unsigned pe, unsigned n, const uint64_t *words);
 void fake_srv_message(struct dtu_header header, const void *payload);
 /* What the next hw_send() returns, once; 0: it works. */
 extern int fake_send_error;
+/* Asked before each hw_send(): an error to refuse it with, or 0; NULL: nobody is asked. */
+extern unsigned (*fake_refuse)(void);
 
 /* A message with any header, straight to the kernel's endpoint. */
 void fake_message(unsigned ep, struct dtu_header header, const void *payload);

@@ -187,21 +187,41 @@ static void deliver(unsigned to, unsigned ep, const struct dtu_header *h)
     kern_now = now;
 }
 
-bool fake_deliver_one(void)
+static bool deliver_at(struct wire **link)
 {
-    struct wire *w = wire_head;
+    struct wire *w = *link;
 
     if (!w)
         return false;
-    wire_head = w->next;
-    if (!wire_head)
-        wire_tail = &wire_head;
+    *link = w->next;
+    if (!w->next)
+        wire_tail = link;
     if (!fake[fake_kernel_pe(w->to)].broken) {
         fake[fake_kernel_pe(w->to)].slots[w->ep]--;
         deliver(w->to, w->ep, (const struct dtu_header *)w->data);
     }
     free(w);
     return true;
+}
+
+bool fake_deliver_one(void)
+{
+    return deliver_at(&wire_head);
+}
+
+bool fake_deliver_some(unsigned number)
+{
+    bool seen[FAKE_KERNELS][FAKE_KERNELS] = {{false}};
+    struct wire **oldest[FAKE_KERNELS * FAKE_KERNELS];
+    unsigned n = 0;
+
+    for (struct wire **link = &wire_head; *link; link = &(*link)->next) {
+        if (seen[(*link)->from][(*link)->to])
+            continue;
+        seen[(*link)->from][(*link)->to] = true;
+        oldest[n++] = link;
+    }
+    return n > 0 && deliver_at(oldest[number % n]);
 }
 
 unsigned fake_deliver(void)

@@ -132,6 +132,10 @@ static inline void rx_hw_open(void *arg, unsigned ep)
 {
     vdtu_ring_open(((struct rx_pe *)arg)->d, ep);
 }
+static inline void rx_hw_end(void *arg, unsigned ep)
+{
+    vdtu_ring_end(((struct rx_pe *)arg)->d, ep);
+}
 static inline void rx_hw_bell(void *arg, unsigned entry)
 {
     vdtu_ring_bell(((struct rx_pe *)arg)->d, entry);
@@ -140,7 +144,7 @@ static inline void rx_hw_sync(void *arg)
 {
     vdtu_store(((struct rx_pe *)arg)->d, DTU_COMMAND, DTU_IDLE, 8);
 }
-static const struct ring_hw rx_hw = {rx_hw_fetch, rx_hw_open, rx_hw_bell, rx_hw_sync};
+static const struct ring_hw rx_hw = {rx_hw_fetch, rx_hw_open, rx_hw_end, rx_hw_bell, rx_hw_sync};
 
 static inline void rx_set_ep(struct rx *x, unsigned pe, unsigned ep, uint64_t r0, uint64_t r1,
                              uint64_t r2)

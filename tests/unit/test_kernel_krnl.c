@@ -12,7 +12,7 @@
  * LINK: guest/kernel/srv.c guest/kernel/sys_srv.c
  * LINK: guest/kernel/peer.c guest/kernel/connect.c guest/kernel/kcall.c guest/kernel/kcall_group.c
  * LINK: guest/kernel/kcall_srv.c guest/kernel/kcall_exch.c guest/kernel/mht.c guest/kernel/kboot.c
- * LINK: guest/kernel/kcap.c
+ * LINK: guest/kernel/kcap.c guest/kernel/peer_time.c guest/kernel/far.c
  * LINK: guest/kernel/memmap.c guest/kernel/bootline.c guest/kernel/start.c
  */
 #include <check.h>
@@ -211,13 +211,10 @@ START_TEST(obtained)
 }
 END_TEST
 
-/* The service capability is not one that travels, and nothing is left of the attempt. */
+/* More than was asked for, or nothing; and nothing is left of the attempt. */
 START_TEST(what_does_not_travel)
 {
     open_session(pc, SESS, 1);
-    ck_assert_int_eq(CALL(pc, SYSC_OBTAIN, 0, SESS, RANGE(GOT, 1)), FAKE_LATER);
-    ANSWER(ps, SE_OK, RANGE(SRV, 1));
-    ck_assert_int_eq(last(pc), SE_NOT_SUP);
     ck_assert_int_eq(CALL(pc, SYSC_OBTAIN, 0, SESS, RANGE(GOT, 1)), FAKE_LATER);
     ANSWER(ps, SE_OK, RANGE(GATE, 2)); /* more than was asked for */
     ck_assert_int_eq(last(pc), SE_INV_ARGS);
@@ -225,10 +222,6 @@ START_TEST(what_does_not_travel)
     ANSWER(ps, SE_NO_PERM);
     ck_assert_int_eq(last(pc), SE_NO_PERM);
     ck_assert_ptr_null(cap(cli, GOT));
-    ck_assert_int_eq(CALL(pc, SYSC_DELEGATE, 0, SESS, RANGE(0, 1)), FAKE_LATER);
-    ANSWER(ps, SE_OK, RANGE(GOT, 1));
-    ck_assert_int_eq(last(pc), SE_NOT_SUP);
-    ck_assert_ptr_null(cap(srv, GOT));
 }
 END_TEST
 

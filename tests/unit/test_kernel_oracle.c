@@ -1,313 +1,372 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Random forests of capabilities over 1 to 8 kernels, against a model that knows nothing of
- * kernels: who has what from whom.  Exchange within a kernel, obtain and delegate over sessions
- * with services of any kernel, revocation and ends of VPEs are begun without waiting for the one
- * before, and messages between kernels arrive in between, as a seeded generator says.  Whenever all
- * has settled, every table must be the model's: what should be gone is gone, nothing else is.
+ * Random forests of capabilities against a model (oracle.h): what actors do, step by step.
+ *
+ * Without ORACLE_SEEDS, a few hundred seeds as unit tests.  ORACLE_SEEDS=FIRST..LAST runs those and
+ * prints which failed; a name in ORACLE_DONE is a file that remembers how far it has come, so that
+ * a run that was stopped goes on there (make oracle).
  */
 /*
  * LINK: tests/unit/kernel_fake.c tests/unit/kernel_fake_many.c
+ * LINK: tests/unit/oracle_model.c tests/unit/oracle_place.c
  * LINK: guest/kernel/cap.c guest/kernel/revoke.c guest/kernel/ep.c
  * LINK: guest/kernel/vpe.c guest/kernel/pe.c guest/kernel/load.c guest/kernel/elf.c
  * LINK: guest/kernel/sys.c guest/kernel/sys_cap.c guest/kernel/sys_mem.c guest/kernel/sys_vpe.c
  * LINK: guest/kernel/srv.c guest/kernel/sys_srv.c
  * LINK: guest/kernel/peer.c guest/kernel/connect.c guest/kernel/kcall.c guest/kernel/kcall_group.c
  * LINK: guest/kernel/kcall_srv.c guest/kernel/kcall_exch.c guest/kernel/mht.c guest/kernel/kboot.c
- * LINK: guest/kernel/kcap.c
+ * LINK: guest/kernel/kcap.c guest/kernel/peer_time.c guest/kernel/far.c
  * LINK: guest/kernel/memmap.c guest/kernel/bootline.c guest/kernel/start.c
  */
 #include <check.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
-#include "kernel_fake.h"
+#include "oracle.h"
 
-#define RB     (FAKE_PE_MEM - PE_RECVBUF_SIZE)
-#define VPES   16u
-#define SELS   400u  /* of each VPE, */
-#define FIRST  1000u /* from here on */
-#define SESS   100u  /* + service: sessions */
-#define ROUNDS 12u
-#define STEPS  120u
+#define UNIT_CHUNKS 24u /* x CHUNK seeds, as unit tests */
+#define CHUNK       10u
+#define ROUNDS      6u
+#define STEPS       200u
+#define MS          1000000ull
 
-/* Each VPE is a service, and has a session with every other. */
-static struct {
-    unsigned pe, used;
-    bool alive;
-    enum { IDLE, REVOKES, EXCHANGES } does;
-    unsigned with, ours, theirs, seen; /* EXCHANGES */
-    bool obtains, answered;
-} vpes[VPES];
-static unsigned nvpes;
+/* ---- steps ---- */
 
-/* The model: node (v, s) is the capability at FIRST + s of VPE v. */
-static struct node {
-    bool there;
-    int parent; /* index of a node, -1: a root */
-} model[VPES * SELS];
-
-static uint64_t state;
-
-static unsigned pick(unsigned n)
+/* Some calls of a program find that the kernel has no memory left. */
+static void little_memory(bool on)
 {
-    state ^= state << 13;
-    state ^= state >> 7;
-    state ^= state << 17;
-    return (unsigned)(state >> 11) % n;
+    fake_heap_left = on && oracle.refusals && oracle_pick(8) == 0 ? oracle_pick(6) : ~(size_t)0;
+    if (fake_heap_left != ~(size_t)0)
+        oracle.injected = true;
 }
 
-static void model_revoke(unsigned at)
+static void create_one(unsigned v, int from)
 {
-    bool more = true;
+    struct oracle_table *t = &oracle.table[v];
+    int err;
 
-    model[at].there = false;
-    while (more) {
-        more = false;
-        for (unsigned i = 0; i < VPES * SELS; i++) {
-            if (!model[i].there || model[i].parent < 0 || model[model[i].parent].there)
-                continue;
-            model[i].there = false;
-            more = true;
-        }
-    }
-}
-
-static void compare(void)
-{
-    for (unsigned v = 0; v < nvpes; v++) {
-        fake_use(fake_kernel_of(vpes[v].pe));
-        for (unsigned s = 0; s < SELS; s++) {
-            struct vpe *held = kern.pes[vpes[v].pe].vpe;
-            bool there = vpes[v].alive && cap_at(&held->caps, FIRST + s);
-
-            ck_assert_msg(there == model[v * SELS + s].there, "VPE %u, selector %u: %s", v, s,
-                          there ? "should be gone" : "is missing");
-        }
-    }
-}
-
-static void place(unsigned kernels, unsigned each)
-{
-    memset(vpes, 0, sizeof(vpes));
-    memset(model, 0, sizeof(model));
-    nvpes = 0;
-    for (unsigned k = 0; k < kernels; k++) {
-        for (unsigned i = 0; i < each; i++, nvpes++) {
-            unsigned pe;
-
-            fake_use(k);
-            pe = fake_vpe()->pe;
-            vpes[nvpes].pe = pe;
-            vpes[nvpes].alive = true;
-            ck_assert_int_eq(CALL(pe, SYSC_ATTACHRB, 0, 2, RB + 4096, 12, 8, 0), SE_OK);
-            ck_assert_int_eq(CALL(pe, SYSC_CREATEGATE, 0, 20, 7, 2, 256), SE_OK);
-            ck_assert_int_eq(CALL(pe, SYSC_CREATESRV, 20, 21, 1, 'A' + nvpes), SE_OK);
-        }
-    }
-    for (unsigned v = 0; v < nvpes; v++) {
-        for (unsigned s = 0; s < nvpes; s++) {
-            if (s == v)
-                continue;
-            ck_assert_int_eq(CALL(vpes[v].pe, SYSC_CREATESESS, 0, SESS + s, 1, 'A' + s),
-                             FAKE_LATER);
-            ANSWER(vpes[s].pe, SE_OK, v + 1);
-            ck_assert_uint_eq(fake_reply(vpes[v].pe)->word[0], SE_OK);
-        }
-    }
-}
-
-/* A capability that v has, -1: none. */
-static int some_of(unsigned v)
-{
-    for (unsigned tries = 0; tries < 20 && vpes[v].used > 0; tries++) {
-        unsigned s = pick(vpes[v].used);
-
-        if (model[v * SELS + s].there)
-            return (int)s;
-    }
-    return -1;
+    if (t->used == ORACLE_SELS)
+        return;
+    little_memory(true);
+    if (from >= 0)
+        err = CALL(t->pe, SYSC_DERIVEMEM, ORACLE_FIRST + (unsigned)from, ORACLE_FIRST + t->used, 0,
+                   8, 1);
+    else if (oracle_pick(4))
+        err = CALL(t->pe, SYSC_REQMEM, ORACLE_FIRST + t->used, ~0ull, 64, 3);
+    else
+        err = CALL(t->pe, SYSC_CREATEGATE, 0, ORACLE_FIRST + t->used, oracle.made, 2, 256);
+    little_memory(false);
+    if (err != SE_OK)
+        return; /* no memory; a gate; or revoked meanwhile, and not known there yet */
+    oracle_add(v * ORACLE_SELS + t->used, from < 0 ? -1 : (int)(v * ORACLE_SELS) + from);
+    t->used++;
 }
 
 static void create(unsigned v)
 {
-    unsigned s = vpes[v].used;
-    int from = pick(3) ? some_of(v) : -1, err;
+    for (unsigned n = 1 + oracle_pick(ORACLE_RANGE); n > 0; n--)
+        create_one(v, oracle_pick(3) ? oracle_some(v) : -1);
+}
 
-    if (s == SELS)
-        return;
-    if (from < 0)
-        err = CALL(vpes[v].pe, SYSC_REQMEM, FIRST + s, ~0ull, 64, 3);
-    else
-        err = CALL(vpes[v].pe, SYSC_DERIVEMEM, FIRST + (unsigned)from, FIRST + s, 0, 8, 1);
-    if (err != SE_OK)
-        return; /* revoked meanwhile: the model is told when all has settled */
-    vpes[v].used++;
-    model[v * SELS + s] = (struct node){true, from < 0 ? -1 : (int)(v * SELS) + from};
+/* Capabilities from s on, up to `most`: those whose exchange is under way do not count yet. */
+static unsigned run_of(unsigned t, unsigned s, unsigned most)
+{
+    unsigned n = 0;
+
+    while (n < most && s + n < oracle.table[t].used &&
+           !oracle.node[t * ORACLE_SELS + s + n].pending)
+        n++;
+    return n;
 }
 
 static void begin_revoke(unsigned v)
 {
-    int s = some_of(v);
-    int err;
+    struct oracle_table *t = &oracle.table[v];
+    unsigned own = oracle_pick(4), n = 1 + oracle_pick(4), s;
+    int at = oracle_some(v), err;
 
-    if (s < 0)
+    if (at < 0)
         return;
-    model_revoke(v * SELS + (unsigned)s);
-    vpes[v].seen = fake_reply(vpes[v].pe)->count;
-    err = CALL(vpes[v].pe, SYSC_REVOKE, RANGE(FIRST + (unsigned)s, 1), 1);
+    s = (unsigned)at;
+    n = run_of(v, s, n);
+    for (unsigned i = 0; i < n; i++) {
+        if (own)
+            oracle_revoke(v * ORACLE_SELS + s + i);
+        else if (oracle.node[v * ORACLE_SELS + s + i].there)
+            oracle_revoke_children(v * ORACLE_SELS + s + i);
+    }
+    oracle.actor[v].seen = fake_reply(t->pe)->count;
+    err = CALL(t->pe, SYSC_REVOKE, RANGE(ORACLE_FIRST + s, n), own ? 1 : 0);
     if (err == FAKE_LATER)
-        vpes[v].does = REVOKES;
+        oracle.actor[v].does = DOES_REVOKE;
+    else if (err != SE_OK)
+        oracle_fail("actor %u: REVOKE of %u from %u: error %d", v, n, s, err);
 }
 
 static void begin_exchange(unsigned v)
 {
-    unsigned with = pick(nvpes), from, to;
-    bool obtains = pick(2);
+    struct oracle_actor *a = &oracle.actor[v];
+    unsigned with = oracle_pick(oracle.nactors), from, to;
+    bool obtains = oracle_pick(2);
     int s;
 
     from = obtains ? with : v;
     to = obtains ? v : with;
-    s = some_of(from);
-    if (with == v || !vpes[with].alive || s < 0 || vpes[to].used == SELS ||
-        fake_request(vpes[with].pe)->there)
+    if (with == v || !oracle.actor[with].alive)
         return;
-    for (unsigned i = 0; i < nvpes; i++)
-        if (vpes[i].does == EXCHANGES && vpes[i].with == with)
-            return; /* a service has one request at a time, and we want to know whose */
-    vpes[v].does = EXCHANGES;
-    vpes[v].with = with;
-    vpes[v].obtains = obtains;
-    vpes[v].answered = false;
-    vpes[v].theirs = obtains ? (unsigned)s : vpes[with].used++;
-    vpes[v].ours = obtains ? vpes[v].used++ : (unsigned)s;
-    vpes[v].seen = fake_reply(vpes[v].pe)->count;
-    CALL(vpes[v].pe, obtains ? SYSC_OBTAIN : SYSC_DELEGATE, 0, SESS + with,
-         RANGE(FIRST + vpes[v].ours, 1));
-}
-
-/*
- * The service answers.  From then on, whatever is revoked takes the copy along: in the model it is
- * there, if what it is a copy of is.
- */
-static void answer(unsigned v)
-{
-    unsigned with = vpes[v].with, ours, theirs, from, to;
-
-    if (vpes[v].does != EXCHANGES || vpes[v].answered || !fake_request(vpes[with].pe)->there)
+    s = oracle_some(from);
+    a->count = s < 0 ? 0 : run_of(from, (unsigned)s, 1 + oracle_pick(ORACLE_RANGE));
+    if (s < 0 || a->count > ORACLE_SELS - oracle.table[to].used)
         return;
-    vpes[v].answered = true;
-    ours = v * SELS + vpes[v].ours;
-    theirs = with * SELS + vpes[v].theirs;
-    from = vpes[v].obtains ? theirs : ours;
-    to = vpes[v].obtains ? ours : theirs;
-    model[to] = (struct node){model[from].there, (int)from};
-    ANSWER(vpes[with].pe, SE_OK, RANGE(FIRST + vpes[v].theirs, 1));
+    a->does = DOES_EXCHANGE;
+    a->with = with;
+    a->obtains = obtains;
+    a->answered = false;
+    a->theirs = obtains ? (unsigned)s : oracle.table[with].used;
+    a->ours = obtains ? oracle.table[v].used : (unsigned)s;
+    for (unsigned i = 0; i < a->count; i++)
+        oracle.node[to * ORACLE_SELS + oracle.table[to].used++].pending = true;
+    a->seen = fake_reply(oracle.table[v].pe)->count;
+    little_memory(true);
+    CALL(oracle.table[v].pe, obtains ? SYSC_OBTAIN : SYSC_DELEGATE, 0, ORACLE_SESS + with,
+         RANGE(ORACLE_FIRST + a->ours, a->count));
+    little_memory(false);
 }
 
-static void look(unsigned v)
+/* Between v and the VPE that it has created, both ways. */
+static void exchange_child(unsigned v)
 {
-    if (vpes[v].does != IDLE && fake_reply(vpes[v].pe)->count != vpes[v].seen)
-        vpes[v].does = IDLE;
-}
+    unsigned child = oracle.nactors + v, n = 1 + oracle_pick(ORACLE_RANGE), from, to, ts;
+    bool obtain = oracle_pick(2), real[ORACLE_RANGE];
+    int s, err;
 
-static void settle(void)
-{
-    for (unsigned i = 0; i < 3; i++) {
-        fake_deliver();
-        for (unsigned v = 0; v < nvpes; v++)
-            answer(v);
-    }
-    fake_deliver();
-    for (unsigned v = 0; v < nvpes; v++) {
-        look(v);
-        ck_assert_msg(!vpes[v].alive || vpes[v].does == IDLE, "VPE %u waits for ever", v);
-    }
-    for (unsigned k = 0; k < fake_kernels(); k++) {
-        fake_use(k);
-        ck_assert_ptr_null(kern.revocations);
-    }
-    fake_check();
-    compare();
-}
-
-/* With a VPE goes all that it has and all that others have from that. */
-static void end_vpe(unsigned v)
-{
-    if (!vpes[v].alive)
+    from = obtain ? child : v;
+    to = obtain ? v : child;
+    if (!oracle.table[child].live || n > ORACLE_SELS - oracle.table[to].used)
         return;
-    settle();
-    for (unsigned s = 0; s < SELS; s++)
-        if (model[v * SELS + s].there)
-            model_revoke(v * SELS + s);
-    vpes[v].alive = false;
-    fake_use(fake_kernel_of(vpes[v].pe));
-    vpe_exit(kern.pes[vpes[v].pe].vpe, 0);
-    vpe_reap();
+    s = oracle_some(from);
+    if (s < 0)
+        return;
+    n = run_of(from, (unsigned)s, n);
+    ts = oracle.table[to].used;
+    for (unsigned i = 0; i < n; i++)
+        real[i] = oracle_real(from, (unsigned)s + i) != NULL;
+    little_memory(true);
+    err = CALL(oracle.table[v].pe, SYSC_EXCHANGE, ORACLE_CHILD,
+               RANGE(ORACLE_FIRST + (obtain ? ts : (unsigned)s), n),
+               RANGE(ORACLE_FIRST + (obtain ? (unsigned)s : ts), n), obtain);
+    little_memory(false);
+    if (err != SE_OK)
+        return;
+    for (unsigned i = 0; i < n; i++)
+        if (real[i])
+            oracle_add(to * ORACLE_SELS + ts + i, (int)(from * ORACLE_SELS) + s + (int)i);
+    oracle.table[to].used += n;
+}
+
+static void end_child(unsigned v)
+{
+    struct oracle_table *child = &oracle.table[oracle.nactors + v];
+    int err;
+
+    if (!child->live)
+        return;
+    oracle_revoke_table(oracle.nactors + v);
+    child->live = false;
+    oracle.actor[v].seen = fake_reply(oracle.table[v].pe)->count;
+    err = CALL(oracle.table[v].pe, SYSC_REVOKE, RANGE(ORACLE_CHILD, 2), 1);
+    if (err == FAKE_LATER)
+        oracle.actor[v].does = DOES_REVOKE;
+    else if (err != SE_OK)
+        oracle_fail("actor %u: its child does not end: error %d", v, err);
+}
+
+/* Every now and then something breaks. */
+static void accident(void)
+{
+    unsigned v = oracle_pick(oracle.nactors);
+
+    if (oracle_pick(60) == 0)
+        oracle_end_actor(v);
+    if (oracle.crashes && oracle_pick(120) == 0) {
+        oracle.actor[v].crashed = true;
+        oracle.injected = true;
+    }
+    if (oracle.deaths && oracle_pick(150) == 0)
+        oracle_kill(oracle_pick(oracle.kernels));
+}
+
+static unsigned refuse(void)
+{
+    if (oracle_pick(12))
+        return SE_OK;
+    oracle.injected = true;
+    return SE_NO_RING_SPACE;
 }
 
 static void step(void)
 {
-    unsigned v = pick(nvpes), what = pick(16);
+    unsigned v = oracle_pick(oracle.nactors), what = oracle_pick(32);
 
-    for (unsigned i = pick(4); i > 0; i--)
-        fake_deliver_one();
-    look(v);
-    answer(v);
-    if (!vpes[v].alive || vpes[v].does != IDLE)
+    oracle.ops++;
+    fake_refuse = oracle.refusals ? refuse : NULL;
+    for (unsigned i = oracle_pick(5); i > 0; i--)
+        fake_deliver_some(oracle_pick(64));
+    if (oracle_pick(8) == 0)
+        fake_time(oracle_pick(12) * MS);
+    oracle_look(v);
+    oracle_answer(v);
+    accident();
+    if (!oracle.actor[v].alive || oracle.actor[v].crashed || oracle.actor[v].does != DOES_NOTHING)
         return;
-    if (what < 6)
+    if (what < 9)
         create(v);
-    else if (what < 13)
+    else if (what < 22)
         begin_exchange(v);
-    else
+    else if (what < 26)
+        exchange_child(v);
+    else if (what < 31)
         begin_revoke(v);
+    else if (oracle_pick(4) == 0)
+        end_child(v);
 }
 
-static void forest(uint64_t seed)
+void oracle_run(uint64_t seed)
 {
-    unsigned kernels = 1 + (unsigned)(seed % 8);
-    unsigned each = kernels == 1 ? 8 : kernels <= 5 ? 3 : 2;
-
-    state = seed * 0x9E3779B97F4A7C15ull + 1;
-    fake_boot_many(kernels, each);
-    place(kernels, each);
-    fake_auto = false;
+    memset(&oracle, 0, sizeof(oracle));
+    oracle.seed = seed;
+    oracle.state = seed * 0x9E3779B97F4A7C15ull + 1;
+    oracle.kernels = 1 + (unsigned)(seed % 8);
+    oracle.refusals = seed / 8 % 2;
+    oracle.crashes = seed / 16 % 2;
+    oracle.deaths = seed / 32 % 2 && oracle.kernels > 1;
+    oracle_place();
     for (unsigned r = 0; r < ROUNDS; r++) {
         for (unsigned i = 0; i < STEPS; i++)
             step();
-        settle();
-        if (r % 4 == 3)
-            end_vpe(pick(nvpes));
-        settle();
+        oracle_settle();
+        oracle_revive();
     }
     fake_auto = true;
     fake_end();
 }
 
+/* ---- many seeds ---- */
+
 START_TEST(forests)
 {
-    forest((uint64_t)_i + 1);
+    for (unsigned i = 1; i <= CHUNK; i++)
+        oracle_run((uint64_t)_i * CHUNK + i);
 }
 END_TEST
+
+/* Thousands of capabilities: the forests are worth that name. */
+START_TEST(are_forests)
+{
+    unsigned most = 0;
+    unsigned long ends = 0, kills = 0, revoked = 0;
+
+    for (uint64_t seed = 57; seed < 65; seed++) {
+        oracle_run(seed);
+        most = oracle.most > most ? oracle.most : most;
+        ends += oracle.ends;
+        kills += oracle.kills;
+        revoked += oracle.revoked;
+    }
+    ck_assert_uint_ge(most, 1000);
+    ck_assert_uint_ge(ends, 8);
+    ck_assert_uint_ge(kills, 8);
+    ck_assert_uint_ge(revoked, 2000);
+}
+END_TEST
+
+static bool run_chunk(uint64_t first, uint64_t last)
+{
+    pid_t pid;
+    int status = -1;
+
+    fflush(stdout);
+    pid = fork();
+    if (pid == 0) {
+        for (uint64_t seed = first; seed <= last; seed++)
+            oracle_run(seed);
+        _exit(0);
+    }
+    return pid > 0 && waitpid(pid, &status, 0) == pid && status == 0;
+}
+
+static uint64_t done_so_far(const char *name, uint64_t first)
+{
+    FILE *f = name ? fopen(name, "r") : NULL;
+    unsigned long done = 0;
+
+    if (f && fscanf(f, "%lu", &done) != 1)
+        done = 0;
+    if (f)
+        fclose(f);
+    return done >= first ? done + 1 : first;
+}
+
+static void note_done(const char *name, uint64_t done)
+{
+    FILE *f = name ? fopen(name, "w") : NULL;
+
+    if (!f)
+        return;
+    fprintf(f, "%lu\n", (unsigned long)done);
+    fclose(f);
+}
+
+static int run_seeds(const char *range, const char *done)
+{
+    unsigned long from, to;
+    uint64_t first, failed = 0, at;
+
+    if (sscanf(range, "%lu..%lu", &from, &to) != 2 || from > to) {
+        fprintf(stderr, "oracle: ORACLE_SEEDS=%s is not FIRST..LAST; try 1..1000\n", range);
+        return 2;
+    }
+    first = done_so_far(done, from);
+    for (at = first; at <= to && failed < 20; at += CHUNK) {
+        uint64_t last = at + CHUNK - 1 < to ? at + CHUNK - 1 : to;
+
+        for (uint64_t seed = at; !run_chunk(at, last) && seed <= last; seed++)
+            failed += run_chunk(seed, seed) ? 0 : 1;
+        if (failed == 0)
+            note_done(done, last);
+    }
+    if (done && failed == 0)
+        remove(done); /* the next run begins anew */
+    printf("oracle: seeds %lu..%lu: %lu failed\n", (unsigned long)from, (unsigned long)at - 1,
+           (unsigned long)failed);
+    return failed > 0;
+}
 
 static Suite *suite(void)
 {
     Suite *s = suite_create("capability forests");
     TCase *t = tcase_create("oracle");
 
-    tcase_set_timeout(t, 300);
-    tcase_add_loop_test(t, forests, 0, 16);
+    tcase_set_timeout(t, 600);
+    tcase_add_loop_test(t, forests, 0, UNIT_CHUNKS);
+    tcase_add_test(t, are_forests);
     suite_add_tcase(s, t);
     return s;
 }
 
 int main(void)
 {
-    SRunner *r = srunner_create(suite());
+    const char *seeds = getenv("ORACLE_SEEDS");
+    SRunner *r;
     int failed;
 
+    if (seeds)
+        return run_seeds(seeds, getenv("ORACLE_DONE"));
+    r = srunner_create(suite());
     srunner_run_all(r, CK_NORMAL);
     failed = srunner_ntests_failed(r);
     srunner_free(r);

@@ -8,7 +8,7 @@
  * LINK: guest/kernel/srv.c guest/kernel/sys_srv.c
  * LINK: guest/kernel/peer.c guest/kernel/connect.c guest/kernel/kcall.c guest/kernel/kcall_group.c
  * LINK: guest/kernel/kcall_srv.c guest/kernel/kcall_exch.c guest/kernel/mht.c guest/kernel/kboot.c
- * LINK: guest/kernel/kcap.c
+ * LINK: guest/kernel/kcap.c guest/kernel/peer_time.c guest/kernel/far.c
  * LINK: guest/kernel/memmap.c guest/kernel/bootline.c guest/kernel/start.c
  */
 #include <check.h>

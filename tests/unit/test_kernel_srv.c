@@ -11,7 +11,7 @@
  * LINK: guest/kernel/srv.c guest/kernel/sys_srv.c
  * LINK: guest/kernel/peer.c guest/kernel/connect.c guest/kernel/kcall.c guest/kernel/kcall_group.c
  * LINK: guest/kernel/kcall_srv.c guest/kernel/kcall_exch.c guest/kernel/mht.c guest/kernel/kboot.c
- * LINK: guest/kernel/kcap.c
+ * LINK: guest/kernel/kcap.c guest/kernel/peer_time.c guest/kernel/far.c
  * LINK: guest/kernel/memmap.c guest/kernel/bootline.c guest/kernel/start.c
  */
 #include <check.h>
@@ -292,9 +292,45 @@ END_TEST
 
 START_TEST(cannot_be_sent)
 {
-    fake_send_error = SE_NO_RING_SPACE;
-    ck_assert_int_eq(CALL(pa, SYSC_CREATESESS, 0, SESS, NAME), SE_NO_RING_SPACE);
+    fake_send_error = SE_INV_ARGS;
+    ck_assert_int_eq(CALL(pa, SYSC_CREATESESS, 0, SESS, NAME), SE_INV_ARGS);
     open_session(pa, 1);
+}
+END_TEST
+
+static unsigned always_full(void)
+{
+    return SE_NO_RING_SPACE;
+}
+
+/* For want of space: tried again, OPEN and CLOSE; and when it lasts, that is silence, too. */
+START_TEST(no_space)
+{
+    fake_refuse = always_full;
+    ck_assert_int_eq(CALL(pa, SYSC_CREATESESS, 0, SESS, NAME), FAKE_LATER);
+    ck_assert(!fake_request(ps)->there);
+    ck_assert_uint_le(srv_tick(SECOND), SECOND / 100);
+    ck_assert(!fake_request(ps)->there);
+    fake_refuse = NULL;
+    srv_tick(SECOND);
+    ck_assert_uint_eq(fake_request(ps)->word[0], OPEN);
+    ANSWER(ps, SE_OK, 1);
+    ck_assert_uint_eq(fake_reply(pa)->word[0], SE_OK);
+    fake_refuse = always_full;
+    ck_assert_int_eq(CALL(pa, SYSC_REVOKE, RANGE(SESS, 1), 1), SE_OK);
+    ck_assert(!fake_request(ps)->there);
+    fake_refuse = NULL;
+    srv_tick(SECOND);
+    ck_assert_uint_eq(fake_request(ps)->word[0], CLOSE);
+    ANSWER(ps, SE_OK);
+    fake_refuse = always_full;
+    ck_assert_int_eq(CALL(pa, SYSC_CREATESESS, 0, SESS, NAME), FAKE_LATER);
+    for (unsigned i = 0; i < 29; i++)
+        srv_tick(SECOND);
+    ck_assert_uint_eq(kern.stats.failed, 0);
+    srv_tick(2 * SECOND);
+    ck_assert_uint_eq(fake_reply(pa)->word[0], SE_RECV_GONE);
+    fake_refuse = NULL;
 }
 END_TEST
 
@@ -365,6 +401,7 @@ int main(void)
     tcase_add_test(c, sessions_of_the_server);
     tcase_add_test(c, false_answers);
     tcase_add_test(c, cannot_be_sent);
+    tcase_add_test(c, no_space);
     tcase_add_test(c, silence);
     tcase_add_test(c, shutdown);
     tcase_add_test(c, no_heap);

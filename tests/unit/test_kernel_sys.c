@@ -11,7 +11,7 @@
  * LINK: guest/kernel/srv.c guest/kernel/sys_srv.c
  * LINK: guest/kernel/peer.c guest/kernel/connect.c guest/kernel/kcall.c guest/kernel/kcall_group.c
  * LINK: guest/kernel/kcall_srv.c guest/kernel/kcall_exch.c guest/kernel/mht.c guest/kernel/kboot.c
- * LINK: guest/kernel/kcap.c
+ * LINK: guest/kernel/kcap.c guest/kernel/peer_time.c guest/kernel/far.c
  * LINK: guest/kernel/memmap.c guest/kernel/bootline.c guest/kernel/start.c
  */
 #include <check.h>
@@ -50,6 +50,13 @@ START_TEST(noop)
     ck_assert_int_eq(CALL(pa, SYSC_NOOP), SE_OK);
     ck_assert_uint_eq(fake_reply(pa)->len, 8);
     ck_assert_uint_eq(kern.stats.syscalls, 1);
+    /* Ours: how long the call before it took; the fake's clock moves on by 10 with each look. */
+    ck_assert_int_eq(CALL(pa, SYSC_NOOP, SYSC_NOOP_TIME), SE_OK);
+    ck_assert_uint_eq(fake_reply(pa)->len, 16);
+    ck_assert_uint_eq(fake_reply(pa)->word[1], 10);
+    /* Anything else behind a NOOP is as if it were not there. */
+    ck_assert_int_eq(CALL(pa, SYSC_NOOP, SYSC_NOOP_TIME + 1), SE_OK);
+    ck_assert_uint_eq(fake_reply(pa)->len, 8);
 }
 END_TEST
 

@@ -182,7 +182,7 @@ START_TEST(never_takes)
     ck_assert(puppet_submit(p, BRIDGE_MSG, 8, 1));
     start = p->now;
     while (!p->completed && p->now < start + 20 * SIM_S) {
-        puppet_tick(p, 100 * SIM_MS);
+        puppet_pass(p, 100 * SIM_MS);
         struct link_head h = puppet_head(p, LINK_DATA, 0);
         h.flags = LINK_F_ECHO;
         h.ack = p->ack;
@@ -369,6 +369,48 @@ START_TEST(all_pause)
 }
 END_TEST
 
+/* On a host so busy that each node runs for a moment only now and then, nobody is dead. */
+START_TEST(starved)
+{
+    struct sim_config cfg = two;
+
+    for (unsigned i = 0; i < 20; i++) {
+        cfg.seed = i;
+        struct sim *s = sim_new(&cfg);
+        sim_connect(s, SIM_S);
+        for (unsigned turn = 0; turn < 200; turn++) {
+            for (unsigned k = 0; k < 2; k++)
+                if (s->node[k].frozen <= s->now && sim_chance(s, 900))
+                    s->node[k].frozen = s->now + sim_below(s, 1500) * SIM_MS;
+            sim_run(s, ~0ull, s->now + 10 * SIM_MS + sim_below(s, 700) * SIM_MS);
+        }
+        sim_must(s, s->gone == 0 && s->node[0].downs[1] + s->node[1].downs[0] == 0);
+        sim_free(s);
+    }
+}
+END_TEST
+
+/* Who runs late counts the time up to when it should have run: a silent peer is dead in the end. */
+START_TEST(late)
+{
+    struct puppet *p = puppet_new(4);
+    unsigned ticks = 0;
+
+    puppet_connect(p);
+    ck_assert(puppet_submit(p, BRIDGE_MSG, 8, 1));
+    puppet_tick(p, 0);
+    for (; p->state == LINK_LIVE && ticks < 1000; ticks++) {
+        uint64_t due = link_deadline(p->link);
+
+        puppet_tick(p, (due > p->now ? due - p->now : 0) + SIM_S);
+    }
+    ck_assert_uint_eq(p->state, LINK_LOST);
+    ck_assert_uint_gt(ticks, 15); /* as many tries as in time */
+    ck_assert_uint_lt(ticks, 60);
+    puppet_free(p);
+}
+END_TEST
+
 /* ---- everything that was ever sent, again ---- */
 
 #define RECORDED 5000u
@@ -465,6 +507,8 @@ int main(void)
     tcase_add_loop_test(tc, idle_long, 0, 2);
     tcase_add_test(tc, own_pause);
     tcase_add_test(tc, all_pause);
+    tcase_add_test(tc, starved);
+    tcase_add_test(tc, late);
     tcase_add_test(tc, replayed);
     tcase_add_test(tc, replayed_now);
     suite_add_tcase(s, tc);

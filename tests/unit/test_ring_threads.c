@@ -243,6 +243,148 @@ START_TEST(sleep_and_wake)
 }
 END_TEST
 
+/* ---- credits, by both ways, answers in any order, channels that end and begin ---- */
+
+#define CREDITS 3u
+
+static unsigned any(unsigned *state, unsigned below)
+{
+    *state = *state * 1103515245u + 12345u;
+    return (*state >> 8) % below;
+}
+
+static unsigned answer(const struct dtu_header *at, uint64_t v)
+{
+    struct rx_pe *p = &x->pe[R];
+
+    if (ring_owns(&p->r, at))
+        return ring_reply(&p->r, at, &v, 8);
+    memcpy(p->mem + 0x1800, &v, 8);
+    vdtu_store(p->d, DTU_DATA_ADDR, 0x1800, 8);
+    vdtu_store(p->d, DTU_DATA_SIZE, 8, 8);
+    vdtu_store(p->d, DTU_OFFSET, (uintptr_t)at, 8);
+    vdtu_store(p->d, DTU_COMMAND, DTU_CMD(DTU_REPLY, RX_RECV), 8);
+    return (unsigned)(vdtu_reg(p->d, DTU_COMMAND) >> DTU_CMD_ERR_SHIFT);
+}
+
+static void *unordered(void *arg)
+{
+    struct rx_pe *p = &x->pe[R];
+    const struct dtu_header *held[CREDITS + 1];
+    unsigned n = 0, state = 7;
+
+    (void)arg;
+    while (!get(&stop)) {
+        const struct dtu_header *at = n < CREDITS + 1 ? ring_fetch(&p->r, RX_RECV) : NULL;
+
+        if (at)
+            held[n++] = at;
+        if (n > CREDITS)
+            WRONG("more messages than credits");
+        if (n > 0 && (!at || any(&state, 2))) {
+            unsigned i = any(&state, n);
+            const struct dtu_header *m = rx_msg(x, R, held[i]);
+            uint64_t v;
+
+            memcpy(&v, m + 1, 8);
+            if (v != m->reply_label || m->length != 8)
+                WRONG("message %lu says %lu", (unsigned long)m->reply_label, (unsigned long)v);
+            if (answer(held[i], ~v) != SE_OK)
+                WRONG("an answer was refused");
+            held[i] = held[--n];
+        } else if (!at) {
+            sched_yield();
+        }
+    }
+    return NULL;
+}
+
+/* Takes answers; each must be to a question that is out, and then is not any more. */
+static unsigned take_answers(uint64_t *asked, unsigned out)
+{
+    struct rx_pe *p = &x->pe[S];
+    const struct dtu_header *at, *m;
+    uint64_t v;
+
+    while ((at = ring_fetch(&p->r, RX_REPLY))) {
+        unsigned i = 0;
+
+        m = rx_msg(x, S, at);
+        memcpy(&v, m + 1, 8);
+        while (i < out && asked[i] != m->label)
+            i++;
+        if (i == out || v != ~asked[i])
+            WRONG("an answer to nothing: %lu", (unsigned long)m->label);
+        else
+            asked[i] = asked[--out];
+        if (ring_owns(&p->r, at)) {
+            ring_ack(&p->r, at);
+        } else {
+            vdtu_store(p->d, DTU_OFFSET, (uintptr_t)at, 8);
+            vdtu_store(p->d, DTU_COMMAND, DTU_CMD(DTU_ACK, RX_REPLY), 8);
+        }
+    }
+    return out;
+}
+
+static unsigned ask(uint64_t n, unsigned long *traps)
+{
+    struct rx_pe *p = &x->pe[S];
+    unsigned err = ring_send(&p->r, RX_SEND, &n, 8, RX_REPLY, n);
+
+    if (err != RING_TRAP)
+        return err;
+    ++*traps;
+    vdtu_store(p->d, DTU_REPLY_LABEL, n, 8);
+    return rx_trap_send(x, S, RX_SEND, &n, 8);
+}
+
+START_TEST(credits_by_both_ways)
+{
+    unsigned long traps = 0, ends = 0;
+    uint64_t asked[CREDITS], n = 0;
+    struct vdtu_stats stats;
+    unsigned out = 0, state = 3, err;
+    double end = limit();
+    pthread_t t;
+
+    x = rx_new(2);
+    stop = false;
+    rx_set_ep(x, S, RX_REPLY, dtu_recv_r0(10, 8), 0x8000, 0);
+    open_channel(CREDITS * 256);
+    ck_assert_int_eq(pthread_create(&t, NULL, unordered, NULL), 0);
+    while (!get(&stop) && seconds() < end) {
+        double stuck = seconds() + 60;
+
+        while (out == CREDITS && !get(&stop)) {
+            out = take_answers(asked, out);
+            if (seconds() > stuck)
+                WRONG("no answer");
+            sched_yield();
+        }
+        out = take_answers(asked, out);
+        err = ask(n, &traps);
+        if (err == SE_OK)
+            asked[out++] = n++;
+        else
+            WRONG("error %u with %u out", err, out);
+        if (any(&state, 50) == 0) {
+            vdtu_ring_end(x->pe[S].d, RX_SEND);
+            ends++;
+        }
+    }
+    __atomic_store_n(&stop, true, __ATOMIC_SEQ_CST);
+    pthread_join(t, NULL);
+    ck_assert_msg(!wrong[0], "%s", wrong);
+    ck_assert_uint_gt(n, CREDITS);
+    vdtu_stats(x->pe[S].d, &stats);
+    printf(
+        "credits_by_both_ways: %lu messages, %lu by traps, channel ended %lu times, opened %lu\n",
+        (unsigned long)n, traps, ends, (unsigned long)stats.channels);
+    rx_free(x);
+}
+END_TEST
+
 int main(void)
 {
     TCase *tc = tcase_create("threads");
@@ -253,6 +395,7 @@ int main(void)
     tcase_set_timeout(tc, 3600);
     tcase_add_test(tc, revoke_any_time);
     tcase_add_test(tc, sleep_and_wake);
+    tcase_add_test(tc, credits_by_both_ways);
     suite_add_tcase(s, tc);
     srunner_run_all(sr, CK_NORMAL);
     failed = srunner_ntests_failed(sr);

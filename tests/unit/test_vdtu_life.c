@@ -187,6 +187,7 @@ START_TEST(life_of_a_vpe)
     fx_send(A, 4, "late", 4, SE_RECV_GONE);
     B->want_stats.refused_ep++;
     fx_kwrite(K, FX_B, FX_B, DTU_BASE + DTU_EP(0, 0), zero, 384, 0);
+    B->want_wakes++; /* its system calls get no answer any more */
     fx_want_ep(B, 0, 0, 0, 0);
     fx_want_ep(B, 1, 0, 0, 0);
     fx_kreg(K, FX_B, FX_B, DTU_VPE_ID, DTU_VPE_INVALID);

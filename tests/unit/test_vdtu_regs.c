@@ -228,6 +228,28 @@ START_TEST(msg_cnt)
 }
 END_TEST
 
+/* Who waits for the answer to what it sent is woken when its way there ends, asleep or not yet. */
+START_TEST(noc_ends_send_endpoint)
+{
+    const uint64_t send = dtu_send_r0(FX_A, 256), memory = dtu_mem_r0(4096);
+
+    fx_kreg(K, FX_B, 3, DTU_EP(7, 0), send);
+    fx_want(B, DTU_EP(7, 0), send);
+    fx_kreg(K, FX_B, 3, DTU_EP(7, 0), send); /* written anew: it goes on */
+    ck_assert_uint_eq(vdtu_poll(B->d), 0);
+    fx_check(fx);
+    fx_kreg(K, FX_B, 3, DTU_EP(7, 0), 0);
+    fx_want(B, DTU_EP(7, 0), 0);
+    B->want_wakes++;
+    fx_check(fx);
+    ck_assert_uint_eq(vdtu_poll(B->d), VDTU_WAKEUP);
+    fx_kreg(K, FX_B, 3, DTU_EP(7, 0), 0); /* nothing was there */
+    fx_kreg(K, FX_B, 3, DTU_EP(7, 0), memory);
+    fx_kreg(K, FX_B, 3, DTU_EP(7, 0), 0); /* no answers come by memory */
+    ck_assert_uint_eq(vdtu_poll(B->d), 0);
+}
+END_TEST
+
 /* ---- posted stores ---- */
 
 START_TEST(posted_before_command)
@@ -500,6 +522,7 @@ static TCase *rights(void)
     tcase_add_loop_test(c, cpu_sizes, 0, 14);
     tcase_add_test(c, large_packet);
     tcase_add_test(c, msg_cnt);
+    tcase_add_test(c, noc_ends_send_endpoint);
     tcase_add_test(c, posted_before_command);
     tcase_add_test(c, posted_before_packet);
     tcase_add_test(c, posted_rights);

@@ -157,6 +157,16 @@ static void activate(void)
     want(sysc_activate(to_server.ep, to_server.sel, to_server.sel), "ACTIVATE");
 }
 
+static void invalidate(void)
+{
+    want(sysc_activate(to_server.ep, to_server.sel, CAP_INVALID), "ACTIVATE of nothing");
+}
+
+static void restore(void)
+{
+    want(sysc_activate(to_server.ep, CAP_INVALID, to_server.sel), "ACTIVATE");
+}
+
 /* ---- cases ---- */
 
 static void print_case(const char *name, uint64_t n_exits, unsigned ops, unsigned n)
@@ -209,8 +219,12 @@ static void let_sleep(void)
     dtu_relax(2000000);
 }
 
+static bool emptied;
+
 static void get_live(void)
 {
+    if (emptied)
+        restore();
     for (unsigned i = 0; i < 8; i++)
         rtt();
 }
@@ -236,6 +250,10 @@ int main(int argc, char **argv)
     run_pair("exchange_local", exchange, revoke, true);
     run_pair("revoke_local", exchange, revoke, false);
     run_pair("ep_configure", get_live, activate, false);
+    emptied = true;
+    invalidate();
+    run_pair("ep_invalidate", get_live, invalidate, false);
+    restore();
     ask(OP_QUIT, SIZE);
     want(vpe_wait(&server, &status), "waiting for the server");
     return status;

@@ -1,0 +1,410 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * capforest serve NAME: a service that keeps capabilities for its clients.
+ * capforest grow NUMBER STEPS NAME...: a client that grows a forest, by its number and the seed of
+ * the run (`sempervm run --seed`), in its own table and in those of the services, and revokes parts of it, without waiting for one revocation before the
+ * next exchange.  Beside it, it keeps a model: what is derived from what.  Every so often, and at
+ * the end, it asks for each selector whether something is there, and compares.  One line, and the
+ * exit status is 0 when the tables were the model's.
+ *
+ * Everything that one client does concerns only its own selectors, so any number of them, on
+ * whatever kernels, can be at work at once.  What they all leave behind the kernels check at the
+ * end: their heaps are as they were after boot.
+ */
+#include "fmt.h"
+#include "print.h"
+#include "server.h"
+#include "session.h"
+#include "start.h"
+#include "str.h"
+#include "syscall.h"
+
+#define BASE    1000u /* first selector of the tables */
+#define SLOTS   48u   /* of each client in each of them */
+#define CLIENTS 16u   /* of one service */
+#define PLACES  8u    /* a client's own table is number 0 */
+#define LOOK    40u   /* steps from one comparison to the next */
+
+enum ask { ASK_REVOKE = 1, ASK_THERE };
+
+/* Is there a capability?  Then an endpoint can be configured from it. */
+static bool is_there(unsigned ep, unsigned sel)
+{
+    return sysc_activate(ep, CAP_INVALID, sel) == SE_OK;
+}
+
+static uint64_t there_mask(unsigned ep, unsigned base)
+{
+    uint64_t mask = 0;
+
+    for (unsigned i = 0; i < SLOTS; i++)
+        mask |= is_there(ep, base + i) ? 1ull << i : 0;
+    return mask;
+}
+
+/* ---- the service ---- */
+
+static struct server srv;
+static unsigned probe_ep;
+
+static unsigned slot_of(uint64_t ident, uint64_t slot)
+{
+    return BASE + (unsigned)(ident - 1) * SLOTS + (unsigned)slot;
+}
+
+static unsigned do_open(void *arg, struct msg_reader *in, uint64_t *ident)
+{
+    (void)arg;
+    (void)in;
+    if (srv.idents >= CLIENTS)
+        return SE_NO_SPACE;
+    *ident = ++srv.idents;
+    return SE_OK;
+}
+
+static unsigned one_slot(uint64_t ident, unsigned count, struct msg_reader *in,
+                         struct cap_range *range)
+{
+    uint64_t what = msg_get_u64(in);
+
+    if (in->error || count != 1 || what >= SLOTS)
+        return SE_INV_ARGS;
+    *range = cap_range(slot_of(ident, what), 1);
+    return SE_OK;
+}
+
+/* A gate to this service for messages, or what is in a slot. */
+static unsigned do_obtain(void *arg, uint64_t ident, unsigned count, struct msg_reader *in,
+                          struct cap_range *give, struct msg_writer *out)
+{
+    struct msg_reader look = *in;
+
+    (void)arg;
+    (void)out;
+    if (msg_get_u64(&look) != ~0ull)
+        return one_slot(ident, count, in, give);
+    give->count = 1;
+    return server_gate(&srv, ident, &give->start);
+}
+
+static unsigned do_delegate(void *arg, uint64_t ident, unsigned count, struct msg_reader *in,
+                            struct cap_range *take, struct msg_writer *out)
+{
+    (void)arg;
+    (void)out;
+    return one_slot(ident, count, in, take);
+}
+
+static void message(void *arg, uint64_t label, struct msg_reader *in, struct msg_writer *out)
+{
+    uint64_t op = msg_get_u64(in), slot = msg_get_u64(in), err = SE_OK, value = 0;
+
+    (void)arg;
+    if (in->error || slot >= SLOTS)
+        err = SE_INV_ARGS;
+    else if (op == ASK_REVOKE)
+        err = sysc_revoke(cap_range(slot_of(label, slot), 1), true);
+    else
+        value = there_mask(probe_ep, slot_of(label, 0));
+    msg_put(out, err);
+    msg_put(out, value);
+}
+
+static int serve(const char *name)
+{
+    static const struct server_ops ops = {
+        .open = do_open, .obtain = do_obtain, .delegate = do_delegate, .message = message};
+    unsigned err = server_create(&srv, name, &ops, NULL);
+
+    if (err)
+        panic("capforest: the service %s cannot be registered: error %u", name, err);
+    probe_ep = ep_alloc();
+    server_run(&srv);
+    return 0;
+}
+
+/* ---- the client: the model ---- */
+
+struct node {
+    bool there;
+    int parent; /* -1: none */
+};
+static struct node model[PLACES * SLOTS];
+static unsigned used[PLACES], places; /* used: slots below were given out */
+static unsigned made, revoked, wrong;
+static uint64_t state;
+
+static unsigned pick(unsigned n)
+{
+    state ^= state << 13;
+    state ^= state >> 7;
+    state ^= state << 17;
+    return (unsigned)(state >> 11) % n;
+}
+
+static void model_revoke(unsigned at)
+{
+    bool more = true;
+
+    revoked += model[at].there;
+    model[at].there = false;
+    while (more) {
+        more = false;
+        for (unsigned i = 0; i < places * SLOTS; i++) {
+            if (!model[i].there || model[i].parent < 0 || model[model[i].parent].there)
+                continue;
+            model[i].there = false;
+            revoked++;
+            more = true;
+        }
+    }
+}
+
+/* The next slot of a place comes to be, if `parent` (-1: none) is there. */
+static unsigned add(unsigned place, int parent)
+{
+    unsigned at = place * SLOTS + used[place]++;
+
+    model[at] = (struct node){parent < 0 || model[parent].there, parent};
+    made += model[at].there;
+    return at;
+}
+
+/* A slot that was given out, often one where something is; -1: none was. */
+static int some(unsigned place)
+{
+    unsigned s = 0;
+
+    if (used[place] == 0)
+        return -1;
+    for (unsigned tries = 0; tries < 8; tries++) {
+        s = pick(used[place]);
+        if (model[place * SLOTS + s].there)
+            break;
+    }
+    return (int)(place * SLOTS + s);
+}
+
+/* ---- the client: what it does ---- */
+
+static struct {
+    struct session sess;
+    struct gate gate;
+    bool asked; /* and not answered */
+} place[PLACES];
+static struct recv_gate answers;
+
+static void complain(const char *what, unsigned p, unsigned slot, unsigned err)
+{
+    print("capforest: %s, place %u, slot %u: error %u\n", what, p, slot, err);
+    wrong++;
+}
+
+/* Until service p owes no answer; its value. */
+static uint64_t hear(unsigned p)
+{
+    uint64_t value = 0;
+
+    while (place[p].asked) {
+        const struct dtu_header *msg = recv_gate_wait(&answers);
+        uint64_t out[2] = {SE_RECV_GONE, 0}, from;
+
+        if (!msg)
+            panic("capforest: its receive gate is gone");
+        from = msg->label;
+        if (msg->length == sizeof(out))
+            memcpy(out, dtu_payload(msg), sizeof(out));
+        dtu_ack(answers.ep, msg);
+        if (from == 0 || from >= places || !place[from].asked)
+            panic("capforest: an answer from nobody");
+        place[from].asked = false;
+        value = out[1];
+    }
+    return value;
+}
+
+static void ask(unsigned p, uint64_t op, uint64_t slot)
+{
+    static uint64_t request[PLACES][2];
+    unsigned err;
+
+    hear(p);
+    request[p][0] = op;
+    request[p][1] = slot;
+    err = gate_send(&place[p].gate, request[p], sizeof(request[p]), answers.ep, p);
+    if (err)
+        complain("no message", p, (unsigned)slot, err);
+    else
+        place[p].asked = true;
+}
+
+static void create(void)
+{
+    int from = pick(3) ? some(0) : -1;
+    bool sure = from < 0 || model[from].there;
+    unsigned at, err;
+
+    if (used[0] == SLOTS)
+        return;
+    at = add(0, from);
+    if (from < 0)
+        err = sysc_reqmem(BASE + at, SYSC_MEM_ANY, 64, DTU_PERM_RW);
+    else
+        err = sysc_derivemem(BASE + (unsigned)from, BASE + at, 0, 8, DTU_PERM_R);
+    if (sure && err)
+        complain("not created", 0, at, err);
+}
+
+/*
+ * Between our table and a service's.  What is on its way out of the tables may be copied or not: in
+ * the end neither it nor the copy is there.
+ */
+static void exchange(bool obtains)
+{
+    unsigned p = 1 + pick(places - 1), from = obtains ? p : 0, to = obtains ? 0 : p, at, err;
+    int src = some(from);
+    uint64_t word;
+    struct session_args a = {.in = &word, .nin = 1};
+    bool sure;
+
+    if (src < 0 || used[to] == SLOTS)
+        return;
+    sure = model[src].there;
+    at = add(to, src);
+    word = obtains ? (unsigned)src % SLOTS : at % SLOTS;
+    err = obtains ? session_obtain(&place[p].sess, BASE + at, 1, &a)
+                  : session_delegate(&place[p].sess, BASE + (unsigned)src, 1, &a);
+    if (sure && err)
+        complain(obtains ? "not obtained" : "not delegated", p, at % SLOTS, err);
+}
+
+static void revoke_ours(void)
+{
+    int at = some(0);
+    unsigned err;
+
+    if (at < 0 || !model[at].there)
+        return;
+    model_revoke((unsigned)at);
+    err = sysc_revoke(cap_range(BASE + (unsigned)at, 1), true);
+    if (err)
+        complain("not revoked", 0, (unsigned)at, err);
+}
+
+/* Goes on while the service does it. */
+static void revoke_theirs(void)
+{
+    unsigned p = 1 + pick(places - 1);
+    int at = some(p);
+
+    if (at < 0 || !model[at].there)
+        return;
+    model_revoke((unsigned)at);
+    ask(p, ASK_REVOKE, (unsigned)at % SLOTS);
+}
+
+static void compare(void)
+{
+    for (unsigned p = 1; p < places; p++)
+        hear(p);
+    for (unsigned p = 0; p < places; p++) {
+        uint64_t mask;
+
+        if (p > 0)
+            ask(p, ASK_THERE, 0);
+        mask = p > 0 ? hear(p) : there_mask(probe_ep, BASE);
+        for (unsigned i = 0; i < SLOTS; i++)
+            if ((mask >> i & 1) != model[p * SLOTS + i].there)
+                complain(model[p * SLOTS + i].there ? "is missing" : "should be gone", p, i, 0);
+    }
+}
+
+static void step(unsigned i)
+{
+    unsigned what = pick(16);
+
+    if (what < 4)
+        create();
+    else if (what < 8)
+        exchange(true);
+    else if (what < 12)
+        exchange(false);
+    else if (what < 13)
+        revoke_ours();
+    else
+        revoke_theirs();
+    if (i % LOOK == LOOK - 1)
+        compare();
+}
+
+/* All that is ours goes; so the services' slots are free again, too. */
+static void begin_anew(void)
+{
+    compare();
+    for (unsigned at = 0; at < used[0]; at++) {
+        if (!model[at].there)
+            continue;
+        model_revoke(at);
+        sysc_revoke(cap_range(BASE + at, 1), true);
+    }
+    compare();
+    memset(model, 0, sizeof(model));
+    memset(used, 0, sizeof(used));
+}
+
+static void open_place(const char *name)
+{
+    uint64_t word = ~0ull;
+    struct session_args a = {.in = &word, .nin = 1};
+    unsigned p = places, err = session_open(&place[p].sess, name, NULL, 0);
+
+    place[p].gate.sel = sel_alloc(1);
+    if (!err)
+        err = session_obtain(&place[p].sess, place[p].gate.sel, 1, &a);
+    if (err)
+        panic("capforest: no session with %s: error %u", name, err);
+    places++;
+}
+
+static int grow(unsigned seed, unsigned steps, int n, char **names)
+{
+    /* In a run by a seed the node's EPOCH comes from that. */
+    state = (seed + (vreg_present() ? vreg_get(VREG_EPOCH) : 0)) * 0x9E3779B97F4A7C15ull | 1;
+    places = 1;
+    if (recv_gate_create(&answers, 11, 8))
+        panic("capforest: no receive gate");
+    probe_ep = ep_alloc();
+    for (int i = 0; i < n && places < PLACES; i++)
+        open_place(names[i]);
+    for (unsigned i = 0; i < steps; i++) {
+        bool full = used[0] == SLOTS;
+
+        step(i);
+        for (unsigned p = 1; p < places; p++)
+            full = full || used[p] == SLOTS;
+        if (full)
+            begin_anew();
+    }
+    begin_anew();
+    print("capforest: client %u: %u capabilities, %u of them revoked, %u wrong\n", seed, made,
+          revoked, wrong);
+    return wrong ? 1 : 0;
+}
+
+static unsigned number(const char *s)
+{
+    unsigned n = 0;
+
+    for (; *s >= '0' && *s <= '9'; s++)
+        n = n * 10 + (unsigned)(*s - '0');
+    return n;
+}
+
+int main(int argc, char **argv)
+{
+    if (argc == 3 && strcmp(argv[1], "serve") == 0)
+        return serve(argv[2]);
+    if (argc >= 5 && strcmp(argv[1], "grow") == 0)
+        return grow(number(argv[2]), number(argv[3]), argc - 4, argv + 4);
+    panic("usage: capforest serve NAME | grow NUMBER STEPS NAME...");
+}
