@@ -42,6 +42,7 @@ enum vreg {
     VREG_EXITS = 0xA8,     /* with VREG_F_EXITS: stores of this PE that were exits so far */
     /* With VREG_F_CALL only */
     VREG_CALL = 0xB0, /* store vreg_call(): command, wait, FETCH in one; load: what was fetched */
+    VREG_LIST = 0xE8, /* store vreg_list(): several commands; load: how many went well */
     VREG_ACK = 0xB8,  /* store vreg_ack(): an ACK that is posted, so no exit */
     /* With VREG_F_BRIDGE only; bridge.h */
     VREG_BRIDGE_TURN = 0xC0, /* store ns: RUN, take the NIC's causes, then WAIT */
@@ -94,12 +95,34 @@ enum vreg_ask { VREG_ASK_NONE = 0, VREG_ASK_CAPS = 1 };
 #define VREG_CONSOLE_MAX  0xFFFFFFull /* bytes a console store can name */
 
 /*
- * Runs `command` as a store to COMMAND would (0: none), and if that went well waits, at most us
- * microseconds (0: no limit), and if a message is unread at `ep` then, fetches it.
+ * Runs `command` as a store to COMMAND would (0: none), and if that went well waits until a message
+ * is unread, and if one is unread at `ep` then, fetches it.  With us the wait is bounded: without
+ * `want` it is at most so many microseconds; with it, it goes on for so long after the first
+ * message unless `want` are there.
  */
-static inline uint64_t vreg_call(uint32_t command, unsigned ep, unsigned us)
+static inline uint64_t vreg_call(uint32_t command, unsigned ep, unsigned us, unsigned want)
 {
-    return command | (uint64_t)ep << 32 | (uint64_t)us << 40;
+    return command | (uint64_t)(ep & 0xFF) << 32 | (uint64_t)(us & 0xFFFF) << 40 |
+           (uint64_t)want << 56;
+}
+#define VREG_CALL_NO_EP 0xFFu
+
+/* One command of a list: its registers, and what it ended with. */
+struct vreg_step {
+    uint64_t command; /* as for COMMAND */
+    uint64_t data_addr, data_size;
+    uint64_t offset; /* of FETCH, afterwards: the message's address, or 0 */
+    uint64_t reply_label, reply_ep;
+    uint64_t result; /* afterwards: the command's error */
+    uint64_t reserved;
+};
+_Static_assert(sizeof(struct vreg_step) == 64, "vdtu/README.md");
+#define VREG_STEPS_MAX 64u
+
+/* Runs the `count` steps at local address addr, up to the first that fails. */
+static inline uint64_t vreg_list(uint64_t addr, unsigned count)
+{
+    return (addr & ((1ull << 48) - 1)) | (uint64_t)count << 48;
 }
 
 /* ACK of the message at local address msg, fetched from ep. */

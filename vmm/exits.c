@@ -142,6 +142,17 @@ void pe_wait_begin(struct pe *pe, enum pe_wait how, uint64_t deadline)
     pe->deadline = deadline;
     pe->held = 0;
     pe->fetch = -1;
+    pe->want = 0;
+}
+
+/* Messages, but fewer than the program wants to be woken for, and not for long yet? */
+static bool few_messages(struct pe *pe, unsigned cause, uint64_t now)
+{
+    if (cause != VREG_CAUSE_MESSAGE || vdtu_reg(pe->dtu, DTU_MSG_CNT) >= pe->want)
+        return false;
+    pe->held = pe->held ? pe->held : now + pe->hold;
+    pe->deadline = pe->deadline < pe->held ? pe->deadline : pe->held;
+    return now < pe->held;
 }
 
 /* Has what the PE waits for happened?  The wait register says why, HLT just ends. */
@@ -153,6 +164,8 @@ static bool wait_over(struct pe *pe)
 
     if (pe->nic && nic_line(pe->nic))
         cause |= VREG_CAUSE_NIC;
+    if (pe->want > 1 && few_messages(pe, cause, now))
+        return false;
     if (!cause && pe->deadline != VREG_WAIT_FOREVER && now >= pe->deadline)
         cause = VREG_CAUSE_TIMEOUT;
     if (!cause && !(sched->spurious && sched->spurious(pe)))

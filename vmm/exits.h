@@ -34,4 +34,7 @@ uint64_t pe_print(struct pe *pe, uint64_t addr, uint64_t len);
 /* Fills our register page with what does not change. */
 void vreg_reset(struct pe *pe);
 
+/* vreg_list.c: a store to VREG_LIST; how many steps went well. */
+uint64_t vreg_run_list(struct pe *pe, uint64_t value);
+
 #endif

@@ -74,7 +74,9 @@ struct pe {
     /* Waiting: set by pe_run() when it returns PE_WAITS. */
     enum pe_wait waiting;
     uint64_t deadline; /* ns on the scheduler's clock, VREG_WAIT_FOREVER for none */
-    uint64_t held;     /* until then a bridge's wait goes on although there are packets; 0: none */
+    uint64_t held;     /* until then the wait goes on although there is a little; 0: none */
+    unsigned want;     /* VREG_CALL: fewer messages than that are little, ... */
+    uint32_t hold;     /* ... for so many ns */
     unsigned pending;  /* VREG_CAUSE_* that the wait finds at once */
     int fetch;         /* VREG_CALL: the endpoint to fetch from when it is over; -1: none */
 

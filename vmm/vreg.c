@@ -92,15 +92,18 @@ static void start_wait(struct pe *pe, uint64_t limit)
 /* The wait, if there is one, goes on in exits.c. */
 static void call(struct pe *pe, uint64_t value)
 {
-    uint64_t us = value >> 40;
+    uint64_t us = value >> 40 & 0xFFFF;
+    unsigned want = value >> 56;
     unsigned ep = value >> 32 & 0xFF;
 
     *pe_vreg(pe, VREG_CALL) = 0;
     vdtu_store(pe->dtu, DTU_COMMAND, (uint32_t)value, 8);
     if (vdtu_reg(pe->dtu, DTU_COMMAND) >> DTU_CMD_ERR_SHIFT)
         return;
-    start_wait(pe, us ? us * 1000 : VREG_WAIT_FOREVER);
+    start_wait(pe, us && !want ? us * 1000 : VREG_WAIT_FOREVER);
     pe->fetch = ep < DTU_EPS ? (int)ep : -1;
+    pe->want = want;
+    pe->hold = (uint32_t)us * 1000;
 }
 
 /* Mapped memory gates; false: no register of theirs, or this node has none. */
@@ -151,6 +154,9 @@ enum pe_why vreg_store(struct pe *pe, unsigned off, uint64_t value, unsigned siz
         return PE_KICKED;
     case VREG_CALL:
         call(pe, value);
+        return PE_KICKED;
+    case VREG_LIST:
+        *pe_vreg(pe, VREG_LIST) = vreg_run_list(pe, value);
         return PE_KICKED;
     case VREG_ACK: /* the queue was full */
         vdtu_ack(pe->dtu, (unsigned)(value >> 56), value & ((1ull << 56) - 1));

@@ -31,6 +31,8 @@ enum { EP_RECV = 0, EP_REPLY = 1, EP_SEND = 2, EP_MEM = 3 };
 #define ROUNDS_MAX  400u
 #define PATIENCE_NS 30000000000ull
 #define PAUSE_NS    2000000u
+#define BATCH       10u   /* messages of rate that are handed over at a time */
+#define HOLD_US     5000u /* how long the receivers wait for so many */
 
 /* What a message wants, its first word. */
 enum { TAKE = 0, ANSWER = 1, END = 2 };
@@ -72,12 +74,14 @@ static _Noreturn void end_machine(void)
 
 static _Noreturn void receive(void)
 {
-    const struct dtu_header *h;
+    const struct dtu_header *msgs[BATCH], *h;
+    unsigned n;
 
     dtu_config_recv(EP_RECV, recv_buf, SLOT_ORDER + 5, SLOT_ORDER);
     for (;;) {
-        dtu_wait_ep(EP_RECV, NULL, NULL);
-        while ((h = dtu_fetch(EP_RECV))) {
+        n = dtu_fetch_many(EP_RECV, msgs, rate ? BATCH : 1, HOLD_US);
+        for (unsigned i = 0; i < n; i++) {
+            h = msgs[i];
             memcpy(message, dtu_payload(h), h->length < SIZE ? h->length : SIZE);
             if (message[0] != ANSWER)
                 dtu_ack(EP_RECV, h);
@@ -154,15 +158,19 @@ static void measure_rtt(void)
 
 static void measure_rate(void)
 {
+    struct dtu_out out[BATCH];
     unsigned err;
 
     message[0] = TAKE;
+    for (unsigned i = 0; i < BATCH; i++)
+        out[i] = (struct dtu_out){message, SIZE};
     for (unsigned i = 0; i < rounds; i++) {
-        for (unsigned k = 0; k < RATE_BATCH;) {
-            err = dtu_send(EP_SEND, message, SIZE, DTU_NO_REPLY, 0);
+        for (unsigned k = 0, sent; k < RATE_BATCH; k += sent) {
+            err =
+                dtu_send_many(EP_SEND, out, RATE_BATCH - k < BATCH ? RATE_BATCH - k : BATCH, &sent);
             if (err == SE_OK)
-                k++;
-            else if (err == SE_NO_RING_SPACE)
+                continue;
+            if (err == SE_NO_RING_SPACE)
                 retries++;
             else
                 panic("netbench: a message was refused: error %u\n", err);

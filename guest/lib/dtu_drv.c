@@ -56,14 +56,14 @@ unsigned dtu_unread(unsigned ep)
  * The command whose arguments are set, then sleep until there is a message, and the next one of
  * `from` is fetched: one exit.  Where that is not possible only the command.
  */
-static unsigned run_and_wait(unsigned op, unsigned ep, unsigned from)
+static unsigned run_and_wait(unsigned op, unsigned ep, unsigned from, unsigned us, unsigned want)
 {
     unsigned err;
 
     if (!vreg_has(VREG_F_CALL) || dtu_get(DTU_MSG_CNT) || !ring_sleep(&ring_self))
         return op == DTU_IDLE ? SE_OK : run(op, ep);
     __asm__ volatile("" ::: "memory");
-    vreg_set(VREG_CALL, vreg_call((uint32_t)DTU_CMD(op, ep), from, 0));
+    vreg_set(VREG_CALL, vreg_call((uint32_t)DTU_CMD(op, ep), from, us, want));
     __asm__ volatile("" ::: "memory");
     err = (unsigned)(dtu_get(DTU_COMMAND) >> DTU_CMD_ERR_SHIFT);
     ring_awake(&ring_self);
@@ -95,7 +95,7 @@ unsigned dtu_call(unsigned ep, const void *data, size_t len, unsigned reply_ep,
     set_data(data, len);
     set_arg(DTU_REPLY_EPID, reply_ep);
     set_arg(DTU_REPLY_LABEL, reply_label);
-    return run_and_wait(DTU_SEND, ep, reply_ep);
+    return run_and_wait(DTU_SEND, ep, reply_ep, 0, 0);
 }
 
 unsigned dtu_reply_wait(unsigned ep, const struct dtu_header *msg, const void *data, size_t len)
@@ -104,7 +104,7 @@ unsigned dtu_reply_wait(unsigned ep, const struct dtu_header *msg, const void *d
         return ring_reply(&ring_self, msg, data, len);
     set_data(data, len);
     set_arg(DTU_OFFSET, (uintptr_t)msg);
-    return run_and_wait(DTU_REPLY, ep, ep);
+    return run_and_wait(DTU_REPLY, ep, ep, 0, 0);
 }
 
 unsigned dtu_reply(unsigned ep, const struct dtu_header *msg, const void *data, size_t len)
@@ -207,7 +207,7 @@ void dtu_wait(uint64_t ns)
 static void wait_and_fetch(unsigned ep)
 {
     if (!dtu_spin())
-        run_and_wait(DTU_IDLE, 0, ep);
+        run_and_wait(DTU_IDLE, 0, ep, 0, 0);
 }
 
 void dtu_relax(uint64_t ns)
@@ -243,6 +243,88 @@ bool dtu_wait_ep(unsigned ep, void (*other)(void *), void *arg)
             __builtin_ia32_pause();
     }
     return true;
+}
+
+/* ---- many at a time ---- */
+
+#define STEPS 16u
+
+static struct vreg_step steps[STEPS] __attribute__((aligned(64)));
+
+/* Runs steps[0..n); how many went well. */
+static unsigned run_list(unsigned n)
+{
+    __asm__ volatile("" ::: "memory");
+    vreg_set(VREG_LIST, vreg_list((uintptr_t)steps, n));
+    __asm__ volatile("" ::: "memory");
+    return (unsigned)vreg_get(VREG_LIST);
+}
+
+unsigned dtu_send_many(unsigned ep, const struct dtu_out *out, unsigned n, unsigned *sent)
+{
+    unsigned err = SE_OK, k, done;
+
+    *sent = 0;
+    while (*sent < n && !err) {
+        const struct dtu_out *o = out + *sent;
+
+        k = n - *sent < STEPS ? n - *sent : STEPS;
+        if (ring_self.on || !vreg_has(VREG_F_CALL)) {
+            err = dtu_send(ep, o->data, o->len, DTU_NO_REPLY, 0);
+            *sent += !err;
+            continue;
+        }
+        for (unsigned i = 0; i < k; i++)
+            steps[i] = (struct vreg_step){.command = DTU_CMD(DTU_SEND, ep),
+                                          .data_addr = (uintptr_t)o[i].data,
+                                          .data_size = o[i].len,
+                                          .result = SE_OK};
+        done = run_list(k);
+        *sent += done;
+        if (done < k)
+            err = (unsigned)steps[done].result; /* none: it was only interrupted */
+    }
+    return err;
+}
+
+/* What is unread, in one exit: only where no ring may have older ones. */
+static unsigned fetch_list(unsigned ep, const struct dtu_header **msgs, unsigned max)
+{
+    unsigned n = dtu_unread(ep), done, got = 0;
+
+    n = n < max ? n : max;
+    n = n < STEPS ? n : STEPS;
+    for (unsigned i = 0; i < n; i++)
+        steps[i] = (struct vreg_step){.command = DTU_CMD(DTU_FETCH, ep)};
+    done = n ? run_list(n) : 0;
+    for (unsigned i = 0; i < done; i++)
+        if (steps[i].offset)
+            msgs[got++] = (const struct dtu_header *)(uintptr_t)steps[i].offset;
+    return got;
+}
+
+unsigned dtu_fetch_many(unsigned ep, const struct dtu_header **msgs, unsigned max, unsigned us)
+{
+    const struct dtu_header *msg;
+    unsigned n = 0;
+
+    if (ring_self.on || !vreg_has(VREG_F_CALL)) {
+        while (n == 0 && dtu_wait_ep(ep, NULL, NULL))
+            while (n < max && (msg = dtu_fetch(ep)))
+                msgs[n++] = msg;
+        return n;
+    }
+    while (n == 0 && dtu_type(ep) == DTU_EP_RECV) {
+        if (!dtu_unread(ep) && !dtu_get(DTU_MSG_CNT))
+            run_and_wait(DTU_IDLE, 0, VREG_CALL_NO_EP, us, max);
+        else if (!dtu_unread(ep))
+            dtu_relax(0);
+        msg = ring_take_fetched(&ring_self, ep);
+        if (msg)
+            msgs[n++] = msg;
+        n += fetch_list(ep, msgs + n, max - n);
+    }
+    return n;
 }
 
 void dtu_config_words(unsigned ep, const uint64_t words[3])

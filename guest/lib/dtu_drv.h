@@ -103,6 +103,23 @@ unsigned dtu_call(unsigned ep, const void *data, size_t len, unsigned reply_ep,
 /* As dtu_reply(), by a program that waits for the next message at ep then. */
 unsigned dtu_reply_wait(unsigned ep, const struct dtu_header *msg, const void *data, size_t len);
 
+/*
+ * n messages of ep, in order, that want no reply: up to 16 an exit.  *sent: how many were accepted;
+ * the result is the error of the one behind them, SE_OK if there is none.
+ */
+struct dtu_out {
+    const void *data;
+    size_t len;
+};
+unsigned dtu_send_many(unsigned ep, const struct dtu_out *out, unsigned n, unsigned *sent);
+
+/*
+ * Waits for messages at ep and fetches up to max of them, at most 16 an exit.  Where none is there
+ * yet, others are waited for for us microseconds (at most 65,535) after the first, until there are
+ * max.  0 when it is no longer a receive endpoint.
+ */
+unsigned dtu_fetch_many(unsigned ep, const struct dtu_header **msgs, unsigned max, unsigned us);
+
 /* READ/WRITE len bytes at offset off of memory endpoint ep.  SE_NO_PERM, SE_INV_ARGS (bounds). */
 unsigned dtu_read(unsigned ep, void *buf, size_t len, uint64_t off);
 unsigned dtu_write(unsigned ep, const void *buf, size_t len, uint64_t off);

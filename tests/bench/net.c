@@ -402,8 +402,9 @@ static const struct bench_case net_cases[] = {
      "nodes, bridges included",
      "ns", "64 bytes over UDP to another process and back", case_net_rtt},
     {"net_rate_64",
-     "one 64-byte message of 16 senders to 16 PEs of another node; exits: to transmit, per frame "
-     "(NIC register stores and ports of the sending bridge)",
+     "one 64-byte message of 16 senders, which hand over ten at a time, to 16 PEs of another node, "
+     "which wait for ten or 5 ms; exits: to transmit, per frame (NIC register stores and ports of "
+     "the sending bridge)",
      "ns", "64-byte datagrams to another process with sendmmsg and recvmmsg", case_net_rate},
     {"semperos_capbench_two_nodes",
      "obtain in the original's capbench, kernel 0 and kernel 1 on two nodes; exits: of both nodes "
