@@ -321,6 +321,10 @@ static void *runner_main(void *arg)
         s->next = NULL;
         if (!c || c->state == CO_OVER) { /* the last one cannot go on: that is a step, too */
             atomic_store(&s->steps_seen, ++s->steps);
+            if (s->steps >= s->opts->until) {
+                seed_finish(s, NODE_STOPPED);
+                break;
+            }
             c = seed_pick(s);
         }
         if (!c && seed_next_up(s) <= seed_clock(s))
