@@ -195,6 +195,12 @@ test-dual-stock: stock-image bridge
 test-semperos: all
 	@sh tests/run script:tests/semperos.sh script:tests/semperos-files.sh
 
+## make test-kill       kill -9 of a node in the middle of exchanges with another, COUNT (100) times
+.PHONY: test-kill
+test-kill: $(SEMPERVM_NEEDS)
+	@COUNT=$(or $(COUNT),100) TEST_TIMEOUT=$$(($(or $(COUNT),100) * 60 + 600)) \
+		sh tests/run script:tests/kill.sh
+
 # ---- all together ----------------------------------------------------------------------------
 
 ## make format-check    clang-format, file and function lengths, heads
@@ -203,7 +209,7 @@ format-check: $(DEPS_TEST)
 	@sh tests/run script:tests/format.sh
 
 TEST_ITEMS = $(UNIT:%=unit:%) script:tests/calls.sh $(REPLAY:%=replay:%) script:tests/format.sh \
-	$(SYSTEM_ITEMS) script:tests/semperos.sh script:tests/semperos-files.sh \
+	$(SYSTEM_ITEMS) $(if $(filter yes,$(KVM)),script:tests/kill.sh) script:tests/semperos.sh script:tests/semperos-files.sh \
 	script:tests/qtest/qtest.sh script:tests/bench/suite.sh
 
 ## make test            unit tests, stored fuzz inputs, system tests, format

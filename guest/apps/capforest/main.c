@@ -241,9 +241,21 @@ static bool lost(unsigned p)
     return true;
 }
 
+/* Has a service gone since we last looked? */
+static bool any_died(void)
+{
+    bool died = false;
+
+    for (unsigned p = 1; p < places; p++)
+        if (place[p].mortal && !place[p].dead && !is_there(probe_ep, place[p].gate.sel))
+            died = lost(p) || died;
+    return died;
+}
+
+/* Unless what failed may have come from a service that has gone. */
 static void complain(const char *what, unsigned p, unsigned slot, unsigned err)
 {
-    if (lost(p))
+    if (lost(p) || any_died())
         return;
     print("capforest: %s, place %u, slot %u: error %u\n", what, p, slot, err);
     wrong++;
@@ -386,17 +398,6 @@ static unsigned differences(bool tell)
         }
     }
     return n;
-}
-
-/* Has a service gone since we last looked? */
-static bool any_died(void)
-{
-    bool died = false;
-
-    for (unsigned p = 1; p < places; p++)
-        if (place[p].mortal && !place[p].dead && !is_there(probe_ep, place[p].gate.sel))
-            died = lost(p) || died;
-    return died;
 }
 
 static void compare(void)
