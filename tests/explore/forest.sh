@@ -34,10 +34,6 @@ if [ ! -e "${GUESTS:-build/guest}/bridge" ]; then
     finish
 fi
 
-begin "forest: two nodes over a simulated wire, $seeds seeds"
-explored two "$seeds" -- tests/explore/forest-nodes.ini
-end
-
 # The moment goes with the seed, by steps of the whole run; node 1 begins anew by itself.
 begin "forest: a node dies and begins anew, $seeds moments"
 i=1
