@@ -197,6 +197,12 @@ test-semperos: all
 
 SEMPEROS_ITEMS := $(patsubst %,script:tests/%.sh,semperos semperos-files semperos-programs)
 
+## make test-kill       kill -9 of a node in the middle of exchanges with another, COUNT (100) times
+.PHONY: test-kill
+test-kill: $(SEMPERVM_NEEDS)
+	@COUNT=$(or $(COUNT),100) TEST_TIMEOUT=$$(($(or $(COUNT),100) * 60 + 600)) \
+		sh tests/run script:tests/kill.sh
+
 # ---- all together ----------------------------------------------------------------------------
 
 ## make format-check    clang-format, file and function lengths, heads
@@ -205,7 +211,7 @@ format-check: $(DEPS_TEST)
 	@sh tests/run script:tests/format.sh
 
 TEST_ITEMS = $(UNIT:%=unit:%) script:tests/calls.sh $(REPLAY:%=replay:%) script:tests/format.sh \
-	$(SYSTEM_ITEMS) $(SEMPEROS_ITEMS) \
+	$(SYSTEM_ITEMS) $(if $(filter yes,$(KVM)),script:tests/kill.sh) $(SEMPEROS_ITEMS) \
 	script:tests/qtest/qtest.sh script:tests/bench/suite.sh
 
 ## make test            unit tests, stored fuzz inputs, system tests, format

@@ -92,7 +92,8 @@ void oracle_compare(void);
 
 /* Kernels and actors for oracle.seed. */
 void oracle_place(void);
-/* Whoever has no VPE, or a dead one, gets a new one; kernels that died start again.  All is still. */
+/* Whoever has no VPE, or a dead one, gets a new one; kernels that died start again.  All is still.
+ */
 void oracle_revive(void);
 /* Actor v's VPE ends.  A kernel dies, with all that runs there. */
 void oracle_end_actor(unsigned v);
@@ -100,7 +101,8 @@ void oracle_kill(unsigned kernel);
 /* Does it live? */
 bool oracle_lives(unsigned kernel);
 
-/* Time goes by and messages arrive until nobody waits for anybody; fails if somebody always does. */
+/* Time goes by and messages arrive until nobody waits for anybody; fails if somebody always does.
+ */
 void oracle_settle(void);
 /* Actor v's service answers what it was asked; v's call may have been answered. */
 void oracle_answer(unsigned v);

@@ -129,8 +129,7 @@ static void compare_table(unsigned t)
         bool there = oracle_real(t, s) != NULL;
 
         if (there != oracle.node[t * ORACLE_SELS + s].there)
-            oracle_fail("table %u, selector %u: %s", t, s,
-                        there ? "should be gone" : "is missing");
+            oracle_fail("table %u, selector %u: %s", t, s, there ? "should be gone" : "is missing");
     }
 }
 

@@ -3,8 +3,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "oracle.h"
 #include "../../guest/kernel/srv.h"
+#include "oracle.h"
 
 #define RB         (FAKE_PE_MEM - PE_RECVBUF_SIZE)
 #define MS         1000000ull

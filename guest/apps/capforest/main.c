@@ -2,15 +2,15 @@
 /*
  * capforest serve NAME: a service that keeps capabilities for its clients.
  * capforest grow NUMBER STEPS NAME...: a client that grows a forest, by its number and the seed of
- * the run (`sempervm run --seed`), in its own table and in those of the services, and revokes parts of it, without waiting for one revocation before the
- * next exchange.  Beside it, it keeps a model: what is derived from what.  Every so often, and at
- * the end, it asks for each selector whether something is there, and compares.  One line, and the
- * exit status is 0 when the tables were the model's.
- * A service whose NAME has a + before it may be gone at any moment, with its kernel: then all that
- * was in its table and came from there is expected to be gone, too, and the rest to be whole.
- * capforest watch NUMBER DEATHS NAME +NAME: the same, without end: whenever the last service has gone
- * all others are compared, and it goes on when it is there again; DEATHS times.  Then all of them are
- * told to end.
+ * the run (`sempervm run --seed`), in its own table and in those of the services, and revokes parts
+ * of it, without waiting for one revocation before the next exchange.  Beside it, it keeps a model:
+ * what is derived from what.  Every so often, and at the end, it asks for each selector whether
+ * something is there, and compares.  One line, and the exit status is 0 when the tables were the
+ * model's. A service whose NAME has a + before it may be gone at any moment, with its kernel: then
+ * all that was in its table and came from there is expected to be gone, too, and the rest to be
+ * whole. capforest watch NUMBER DEATHS NAME +NAME: the same, without end: whenever the last service
+ * has gone all others are compared, and it goes on when it is there again; DEATHS times.  Then all
+ * of them are told to end.
  *
  * Everything that one client does concerns only its own selectors, so any number of them, on
  * whatever kernels, can be at work at once.  What they all leave behind the kernels check at the
@@ -135,9 +135,11 @@ static void message(void *arg, uint64_t label, struct msg_reader *in, struct msg
 
 static int serve(const char *name)
 {
-    static const struct server_ops ops = {
-        .open = do_open, .obtain = do_obtain, .delegate = do_delegate, .close = do_close,
-        .message = message};
+    static const struct server_ops ops = {.open = do_open,
+                                          .obtain = do_obtain,
+                                          .delegate = do_delegate,
+                                          .close = do_close,
+                                          .message = message};
     unsigned err = server_create(&srv, name, &ops, NULL);
 
     if (err)
@@ -214,7 +216,7 @@ static int some(unsigned place)
 static struct {
     struct session sess;
     struct gate gate;
-    bool asked; /* and not answered */
+    bool asked;     /* and not answered */
     uint64_t value; /* the last answer's */
     bool mortal, dead;
 } place[PLACES];
@@ -241,9 +243,21 @@ static bool lost(unsigned p)
     return true;
 }
 
+/* Has a service gone since we last looked? */
+static bool any_died(void)
+{
+    bool died = false;
+
+    for (unsigned p = 1; p < places; p++)
+        if (place[p].mortal && !place[p].dead && !is_there(probe_ep, place[p].gate.sel))
+            died = lost(p) || died;
+    return died;
+}
+
+/* Unless what failed may have come from a service that has gone. */
 static void complain(const char *what, unsigned p, unsigned slot, unsigned err)
 {
-    if (lost(p))
+    if (lost(p) || any_died())
         return;
     print("capforest: %s, place %u, slot %u: error %u\n", what, p, slot, err);
     wrong++;
@@ -386,17 +400,6 @@ static unsigned differences(bool tell)
         }
     }
     return n;
-}
-
-/* Has a service gone since we last looked? */
-static bool any_died(void)
-{
-    bool died = false;
-
-    for (unsigned p = 1; p < places; p++)
-        if (place[p].mortal && !place[p].dead && !is_there(probe_ep, place[p].gate.sel))
-            died = lost(p) || died;
-    return died;
 }
 
 static void compare(void)
@@ -564,6 +567,7 @@ int main(int argc, char **argv)
         if (places > 2 && place[places - 1].mortal)
             return watch(number(argv[2]), number(argv[3]), argv[argc - 1]);
     }
-    panic("usage: capforest serve NAME | grow NUMBER STEPS [+]NAME... | watch NUMBER DEATHS NAME... "
-          "+NAME");
+    panic(
+        "usage: capforest serve NAME | grow NUMBER STEPS [+]NAME... | watch NUMBER DEATHS NAME... "
+        "+NAME");
 }
