@@ -51,9 +51,14 @@ want_status 0
 want_out 'nothing can be mapped here'
 end
 
+# What follows is the library's, whatever the KVM; emulation would take minutes for it.
+if [ "${STOCK:-no}" = yes ]; then
+    skip 'mapped: beside rings, by files and pipes' 'seen on the KVM here'
+    finish
+fi
+
 begin 'mapped: beside rings'
-vm run --timeout "$VM_LIMIT" --mapped yes --rings "$([ "${STOCK:-no}" = yes ] && echo no || echo yes)" \
-    --pes 4 -- kernel maptest
+vm run --timeout "$VM_LIMIT" --mapped yes --rings yes --pes 4 -- kernel maptest
 want_status 0
 want_out 'maptest: 0 failed$'
 end
