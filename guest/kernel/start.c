@@ -155,7 +155,8 @@ void start_pending(void)
             run(vpe_at(i));
 }
 
-/* Nobody runs who could register what the others wait for.  Mostly the first one we look at does. */
+/* Nobody runs who could register what the others wait for.  Mostly the first one we look at does.
+ */
 static void give_up_pending(void)
 {
     for (unsigned i = 0; i < kern.pe_count; i++)

@@ -37,4 +37,7 @@ check revoke holds
 check revoke fails -DFENCE=0
 check revoke fails -DRECHECK=0
 check revoke fails -DKEPT=0
+check credits holds
+check credits fails -DEARLY=1
+check credits fails -DINORDER=1
 finish

@@ -1,0 +1,215 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Credits and places of channels: who has credits can send, in whatever order messages are answered
+ * and answers looked at, by a channel and by traps (RINGS.md, "Room").
+ */
+/* LINK: vdtu guest/lib/ring.c guest/lib/ring_in.c guest/lib/ring_out.c guest/lib/dtu_drv.c */
+#include <check.h>
+
+#include "ring_fixture.h"
+
+enum { S = 1, R = 2 };
+
+static struct rx *x;
+
+static void setup(void)
+{
+    x = rx_new(2); /* 4 slots */
+}
+static void teardown(void)
+{
+    rx_free(x);
+}
+
+static unsigned send(unsigned pe, uint64_t value)
+{
+    return ring_send(&x->pe[pe].r, RX_SEND, &value, sizeof(value), RX_REPLY, 0x1000 + value);
+}
+
+static void open_channel(unsigned pe, unsigned credits)
+{
+    rx_gate(x, pe, RX_SEND, R, credits);
+    vdtu_ring_open(x->pe[pe].d, RX_SEND);
+    ck_assert_uint_ne(rg_table(&x->pe[pe].r)->out[RX_SEND], RING_NO_ENTRY);
+}
+
+static const struct dtu_header *fetch(unsigned pe, unsigned ep)
+{
+    return rx_msg(x, pe, ring_fetch(&x->pe[pe].r, ep));
+}
+
+static uint64_t value_of(const struct dtu_header *m)
+{
+    uint64_t v = 0;
+
+    ck_assert_ptr_nonnull(m);
+    memcpy(&v, m + 1, m->length < 8 ? m->length : 8);
+    return v;
+}
+
+/* A message that stays unanswered is in nobody's way but its own: credits are what counts. */
+START_TEST(credits_in_any_order)
+{
+    const struct dtu_header *old, *m;
+
+    open_channel(S, 3 * 256);
+    ck_assert_uint_eq(send(S, 1000), SE_OK);
+    old = fetch(R, RX_RECV);
+    for (unsigned i = 0; i < 500; i++) {
+        const struct dtu_header *two[2];
+
+        ck_assert_uint_eq(send(S, i), SE_OK);
+        ck_assert_uint_eq(send(S, i + 1), SE_OK);
+        ck_assert_uint_eq(send(S, i + 2), SE_MISS_CREDITS);
+        ck_assert_uint_eq(value_of(two[0] = fetch(R, RX_RECV)), i);
+        ck_assert_uint_eq(value_of(two[1] = fetch(R, RX_RECV)), i + 1);
+        for (unsigned k = 0; k < 2; k++) {
+            uint64_t v = value_of(two[1 - k]);
+
+            ck_assert_uint_eq(ring_reply(&x->pe[R].r, two[1 - k], &v, 8), SE_OK);
+        }
+        for (unsigned k = 0; k < 2; k++) {
+            m = fetch(S, RX_REPLY);
+            ck_assert_uint_eq(value_of(m), i + 1 - k);
+            ck_assert(m->label == 0x1000 + i + 1 - k);
+            ring_ack(&x->pe[S].r, m);
+        }
+    }
+    ck_assert_uint_eq(value_of(old), 1000);
+    ck_assert_uint_eq(ring_reply(&x->pe[R].r, old, "late", 4), SE_OK);
+    m = fetch(S, RX_REPLY);
+    ck_assert(m->label == 0x1000 + 1000);
+    ck_assert_uint_eq(x->pe[S].r.dropped, 0);
+}
+END_TEST
+
+/* Answers that nobody looks at keep the endpoint's places, not those of later ones. */
+START_TEST(answers_unread)
+{
+    const struct dtu_header *first, *m;
+
+    open_channel(S, 256);
+    ck_assert_uint_eq(send(S, 0), SE_OK);
+    ck_assert_uint_eq(ring_reply(&x->pe[R].r, fetch(R, RX_RECV), "0", 1), SE_OK);
+    first = fetch(S, RX_REPLY);
+    for (unsigned i = 1; i < 32; i++) {
+        ck_assert_uint_eq(send(S, i), SE_OK);
+        ck_assert_uint_eq(ring_reply(&x->pe[R].r, fetch(R, RX_RECV), &i, 4), SE_OK);
+    }
+    for (unsigned i = 1; i < 32; i++) {
+        m = fetch(S, RX_REPLY);
+        ck_assert(value_of(m) == i && m->label == 0x1000 + i);
+        ring_ack(&x->pe[S].r, m);
+    }
+    ck_assert_uint_eq(*(const char *)(first + 1), '0');
+}
+END_TEST
+
+/* Many messages that get no answer, though they could: their records come back. */
+START_TEST(acknowledged)
+{
+    const struct dtu_header *old = NULL;
+    unsigned traps = 0;
+
+    open_channel(S, DTU_CREDITS_UNLIM);
+    for (unsigned i = 0; i < 1000; i++) {
+        const struct dtu_header *m;
+        unsigned err = send(S, i);
+
+        if (err == RING_TRAP) { /* the oldest keeps all records: by the DTU */
+            traps++;
+            ck_assert_ptr_nonnull(old);
+            ring_reply(&x->pe[R].r, old, "x", 1);
+            old = NULL;
+            ring_ack(&x->pe[S].r, fetch(S, RX_REPLY));
+            err = send(S, i);
+        }
+        ck_assert_uint_eq(err, SE_OK);
+        m = fetch(R, RX_RECV);
+        ck_assert_uint_eq(value_of(m), i);
+        if (i == 500)
+            old = m;
+        else
+            ring_ack(&x->pe[R].r, m);
+    }
+    ck_assert_uint_eq(traps, 1);
+}
+END_TEST
+
+/* Credits that a message by a trap got back are the endpoint's, and good for another such. */
+START_TEST(credits_by_both_ways)
+{
+    const struct dtu_header *m;
+
+    rx_gate(x, S, RX_SEND, R, 2 * 256);
+    ck_assert_uint_eq(rx_trap_send(x, S, RX_SEND, "x", 1), SE_OK);
+    vdtu_ring_open(x->pe[S].d, RX_SEND);
+    ck_assert_uint_eq(send(S, 1), SE_OK);
+    ck_assert_uint_eq(send(S, 2), SE_MISS_CREDITS);
+    m = fetch(R, RX_RECV);
+    ck_assert_uint_eq(m->length, 1);
+    vdtu_store(x->pe[R].d, DTU_DATA_SIZE, 0, 8);
+    vdtu_store(x->pe[R].d, DTU_OFFSET, (uintptr_t)m - (uintptr_t)x->pe[R].mem, 8);
+    vdtu_store(x->pe[R].d, DTU_COMMAND, DTU_CMD(DTU_REPLY, RX_RECV), 8);
+    ck_assert_uint_eq(vdtu_reg(x->pe[R].d, DTU_COMMAND) >> DTU_CMD_ERR_SHIFT, SE_OK);
+    ck_assert_uint_eq(send(S, 2), RING_TRAP);
+    ck_assert_uint_eq(rx_trap_send(x, S, RX_SEND, "yz", 2), SE_OK);
+    ck_assert_uint_eq(send(S, 3), SE_MISS_CREDITS);
+    ck_assert_uint_eq(value_of(fetch(R, RX_RECV)), 1);
+    ck_assert_uint_eq(fetch(R, RX_RECV)->length, 2);
+}
+END_TEST
+
+/* An answer may be longer than the channel was made for: by the DTU, and no credit gets lost. */
+START_TEST(longer_answers)
+{
+    const struct dtu_header *m, *held;
+    uint64_t v = 7;
+
+    open_channel(S, 3 * 256);
+    ck_assert_uint_eq(send(S, 1), SE_OK);
+    ck_assert_uint_eq(send(S, 2), SE_OK);
+    held = fetch(R, RX_RECV);
+    m = fetch(R, RX_RECV);
+    ck_assert_uint_eq(ring_reply(&x->pe[R].r, m, "a", 1), SE_OK);
+    rx_set_ep(x, S, 7, dtu_recv_r0(12, 10), 0xC000, 0);
+    ck_assert_uint_eq(ring_send(&x->pe[S].r, RX_SEND, &v, 8, 7, 0), RING_TRAP);
+    ck_assert_uint_eq(rx_trap_send(x, S, RX_SEND, "b", 1), SE_OK);
+    ck_assert_uint_eq(rx_trap_send(x, S, RX_SEND, "c", 1), SE_OK);
+    ck_assert_uint_eq(rx_trap_send(x, S, RX_SEND, "d", 1), SE_MISS_CREDITS);
+    ck_assert_uint_eq(ring_reply(&x->pe[R].r, held, "late", 4), SE_OK);
+    ck_assert_uint_eq(rx_trap_send(x, S, RX_SEND, "d", 1), SE_OK);
+    ck_assert_uint_eq(rx_trap_send(x, S, RX_SEND, "e", 1), SE_MISS_CREDITS);
+    for (unsigned i = 0; i < 2; i++) {
+        m = fetch(S, RX_REPLY);
+        ck_assert_uint_eq(m->length, i ? 4 : 1);
+        ring_ack(&x->pe[S].r, m);
+    }
+    for (unsigned i = 0; i < 3; i++)
+        ck_assert_uint_eq(*(const char *)(fetch(R, RX_RECV) + 1), 'b' + i);
+    /* Another endpoint in its place has the credits that it was given. */
+    rx_gate(x, S, RX_SEND, R, 0);
+    ck_assert_uint_eq(rx_trap_send(x, S, RX_SEND, "f", 1), SE_MISS_CREDITS);
+}
+END_TEST
+
+int main(void)
+{
+    const TTest *const tests[] = {
+        credits_in_any_order, answers_unread, acknowledged, credits_by_both_ways, longer_answers,
+    };
+    TCase *tc = tcase_create("ring_credits");
+    Suite *s = suite_create("ring_credits");
+    SRunner *sr = srunner_create(s);
+    int failed;
+
+    tcase_add_checked_fixture(tc, setup, teardown);
+    tcase_set_timeout(tc, 120);
+    for (unsigned i = 0; i < sizeof(tests) / sizeof(tests[0]); i++)
+        tcase_add_test(tc, tests[i]);
+    suite_add_tcase(s, tc);
+    srunner_run_all(sr, CK_NORMAL);
+    failed = srunner_ntests_failed(sr);
+    srunner_free(sr);
+    return failed != 0;
+}
