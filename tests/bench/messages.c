@@ -26,6 +26,7 @@ static struct by_size {
 
 static int run_size(struct by_size *t)
 {
+    double since = bench_now();
     char args[128];
 
     if (t->state)
@@ -33,7 +34,7 @@ static int run_size(struct by_size *t)
     t->state = 1;
     snprintf(args, sizeof(args), "--pes 3 --rings yes -- kernel msgbench %u %u", t->size,
              bench_n(150));
-    for (unsigned i = 0; i < bench_n(ROUNDS) && t->state > 0; i++)
+    for (unsigned i = 0; i < bench_n(ROUNDS) && t->state > 0 && !(i && bench_late(since)); i++)
         if (bench_native_size(NATIVE_SHM, t->size, bench_n(80), &t->shm) < 0 ||
             bench_guest(args, t->guest, CASES) < 0 ||
             bench_native_size(NATIVE_SHM, t->size, bench_n(80), &t->shm) < 0)
@@ -100,6 +101,7 @@ static struct by_pes {
 
 static int run_pes(struct by_pes *t)
 {
+    double since = bench_now();
     char args[128];
 
     if (t->state)
@@ -107,7 +109,7 @@ static int run_pes(struct by_pes *t)
     t->state = 1;
     snprintf(args, sizeof(args), "--pes %u --rings yes -- kernel msgbench 64 %u %u", t->pes,
              bench_n(150), t->asleep);
-    for (unsigned i = 0; i < bench_n(2) && t->state > 0; i++)
+    for (unsigned i = 0; i < bench_n(2) && t->state > 0 && !(i && bench_late(since)); i++)
         if (bench_guest("--pes 3 --rings yes -- kernel msgbench 64 100 0", t->alone, CASES) < 0 ||
             bench_guest(args, t->guest, CASES) < 0 ||
             bench_guest("--pes 3 --rings yes -- kernel msgbench 64 100 0", t->alone, CASES) < 0)
