@@ -186,6 +186,10 @@ static int transfer_result(const char *what, ARGS)
     return guest_case_result(transfers, CASES, what, v, exits, why, size);
 }
 
+static int posted(ARGS)
+{
+    return transfer_result("posted_store", v, b, exits, why, size);
+}
 static int read_256(ARGS)
 {
     return transfer_result("memgate_read_256", v, b, exits, why, size);
@@ -240,6 +244,8 @@ static const struct bench_case message_cases[] = {
     {"syscall_noop_pes_16", NOOP("13"), "ns", OF("it"), noop_pes_16},
     {"syscall_noop_pes_64", NOOP("61"), "ns", OF("it"), noop_pes_64},
     {"syscall_noop_pes_640", NOOP("637 (180 of them)"), "ns", OF("it"), noop_pes_640},
+    {"posted_store", "a store to a DTU register other than COMMAND, in the program", "ns", EXIT,
+     posted},
     {"memgate_read_256", GATE("READ of 256 bytes"), "ns", EXIT, read_256},
     {"memgate_write_256", GATE("WRITE of 256 bytes"), "ns", EXIT, write_256},
     {"memgate_read_4096", GATE("READ of 4,096 bytes"), "ns", EXIT, read_4096},
