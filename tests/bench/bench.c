@@ -31,6 +31,7 @@
 #define FILES_MAX  32u
 #define CASES_MAX  BUDGETS_MAX
 #define CASE_LIMIT 900 /* seconds; a case that takes longer hangs */
+#define ENOUGH     90  /* seconds after which no further round begins */
 
 static struct {
     const char *file;
@@ -67,6 +68,11 @@ double bench_now(void)
 unsigned bench_n(unsigned n)
 {
     return tiny && n > 3 ? 3 : n;
+}
+
+bool bench_late(double since)
+{
+    return bench_now() - since > ENOUGH;
 }
 
 /* Hundreds of VMs need more descriptors than the usual soft limit. */

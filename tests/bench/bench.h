@@ -110,6 +110,8 @@ int bench_udp_rate(unsigned n, struct samples *s);
 double bench_now(void); /* seconds */
 /* n, or, for a run that only shows that the suite works, at most 3. */
 unsigned bench_n(unsigned n);
+/* Whether what began then has had its time (on a busy machine), so that what there is must do. */
+bool bench_late(double since);
 /* The rate of the time-stamp counter, which all cores and guests share; takes 0.1 s. */
 double bench_tsc_hz(void);
 

@@ -90,12 +90,14 @@ static int case_fanin_8(struct samples *v, struct samples *b, double *exits, cha
     (void)exits;
     return fanin(8, ROUNDS, v, b, why, size);
 }
-static int case_fanin_64(struct samples *v, struct samples *b, double *exits, char *why, size_t size)
+static int case_fanin_64(struct samples *v, struct samples *b, double *exits, char *why,
+                         size_t size)
 {
     (void)exits;
     return fanin(64, ROUNDS, v, b, why, size);
 }
-static int case_fanin_512(struct samples *v, struct samples *b, double *exits, char *why, size_t size)
+static int case_fanin_512(struct samples *v, struct samples *b, double *exits, char *why,
+                          size_t size)
 {
     (void)exits;
     return fanin(512, 1, v, b, why, size);
@@ -131,7 +133,7 @@ static int silent(unsigned pes, unsigned clients, struct samples *s, double *exi
 }
 
 static int case_noop_among_sleepers(struct samples *v, struct samples *b, double *exits, char *why,
-                             size_t size)
+                                    size_t size)
 {
     double n_exits = 0, ops = 0, none = 0;
 

@@ -21,7 +21,7 @@
 #define SLOTS 32u
 #define SIZE  64u
 /* Of a call: on a busy machine, where each wake-up may take ten milliseconds, fewer samples. */
-#define LIMIT_S 3.0
+#define LIMIT_S 1.5
 
 static uint64_t get(const uint64_t *p)
 {

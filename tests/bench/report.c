@@ -23,7 +23,9 @@ static const char style[] =
     "table{border-collapse:collapse;font-size:13px}td,th{padding:.15em .6em;border-bottom:1px "
     "solid #ccc;text-align:right;vertical-align:top}td:first-child,th:first-child,td.text{"
     "text-align:left}.over td{color:#b00}svg{display:block}svg text{font:12px sans-serif}"
-    ".note{color:#555;max-width:60em}";
+    ".note{color:#555;max-width:60em}#cases tr:not(.what) td{border-bottom:0;padding-top:.5em;"
+    "font-family:monospace}.what td{color:#555;padding-left:2em}td:nth-child(12){max-width:7em;"
+    "overflow:hidden;text-overflow:ellipsis}";
 
 static void escape(FILE *f, const char *s)
 {
@@ -189,11 +191,13 @@ static void row(FILE *f, const struct json *c, const struct budgets *budgets)
             json_number(base, "p50", 0), json_number(base, "p99", 0), json_number(c, "ratio", 0));
     if (b)
         fprintf(f, "%g", b->ratio);
-    fprintf(f, "<td class=\"text\">");
+    fprintf(f, "<td>");
+    escape(f, json_string(c, "commit", ""));
+    fprintf(f, "\n<tr class=\"what\"><td colspan=\"12\">");
     escape(f, json_string(c, "interval", ""));
     fprintf(f, "; against: ");
     escape(f, json_string(base, "what", ""));
-    fprintf(f, "<td class=\"text\">%.12s\n", json_string(c, "commit", ""));
+    fprintf(f, "\n");
 }
 
 static void table(FILE *f, const struct json *results, const struct budgets *budgets)
@@ -201,8 +205,8 @@ static void table(FILE *f, const struct json *results, const struct budgets *bud
     const struct json *not_run = json_get(results, "not_run");
 
     fprintf(f, "<h2>Cases</h2>\n<table id=\"cases\"><tr><th>case<th>n<th>min<th>p50<th>p99<th>unit"
-               "<th>exits<th>baseline p50<th>p99<th>ratio<th>budget<th>what is measured, and "
-               "against what<th>commit\n");
+               "<th>exits<th>baseline p50<th>p99<th>ratio<th>budget<th>commit\n"
+               "<tr class=\"what\"><td colspan=\"12\">what is measured, and against what\n");
     for (const struct json *c = json_get(results, "cases")->child; c; c = c->next)
         row(f, c, budgets);
     fprintf(f, "</table>\n");

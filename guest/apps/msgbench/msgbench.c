@@ -228,6 +228,12 @@ static void write_4096(void)
     want(gate_write(&memory, words, 4096, 4096), "WRITE");
 }
 
+/* A store that the host collects: no exit until its queue is full. */
+static void posted(void)
+{
+    dtu_set(DTU_OFFSET, 0);
+}
+
 static void run(const char *name, void (*fn)(void), unsigned batch)
 {
     uint64_t before, since;
@@ -248,6 +254,7 @@ static void transfers(void)
 {
     memory.sel = sel_alloc(1);
     want(sysc_reqmem(memory.sel, SYSC_MEM_ANY, GATE_SIZE, DTU_PERM_R | DTU_PERM_W), "REQMEM");
+    run("posted_store", posted, BATCH);
     run("memgate_read_256", read_256, 1);
     run("memgate_write_256", write_256, 1);
     run("memgate_read_4096", read_4096, 1);
