@@ -131,7 +131,7 @@ end
 
 if [ "${STOCK:-}" != yes ]; then
     begin 'wire: a client whose service is lost for good is told'
-    seeded 1 --timeout 500 --faults down=1@9000,up=0 demos/dual-kernels.ini
+    seeded 1 --timeout 500 --faults down=1@5000,up=0 demos/dual-kernels.ini
     want_out '^.PE 3. hosttest: [0-9]+ passed, [1-9][0-9]* failed$'
     want_status 1
     end
