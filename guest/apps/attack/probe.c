@@ -133,8 +133,7 @@ static void scribble(uint64_t *state)
     if (reg == VREG_WAIT)
         value &= 0xffff;
     if (reg == VREG_CALL)
-        value = vreg_call((uint32_t)value, value >> 32 & 0xff, 1 + value % 100,
-                          (unsigned)(value >> 40 & 3));
+        value = vreg_call((uint32_t)value, value >> 32 & 0xff, 1 + value % 100, 0);
     if (reg == VREG_CONSOLE)
         value = vreg_console(value, 4);
     vreg_set(reg, value);
