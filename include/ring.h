@@ -135,9 +135,15 @@ static inline void ring_fence(void)
 }
 
 /*
- * The first word at RING_STATE_OFF is the PE's own word that it has no more use for the channel of
- * that generation, holds none of its messages and expects no answer.  The other side cannot reach
- * it.
+ * Words at RING_STATE_OFF that the host looks at; the other side cannot reach them.  CLOSED: the PE
+ * has no more use for the channel of that generation, holds none of its messages and expects no
+ * answer.  The receiver's, of generation GEN: messages it has taken, and answers it has given.
  */
+enum ring_own {
+    RING_OWN_CLOSED = 0,
+    RING_OWN_GEN = 1,
+    RING_OWN_TAKEN = 2,
+    RING_OWN_GRANTED = 4,
+};
 
 #endif

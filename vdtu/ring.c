@@ -123,6 +123,8 @@ static void end_all(struct vdtu *d)
         if (c->state == RING_LIVE && end_of(c, d, e) == DST)
             owe(c);
         vdtu_chan_kill(c, true);
+        if (end_of(c, d, e) == DST && c->attached[SRC])
+            vdtu_chan_give(c); /* the last time that the receiver can be asked */
         vdtu_chan_gone(c, end_of(c, d, e));
     }
 }

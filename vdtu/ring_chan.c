@@ -76,14 +76,33 @@ void vdtu_chan_count(struct vdtu_chan *c)
     }
 }
 
+/* A word of the receiver's own; 0 if it has not looked at the channel. */
+static uint64_t own(const struct vdtu_chan *c, enum ring_own word)
+{
+    const uint64_t *page = c->block.closed[DST];
+
+    return __atomic_load_n(page + RING_OWN_GEN, __ATOMIC_ACQUIRE) == c->gen
+               ? __atomic_load_n(page + word, __ATOMIC_ACQUIRE)
+               : 0;
+}
+
+/*
+ * Both ends write to what they share, so what stands there is not asked: a sender could answer its
+ * own messages, or take back those that were taken.  Who answers too often gives away what is his:
+ * places for messages to him.
+ */
 void vdtu_chan_give(struct vdtu_chan *c)
 {
-    uint64_t answers = vdtu_chan_sent(c, DST), out, free;
+    uint64_t answers, sent, out, free;
 
-    /* Who answers too often gives away what is his: places for messages to him. */
-    out = answers < c->total ? c->total - answers : 0;
+    if (!c->back || !c->attached[DST])
+        return;
+    answers = own(c, RING_OWN_GRANTED); /* then what it took, which is no less */
+    sent = own(c, RING_OWN_TAKEN);
+    sent = sent > c->total ? sent : c->total;
+    out = answers < sent ? sent - answers : 0;
     free = out < c->credits ? c->credits - out : 0;
-    if (!c->back || free <= c->given)
+    if (free <= c->given)
         return;
     __atomic_fetch_add(&c->d[SRC]->owed[c->ep[SRC]], (uint32_t)(free - c->given) * c->price,
                        __ATOMIC_RELAXED);

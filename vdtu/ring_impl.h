@@ -72,7 +72,10 @@ uint64_t vdtu_chan_sent(const struct vdtu_chan *c, unsigned end);
 void vdtu_chan_kill(struct vdtu_chan *c, bool keep);
 void vdtu_chan_gone(struct vdtu_chan *c, unsigned end);
 
-/* With `back`: owes the endpoint what has become free since.  The sender is attached. */
+/*
+ * With `back`: owes the endpoint what has become free since, as the receiver's own words say, and
+ * so nothing once that is gone.  The sender is attached.
+ */
 void vdtu_chan_give(struct vdtu_chan *c);
 
 /* Frees it if neither end has use for it; true if so. */

@@ -170,9 +170,17 @@ static void end_all(struct bridge *b, bool queued)
 
 /* ---- the initiator ---- */
 
+/* As many as end a wait at once? */
+static bool enough(struct bridge *b)
+{
+    uint32_t want = b->area ? get_index(&b->area->out_want) : 0;
+
+    return want && b->out_tail - b->out_head >= want;
+}
+
 static void enqueue(struct bridge *b, struct row *r, struct vdtu_pkt *pkt)
 {
-    bool latched = b->latched;
+    bool latched = b->latched, full = enough(b);
 
     r->seq = (r->seq + 1) & SEQ_MASK;
     r->id = r->seq << ID_PE_BITS | pkt->src_pe;
@@ -184,7 +192,8 @@ static void enqueue(struct bridge *b, struct row *r, struct vdtu_pkt *pkt)
     pump(b);
     if (r->state == QUEUED)
         b->stats.waited++;
-    if (b->latched && !latched)
+    /* Who was woken by the first may be waiting for the others (bridge_few()). */
+    if (b->latched && (!latched || (!full && enough(b))))
         b->ops->wake(b->arg);
 }
 

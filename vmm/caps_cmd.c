@@ -60,10 +60,12 @@ static int dial(const char *path)
     }
     memcpy(at.sun_path, path, strlen(path));
     fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (fd >= 0 && connect(fd, (struct sockaddr *)&at, sizeof(at)) == 0) {
+    if (fd >= 0) { /* connecting, too, waits for those who came before */
         setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
-        return fd;
+        setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit));
     }
+    if (fd >= 0 && connect(fd, (struct sockaddr *)&at, sizeof(at)) == 0)
+        return fd;
     fprintf(stderr,
             "sempervm: no machine at %s: %s: name the socket of a running sempervm run --control\n",
             path, strerror(errno));

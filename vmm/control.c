@@ -29,6 +29,7 @@
 
 #define CLIENT_S  20 /* until a client has asked, and for each piece that it takes */
 #define ANSWER_S  30 /* until the kernels have answered */
+#define RETRY_MS  100
 #define TOTAL_MAX (64u << 20)
 #define CHUNK     4096u
 
@@ -157,6 +158,7 @@ void control_pe_over(struct pe *pe)
         return;
     pthread_mutex_lock(&c->lock);
     c->of[pe->place].here = false;
+    atomic_store(&c->of[pe->place].nudge, false); /* or it would end the wait after a reset */
     if (c->of[pe->place].asked)
         finished(c, pe);
     pthread_mutex_unlock(&c->lock);
@@ -296,8 +298,13 @@ static void *control_main(void *arg)
             break;
         if (p[1].revents)
             break;
-        if (!p[0].revents || (fd = accept4(c->listen_fd, NULL, NULL, SOCK_CLOEXEC)) < 0)
+        if (!p[0].revents)
             continue;
+        fd = accept4(c->listen_fd, NULL, NULL, SOCK_CLOEXEC);
+        if (fd < 0) { /* perhaps no descriptor is left: it stays readable meanwhile */
+            poll(p + 1, 1, RETRY_MS);
+            continue;
+        }
         if (set_client(c, fd))
             serve(c, fd);
         set_client(c, -1);
@@ -316,7 +323,7 @@ static bool is_left_over(const struct sockaddr_un *at)
 
     if (lstat(at->sun_path, &st) < 0 || !S_ISSOCK(st.st_mode))
         return false;
-    fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0); /* it may be busy */
     if (fd < 0)
         return false;
     r = connect(fd, (const struct sockaddr *)at, sizeof(*at));
@@ -343,6 +350,10 @@ static int listen_at(struct control *c, const char *path, char *err, size_t errs
     int r;
 
     c->at.sun_family = AF_UNIX;
+    if (!*path) { /* that would be a name without a file, so without an owner */
+        snprintf(err, errsize, "--control '': no path: give one");
+        return -EINVAL;
+    }
     if (strlen(path) >= sizeof(c->at.sun_path)) {
         snprintf(err, errsize, "--control %s: longer than %zu characters: give a shorter path",
                  path, sizeof(c->at.sun_path) - 1);

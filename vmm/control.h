@@ -28,7 +28,7 @@ void control_free(struct node *n);
 /* A store to VREG_ASK, by whoever runs the PE.  False: it means nothing now. */
 bool control_store(struct pe *pe, uint64_t value);
 
-/* The PE is over: nobody waits for its answer. */
+/* The PE is over or is reset: nobody waits for its answer. */
 void control_pe_over(struct pe *pe);
 
 /* Is there a new question for the PE?  Consumes it; enum vreg_cause. */

@@ -391,9 +391,12 @@ int pe_reset(struct pe *pe)
     node_record(pe->node, &(struct trace_record){
                               .op = TR_RESET, .pe = pe->id, .peer = 0xFFFF, .label = regs.rip});
     bridge_pe_reset(pe);
+    control_pe_over(pe); /* who answers questions says so again */
     pe->bounce.active = false;
     pe->waiting = PE_WAIT_HLT;
     pe->deadline = VREG_WAIT_FOREVER;
+    pe->held = 0;
+    pe->want = 0;
     pe->pending = 0;
     pe->fetch = -1;
     vdtu_reset_cpu(pe->dtu, wipe);
@@ -417,6 +420,13 @@ static int enter(struct pe *pe)
     return r;
 }
 
+static enum pe_why over(struct pe *pe)
+{
+    bridge_pe_over(pe);
+    control_pe_over(pe);
+    return PE_OVER;
+}
+
 enum pe_why pe_run(struct pe *pe)
 {
     enum pe_why why = PE_KICKED;
@@ -426,18 +436,15 @@ enum pe_why pe_run(struct pe *pe)
         return PE_OVER;
     while (atomic_load(&pe->node->end) == NODE_RUNS) {
         if (atomic_load(&pe->kicked) && !look_at_flags(pe)) /* it has faulted */
-            return PE_OVER;
+            return over(pe);
         if (pe->waiting != PE_NOT_WAITING && !wait_over(pe))
             return PE_WAITS;
         r = enter(pe);
         if (pe->node->rec) /* a posted ACK stands in a trace where it was made */
             vdtu_reg(pe->dtu, DTU_STATUS);
         why = r < 0 ? run_failed(pe, errno) : handle_exit(pe);
-        if (why == PE_OVER) {
-            bridge_pe_over(pe);
-            control_pe_over(pe);
-            break;
-        }
+        if (why == PE_OVER)
+            return over(pe);
     }
     return why;
 }

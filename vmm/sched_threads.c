@@ -40,8 +40,8 @@ struct runner {
 };
 
 struct threads {
-    atomic_uint awake;
-    uint8_t *stacks; /* GUARD_SIZE and STACK_SIZE in turn */
+    atomic_uint awake, over; /* over: PEs that have ended */
+    uint8_t *stacks;         /* GUARD_SIZE and STACK_SIZE in turn */
     size_t stacks_size;
     struct runner *runners;
 };
@@ -213,8 +213,12 @@ static void *runner_main(void *arg)
             break;
     }
     if (pe->end != PE_RUNNING) {
+        struct threads *t = n->sched_state;
+
         windows_asleep(n, 1);
         one_less(n);
+        if (atomic_fetch_add(&t->over, 1) + 1 == n->npes && n->control)
+            one_less(n); /* nobody is left to be looked at */
     }
     if (pe->end != PE_RUNNING && pe->nic &&
         n->external) /* nor does its NIC wake anybody any more */

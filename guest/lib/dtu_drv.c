@@ -226,8 +226,10 @@ bool dtu_wait_ep(unsigned ep, void (*other)(void *), void *arg)
     unsigned spins = 0;
 
     while (dtu_unread(ep) == 0) {
-        if (dtu_type(ep) != DTU_EP_RECV)
+        if (dtu_type(ep) != DTU_EP_RECV) {
+            ring_take_fetched(&ring_self, ep); /* it went with the endpoint */
             return false;
+        }
         if (dtu_get(DTU_MSG_CNT) == 0 && !ring_any(&ring_self)) {
             if (vreg_has(VREG_F_CALL))
                 wait_and_fetch(ep);

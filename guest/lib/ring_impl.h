@@ -9,7 +9,7 @@
 
 /* The private page of an entry.  It starts as zeros; `gen` says whose state it is. */
 struct ring_in {
-    uint64_t closed; /* where the host looks */
+    uint64_t closed; /* enum ring_own: where the host looks, too */
     uint64_t gen;
     uint64_t taken, freed; /* out of the ring; of those, answered or acknowledged */
     uint64_t granted;      /* answers given: credits that went back */
@@ -44,6 +44,12 @@ struct ring_out {
     struct ring_record rec[RING_RECORDS];
 };
 _Static_assert(sizeof(struct ring_in) <= RING_PAGE && sizeof(struct ring_out) <= RING_PAGE, "page");
+_Static_assert(offsetof(struct ring_in, closed) == 8 * RING_OWN_CLOSED &&
+                   offsetof(struct ring_in, gen) == 8 * RING_OWN_GEN &&
+                   offsetof(struct ring_in, taken) == 8 * RING_OWN_TAKEN &&
+                   offsetof(struct ring_in, granted) == 8 * RING_OWN_GRANTED &&
+                   offsetof(struct ring_out, closed) == 8 * RING_OWN_CLOSED,
+               "where the host looks");
 
 static inline uint64_t rg_load(const void *p)
 {

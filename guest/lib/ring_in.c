@@ -65,9 +65,9 @@ void rg_in_scan(struct rings *r, unsigned entry, unsigned pos)
     word = rg_acquire(&d->word);
     if (RING_STATE(word) == RING_FREE || d->slots == 0)
         return;
-    if (st->gen != RING_GEN(word)) {
-        memset(st, 0, sizeof(*st));
-        st->gen = RING_GEN(word);
+    if (st->gen != RING_GEN(word)) { /* which the host reads last of all this */
+        memset(&st->taken, 0, sizeof(*st) - offsetof(struct ring_in, taken));
+        rg_release(&st->gen, RING_GEN(word));
     }
     st->pos = pos;
     slot = slot_at(r, entry, RING_STATE(word), st->taken);
@@ -284,7 +284,7 @@ static const struct dtu_header *take(struct rings *r, unsigned pos)
     meta = copy(r, entry, word, st, h);
     if (meta == ~0ull)
         return NULL;
-    st->taken++;
+    rg_release(&st->taken, st->taken + 1);
     if ((meta & 0xFFFF) > d->max) { /* longer than its slot: nobody's but the sender's loss */
         r->dropped++;
         one_freed(r, entry, st);
@@ -444,7 +444,7 @@ static unsigned answer(struct rings *r, unsigned entry, int from, const void *da
     rg_copy_in(slot + RING_HEAD, data, len);
     rg_store(slot + 8 * RING_LABEL, st->index[from]);
     rg_store(slot + 8 * RING_META, len | (uint64_t)st->number[from] << 16);
-    st->granted++;
+    rg_release(&st->granted, st->granted + 1); /* who sees the answer sees that */
     rg_release(slot, st->granted);
     return SE_OK;
 }

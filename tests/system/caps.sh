@@ -169,6 +169,12 @@ kill "$machine"
 wait "$machine"
 end
 
+begin 'caps: a machine whose PEs are all over has ended'
+vm run --control "$sock" --pes 1 --timeout "$VM_LIMIT" -- hello
+want_status 0
+want_no_err .
+end
+
 begin 'caps: usage'
 caps
 want_status 2
@@ -183,6 +189,9 @@ want_one_line_err 'longer than a socket'
 vm run --control "$long" -- kernel hello
 want_status 3
 want_one_line_err 'longer than 107 characters'
+vm run --control '' -- kernel hello
+want_status 3
+want_one_line_err "^sempervm: --control '': no path"
 vm run --control "$sock" --seed 1 -- kernel hello
 want_status 2
 want_one_line_err '^sempervm: .*--control .*leave out --seed$'

@@ -223,6 +223,36 @@ static void hold_few(struct bx *b)
     inject(&p, "", 0);
 }
 
+/* The last one that it waits for wakes the bridge. */
+static void hold_two(struct bx *b)
+{
+    (void)b;
+    ck_assert_uint_eq(n0->wakes, 2);
+    for (area->out_head = 0; area->out_head < 2; area->out_head++) {
+        struct bridge_pkt p = {.op = BRIDGE_COMPLETE, .id = area->out[area->out_head].id};
+
+        inject(&p, "", 0);
+    }
+}
+
+static void hold_one(struct bx *b)
+{
+    struct vdtu_pkt pkt = {
+        .type = VDTU_PKT_WRITE, .src_pe = BX_K, .dst_pe = BX_B, .data = &pkt, .len = 1};
+
+    area->out_want = 2;
+    b->meanwhile = hold_two;
+    ck_assert_uint_eq(bridge_packet(n0->bridge, &pkt), SE_OK);
+}
+
+START_TEST(enough_packets)
+{
+    x->meanwhile = hold_one;
+    ck_assert_uint_eq(bx_send(&x->pe[BX_A], 4, 0x500, 20), SE_OK);
+    want.taken = want.completed = 2;
+}
+END_TEST
+
 START_TEST(few_packets)
 {
     uint32_t ns = 5;
@@ -554,6 +584,7 @@ int main(void)
     tcase_add_test(c, many_at_once);
     tcase_add_test(c, turns);
     tcase_add_test(c, few_packets);
+    tcase_add_test(c, enough_packets);
     tcase_add_test(c, wrong_completions);
     tcase_add_test(c, results);
     tcase_add_test(c, out_entries);

@@ -193,10 +193,56 @@ START_TEST(longer_answers)
 }
 END_TEST
 
+/* Who writes answers to itself, or takes back what was taken, gets no credit for it. */
+START_TEST(forged_answers)
+{
+    uint8_t *at = rg_entry(&x->pe[S].r, 0);
+    const struct dtu_header *first, *m;
+    const struct ring_desc *d;
+
+    open_channel(S, 3 * 256);
+    d = rg_desc(&x->pe[S].r, rg_table(&x->pe[S].r)->out[RX_SEND]);
+    for (unsigned i = 0; i < 3; i++)
+        ck_assert_uint_eq(send(S, i), SE_OK);
+    first = fetch(R, RX_RECV);
+    ck_assert_uint_eq(value_of(first), 0);
+    for (unsigned i = 0; i < 3; i++)
+        rg_store(at + RING_REP_OFF + i * d->rstride, i + 1);
+    for (unsigned i = 0; i < d->slots; i++)
+        rg_store(at + RING_FWD_OFF + i * d->stride, 0);
+    vdtu_ring_end(x->pe[S].d, RX_SEND);
+    ck_assert_uint_eq(rx_trap_send(x, S, RX_SEND, "a", 1), SE_OK); /* two that never were sent */
+    ck_assert_uint_eq(rx_trap_send(x, S, RX_SEND, "b", 1), SE_OK);
+    ck_assert_uint_eq(rx_trap_send(x, S, RX_SEND, "c", 1), SE_MISS_CREDITS);
+    ck_assert_uint_eq(ring_reply(&x->pe[R].r, first, "x", 1), SE_OK);
+    ck_assert_uint_eq(rx_trap_send(x, S, RX_SEND, "c", 1), SE_OK);
+    ck_assert_uint_eq(rx_trap_send(x, S, RX_SEND, "d", 1), SE_MISS_CREDITS);
+    for (unsigned i = 0; i < 3; i++) {
+        m = fetch(R, RX_RECV);
+        ck_assert_uint_eq(*(const char *)(m + 1), 'a' + i);
+    }
+}
+END_TEST
+
+/* What was answered before the receiver went is the sender's, what was not is lost with it. */
+START_TEST(receiver_gone)
+{
+    open_channel(S, 3 * 256);
+    for (unsigned i = 0; i < 3; i++)
+        ck_assert_uint_eq(send(S, i), SE_OK);
+    ck_assert_uint_eq(ring_reply(&x->pe[R].r, fetch(R, RX_RECV), "x", 1), SE_OK);
+    vdtu_ring_end(x->pe[S].d, RX_SEND);
+    vdtu_ring_disable(x->pe[R].d);
+    ck_assert_uint_eq(rx_trap_send(x, S, RX_SEND, "a", 1), SE_OK);
+    ck_assert_uint_eq(rx_trap_send(x, S, RX_SEND, "b", 1), SE_MISS_CREDITS);
+}
+END_TEST
+
 int main(void)
 {
     const TTest *const tests[] = {
-        credits_in_any_order, answers_unread, acknowledged, credits_by_both_ways, longer_answers,
+        credits_in_any_order, answers_unread, acknowledged,  credits_by_both_ways,
+        longer_answers,       forged_answers, receiver_gone,
     };
     TCase *tc = tcase_create("ring_credits");
     Suite *s = suite_create("ring_credits");
