@@ -164,7 +164,8 @@ int rsession_open(struct sys_call *c, struct vpe *target, unsigned tsel, unsigne
                                .args = (uint16_t)c->in.pos,
                                .all = !s,
                                .serial = serial,
-                               .holder = target->pe};
+                               .holder = target->pe,
+                               .label = target->label};
     err = send_open(c->v, p);
     if (err == SE_OK)
         return SYS_LATER;
@@ -182,7 +183,7 @@ static void tell_fail(struct peer *p, uint64_t cap, uint64_t srv)
 /* The reserved selector becomes the session. */
 static int opened(struct kcall *c, struct vpe *v, uint64_t ident, uint64_t srv)
 {
-    struct vpe *holder = kern.pes[v->wait.holder].vpe;
+    struct vpe *holder = kcall_holder(v);
     struct cap *cap = holder ? cap_at(&holder->caps, v->wait.range.start) : NULL;
     struct session *n;
 

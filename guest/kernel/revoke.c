@@ -295,7 +295,7 @@ void revoke_asked(struct peer *p, uint64_t key, uint64_t parent)
     struct cap *c = cap_by_key(key);
 
     /* Reserved for the answer to an exchange that the parent's revocation has overtaken. */
-    if (c && (c->type == CAP_NONE ? c->rparent == 0 : ddl_same(c->rparent, parent))) {
+    if (c && (c->type == CAP_NONE ? kcall_reserved(c, p) : ddl_same(c->rparent, parent))) {
         if (c->type != CAP_FAR_VPE || !far_has_ended(c) || !revoke_ended(p, c, parent))
             cap_revoke_for(c, &who);
         return;
