@@ -202,10 +202,31 @@ void kcall_drop_late(const struct peer *p)
     }
 }
 
+struct vpe *kcall_holder(const struct vpe *v)
+{
+    struct vpe *holder = kern.pes[v->wait.holder].vpe;
+
+    return holder && holder->label == v->wait.label ? holder : NULL;
+}
+
+bool kcall_reserved(const struct cap *c, const struct peer *p)
+{
+    const struct rexchange *x = kern.peers.exchanges;
+
+    for (const struct vpe *v = kern.vpes; v; v = v->next)
+        if (v->wait.kind == WAIT_KERNEL && v->wait.peer == p->id && v->wait.serial == c->serial &&
+            kcall_holder(v) == c->holder)
+            return true;
+    while (x && (!x->waits_ack || x->peer != p->id || x->holder != c->holder->pe ||
+                 (uint16_t)x->my_tid != c->serial))
+        x = x->next;
+    return x != NULL;
+}
+
 /* What was reserved for the answer is free again. */
 static void unreserve(const struct vpe *v)
 {
-    struct vpe *holder = kern.pes[v->wait.holder].vpe;
+    struct vpe *holder = kcall_holder(v);
     uint32_t n = v->wait.range.count, start = v->wait.range.start;
 
     for (uint32_t i = 0; holder && v->wait.serial && i < n; i++) {

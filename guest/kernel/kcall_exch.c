@@ -66,7 +66,7 @@ static int fill(struct peer *p, struct msg_reader *in, unsigned holder, uint16_t
         uint64_t key = 0;
         int err;
 
-        if (holes && msg_get_u64(in) == 0)
+        if (holes && msg_get_u64(in) == 0 && !in->error)
             continue;
         if (c && (c->type != CAP_NONE || c->serial != serial))
             c = NULL;
@@ -118,6 +118,7 @@ int rexchange_send(struct sys_call *c, struct vpe *target, const struct rexchang
                                .range = {CRD_OBJ, r->start, r->count},
                                .serial = serial,
                                .holder = target->pe,
+                               .label = target->label,
                                .srv_key = call->holder_key,
                                .sel2 = call->obtain};
     msg_writer_init(&w, buf, sizeof(buf));
@@ -180,7 +181,7 @@ static void send_ack(struct peer *p, uint32_t their_tid, int err, uint32_t tid)
 /* The children are entered and the capabilities sent. */
 static int send_caps(struct vpe *v, struct peer *p, uint32_t their_tid, uint32_t start)
 {
-    struct vpe *from = kern.pes[v->wait.holder].vpe;
+    struct vpe *from = kcall_holder(v);
     unsigned to = ddl_pe(v->wait.srv_key);
     uint8_t buf[KC_MSG_MAX];
     struct msg_writer w;
@@ -553,6 +554,13 @@ void kc_exchangeack(struct kcall *c)
     peer_ack(c->p);
 }
 
+/* Nobody waits for what the service has been, or was to be, asked. */
+static void forget(struct rexchange *x)
+{
+    srv_forget_client(&x->client);
+    rexchange_free(x);
+}
+
 void rexchange_peer_gone(const struct peer *p)
 {
     struct rexchange *next;
@@ -564,7 +572,8 @@ void rexchange_peer_gone(const struct peer *p)
         if (x->waits_ack)
             unreserve(x);
         else
-            x->peer = KC_NO_KERNEL; /* the service has it; its answer goes to nobody */
+            forget(x);
+        next = kern.peers.exchanges; /* a session that closes may have led to others' ends */
     }
 }
 

@@ -29,16 +29,33 @@ bool rservice_exists(const char *name)
     return rservice_find(name) != NULL;
 }
 
+/* The oldest one of too many makes place: nobody says that a service has ended. */
+static struct rservice *rservice_new(const struct peer *p)
+{
+    struct rservice **oldest = NULL, *s;
+    unsigned n = 0;
+
+    for (struct rservice **link = &kern.peers.services; *link; link = &(*link)->next) {
+        if ((*link)->peer != p->id)
+            continue;
+        oldest = link;
+        n++;
+    }
+    if (n < KC_SERVICES_MAX)
+        return heap_calloc(1, sizeof(*s));
+    kern.stats.greedy++;
+    s = *oldest;
+    *oldest = s->next;
+    *s = (struct rservice){0};
+    return s;
+}
+
 bool rservice_add(struct peer *p, uint64_t key, const char *name)
 {
     struct rservice *s = rservice_find(name);
-    unsigned n = 0;
 
     if (!s) {
-        for (s = kern.peers.services; s; s = s->next)
-            n += s->peer == p->id ? 1 : 0;
-        kern.stats.greedy += n < KC_SERVICES_MAX ? 0 : 1;
-        s = n < KC_SERVICES_MAX ? heap_calloc(1, sizeof(*s)) : NULL;
+        s = rservice_new(p);
         if (!s)
             return false;
         memcpy(s->name, name, strlen(name));
@@ -147,7 +164,8 @@ int rsession_open(struct sys_call *c, struct vpe *target, unsigned tsel, unsigne
                                .args = (uint16_t)c->in.pos,
                                .all = !s,
                                .serial = serial,
-                               .holder = target->pe};
+                               .holder = target->pe,
+                               .label = target->label};
     err = send_open(c->v, p);
     if (err == SE_OK)
         return SYS_LATER;
@@ -165,7 +183,7 @@ static void tell_fail(struct peer *p, uint64_t cap, uint64_t srv)
 /* The reserved selector becomes the session. */
 static int opened(struct kcall *c, struct vpe *v, uint64_t ident, uint64_t srv)
 {
-    struct vpe *holder = kern.pes[v->wait.holder].vpe;
+    struct vpe *holder = kcall_holder(v);
     struct cap *cap = holder ? cap_at(&holder->caps, v->wait.range.start) : NULL;
     struct session *n;
 

@@ -200,7 +200,8 @@ struct wait {
     uint8_t call;     /* enum kernelcall_op: what was asked */
     bool all;         /* CREATESESSFWD: asks one kernel after the other */
     uint16_t serial;  /* of the capabilities that it creates */
-    uint16_t holder;  /* PE of the VPE that gets or gives them */
+    uint16_t holder;  /* PE of the VPE that gets or gives them, */
+    uint64_t label;   /* and which one: it may end meanwhile, and another one have its PE */
     uint64_t srv_key; /* the service's */
     uint64_t waited;  /* ns */
 };
@@ -538,8 +539,8 @@ void session_cap_gone(struct session *s, bool by_owner);
 void srv_cap_disable(struct cap *c);
 void srv_cap_gone(struct cap *c);
 void srv_vpe_ended(struct vpe *v);
-/* v, which waits for a service, is ending. */
-void srv_forget_client(struct vpe *v);
+/* Who waits for a service does not any more. */
+void srv_forget_client(struct srv_client *c);
 
 /*
  * Tells all services to shut down, once each.  False when all that were told have ended, or have

@@ -67,6 +67,14 @@ static void take_items(struct kcall *c, uint64_t n)
     }
 }
 
+/* What has come with it does not count as what its old owner has us keep. */
+static void own_items(unsigned pe)
+{
+    for (struct mht_item *i = kern.mht.items; i; i = i->next)
+        if (ddl_pe(i->key) == pe)
+            i->by = (uint16_t)kern.id;
+}
+
 void kc_partitionmig(struct kcall *c)
 {
     bool more;
@@ -83,6 +91,7 @@ void kc_partitionmig(struct kcall *c)
         if (more)
             continue;
         connect_member(kern.id, kern.peers.descs[pe], MEMBER_NONE);
+        own_items(pe);
         pe_add(kern.peers.descs[pe]);
     }
     peer_ack(c->p);

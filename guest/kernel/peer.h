@@ -292,9 +292,14 @@ kcall_fn kc_mhtlock, kc_mhtunlock, kc_mhtremove, kc_mhtreserve, kc_mhtrelease, k
 
 /* A tid for a call of v, whose wait is set up for the answer of op. */
 struct vpe;
+struct cap;
 uint32_t kcall_wait(struct vpe *v, struct peer *p, unsigned op);
 /* Who waits for that answer; NULL: nobody (any more). */
 struct vpe *kcall_waiting(const struct peer *p, unsigned op, uint32_t tid);
+/* The VPE that v's call gets or gives capabilities for, NULL: it has ended. */
+struct vpe *kcall_holder(const struct vpe *v);
+/* Is c, a reserved selector, for something that p was asked for, or has said that it gives? */
+bool kcall_reserved(const struct cap *c, const struct peer *p);
 /* v's call has failed: reserved selectors are free again, v gets the error. */
 void kcall_failed(struct vpe *v, int error);
 /* The same without an answer: v is ending. */

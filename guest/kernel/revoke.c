@@ -295,7 +295,7 @@ void revoke_asked(struct peer *p, uint64_t key, uint64_t parent)
     struct cap *c = cap_by_key(key);
 
     /* Reserved for the answer to an exchange that the parent's revocation has overtaken. */
-    if (c && (c->type == CAP_NONE ? c->rparent == 0 : ddl_same(c->rparent, parent))) {
+    if (c && (c->type == CAP_NONE ? kcall_reserved(c, p) : ddl_same(c->rparent, parent))) {
         if (c->type != CAP_FAR_VPE || !far_has_ended(c) || !revoke_ended(p, c, parent))
             cap_revoke_for(c, &who);
         return;
@@ -320,7 +320,8 @@ static struct rkid *asked_of(const struct peer *p, const struct cap *c)
     return k;
 }
 
-bool revoke_answered(struct peer *p, uint64_t parent, unsigned n)
+/* n answers, or as many of them as one revocation waits for; how many. */
+static unsigned answer_one(const struct peer *p, uint64_t parent, unsigned n)
 {
     for (struct cap *root = kern.revocations; root; root = root->rev.next) {
         for (struct cap *c = root; c; c = c->next) {
@@ -332,10 +333,22 @@ bool revoke_answered(struct peer *p, uint64_t parent, unsigned n)
             if (done == 0)
                 continue;
             answered(root, done);
-            return done == n;
+            return done;
         }
     }
-    return false;
+    return 0;
+}
+
+bool revoke_answered(struct peer *p, uint64_t parent, unsigned n)
+{
+    unsigned done;
+
+    /* Of one capability there may be several: of its children, and then of itself. */
+    do {
+        done = answer_one(p, parent, n);
+        n -= done;
+    } while (n > 0 && done > 0);
+    return n == 0;
 }
 
 bool revoke_child_gone(struct peer *p, uint64_t parent, uint64_t child)

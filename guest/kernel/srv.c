@@ -307,9 +307,14 @@ static void send_shutdown(struct service *s)
     s->vpe->flags |= VPE_F_TOLD;
 }
 
-/* Sends what comes next: CLOSE first, SHUTDOWN last. */
+/*
+ * Sends what comes next: CLOSE first, SHUTDOWN last.  How long there has been no space for it is
+ * not forgotten, whoever asks.
+ */
 static void srv_next(struct service *s)
 {
+    uint64_t waited = s->full ? s->waited : 0;
+
     if (s->in_next)
         return; /* what answering a client has led to; the loop below sees it */
     s->in_next = true;
@@ -324,6 +329,8 @@ static void srv_next(struct service *s)
         else
             break;
     }
+    if (s->full)
+        s->waited = waited;
     s->in_next = false;
 }
 
@@ -444,9 +451,8 @@ void srv_vpe_ended(struct vpe *v)
     }
 }
 
-void srv_forget_client(struct vpe *v)
+void srv_forget_client(struct srv_client *c)
 {
-    struct srv_client *c = &v->wait.client;
     struct session *n = c->session;
     struct service *s = n->srv;
     struct srv_client **link = &s->head;
@@ -486,16 +492,6 @@ bool srv_shutdown(void)
     return left > 0;
 }
 
-/* What was refused for want of space.  How long that lasts is not forgotten. */
-static void retry(struct service *s)
-{
-    uint64_t waited = s->waited;
-
-    srv_next(s);
-    if (s->full)
-        s->waited = waited;
-}
-
 uint64_t srv_tick(uint64_t ns)
 {
     uint64_t again = kern.ending ? TICK_NS : 0;
@@ -510,7 +506,7 @@ uint64_t srv_tick(uint64_t ns)
         if (s->waited < ANSWER_MAX_NS) {
             again = s->full ? RETRY_NS : again ? again : TICK_NS;
             if (s->full)
-                retry(s);
+                srv_next(s);
             continue;
         }
         again = again ? again : TICK_NS;

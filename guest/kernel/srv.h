@@ -68,10 +68,10 @@ int srv_create(struct vpe *v, uint32_t sel, const struct cap *gate, const char *
 struct rexchange {
     struct rexchange *next; /* kern.peers.exchanges */
     struct srv_client client;
-    uint16_t peer; /* KC_NO_KERNEL: gone */
-    uint32_t tid;  /* the peer's */
-    uint32_t vpe;  /* OPEN: handed back */
-    uint64_t key;  /* OPEN: the session's; otherwise the VPE's, with a serial number */
+    uint16_t peer;
+    uint32_t tid; /* the peer's */
+    uint32_t vpe; /* OPEN: handed back */
+    uint64_t key; /* OPEN: the session's; otherwise the VPE's, with a serial number */
     struct cap_range range;
     bool waits_ack;  /* DELEGATE: the service has answered, the capabilities have not come; */
     uint32_t my_tid; /* they come with this */

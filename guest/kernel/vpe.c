@@ -93,7 +93,7 @@ static void tear_down(struct vpe *v)
     bool waits = v->wait.kind != WAIT_NONE;
 
     if (v->wait.kind == WAIT_SRV)
-        srv_forget_client(v);
+        srv_forget_client(&v->wait.client);
     if (v->wait.kind == WAIT_KERNEL)
         kcall_forget(v);
     if (v->wait.kind == WAIT_REVOKE)

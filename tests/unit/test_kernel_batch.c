@@ -244,6 +244,28 @@ START_TEST(bad_batches)
 }
 END_TEST
 
+/* Of a capability's children, and then of itself with one that came later: one answer for both. */
+START_TEST(answers_for_two_revocations)
+{
+    uint64_t key;
+
+    open_session(pc, SESS, 1);
+    obtain(pc, GOT, MEM, 1);
+    fake_auto = false;
+    fake_use(0);
+    key = cap_key(cap(srv, MEM));
+    ck_assert_int_eq(CALL(ps, SYSC_REVOKE, RANGE(MEM, 1), 0), FAKE_LATER);
+    ck_assert_ptr_nonnull(cap_add_rkid(cap(srv, MEM), ddl_key(pc, pc, DDL_MEMCAP, 1 << 16 | 99)));
+    cap_revoke(cap(srv, MEM));
+    ck_assert_ptr_nonnull(kern.revocations);
+    KCALL(1, 0, KC_REVOKEFINISH, key, (uint32_t)-2, 0);
+    fake_use(0);
+    ck_assert_ptr_null(kern.revocations);
+    ck_assert_int_eq(last(ps), SE_OK);
+    fake_deliver();
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("revocations in few messages");
@@ -259,6 +281,7 @@ int main(void)
     tcase_add_test(t, nothing_keeps_them_waiting);
     tcase_add_test(t, long_chain);
     tcase_add_test(t, bad_batches);
+    tcase_add_test(t, answers_for_two_revocations);
     suite_add_tcase(s, t);
     return run_suite(s);
 }

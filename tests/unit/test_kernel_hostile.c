@@ -34,6 +34,9 @@ START_TEST(many_services)
     for (const struct rservice *s = kern.peers.services; s; s = s->next)
         n++;
     ck_assert_uint_eq(n, KC_SERVICES_MAX);
+    /* The latest ones are, as the others may have ended. */
+    ck_assert(rservice_exists("\326AAA"));
+    ck_assert(!rservice_exists("AAAA"));
     /* Another kernel's are known all the same. */
     KCALL(2, 0, KC_ANNOUNCESRV, ddl_key(p2, p2, DDL_SERVICE, 1), 1, 'z');
     fake_use(0);
@@ -51,6 +54,32 @@ START_TEST(many_items)
     KCALL(2, 0, KC_MHTPUT, ddl_key(p0, p0, 0, 5000), 8, 0);
     ck_assert_uint_eq(greedy(), 50);
     ck_assert_uint_eq(kern.mht.count, KC_ITEMS_MAX + 1);
+}
+END_TEST
+
+/* What has come with a PE does not count as what its old owner has us keep. */
+START_TEST(items_of_a_pe_that_has_moved)
+{
+    struct vpe *v = by1;
+    unsigned pe = v->pe, n = KC_ITEMS_MAX - 10;
+
+    for (unsigned i = 1; i <= n; i++)
+        KCALL(2, 1, KC_MHTPUT, ddl_key(pe, pe, 0, i), 8, 0);
+    fake_use(1);
+    ck_assert_uint_eq(kern.mht.count, n);
+    vpe_exit(v, 0);
+    fake_deliver();
+    fake_settle();
+    fake_use(1);
+    ck_assert_int_eq(mht_migrate(pe, peer_find(0)), SE_OK);
+    fake_deliver();
+    fake_use(0);
+    ck_assert_uint_eq(kern.mht.count, n);
+    for (unsigned i = 1; i <= 100; i++)
+        KCALL(1, 0, KC_MHTPUT, ddl_key(p0, p0, 0, i), 8, 0);
+    fake_use(0);
+    ck_assert_uint_eq(kern.mht.count, n + 100);
+    ck_assert_uint_eq(kern.stats.greedy, 0);
 }
 END_TEST
 
@@ -259,6 +288,7 @@ int main(void)
     tcase_set_timeout(t, 240);
     tcase_add_test(t, many_services);
     tcase_add_test(t, many_items);
+    tcase_add_test(t, items_of_a_pe_that_has_moved);
     tcase_add_test(t, many_exchanges);
     tcase_add_test(t, many_children);
     tcase_add_test(t, takes_no_answers);
