@@ -13,6 +13,13 @@ explore-dual: all bridge
 	@DUAL_SEEDS=$(or $(SEEDS),1..10000) DUAL_JOBS=$(or $(JOBS),1) DUAL_DIR=$(B)/explore-dual \
 		TEST_TIMEOUT=200000 sh tests/run script:tests/explore/dual.sh
 
+## make explore-forest  forests of capabilities on whole machines, FOREST_SEEDS (10) of each kind; those
+##                      in which a node dies take minutes each
+.PHONY: explore-forest
+explore-forest: all bridge
+	@FOREST_SEEDS=$(or $(FOREST_SEEDS),10) FOREST_LIMIT=3600 TEST_TIMEOUT=200000 \
+		sh tests/run script:tests/explore/forest.sh
+
 ## make explore-nightly the same, with 1,000 ordinary runs of each bug and 1,000 seeds twice
 explore-nightly: all
 	@EXPLORE_HEALTHY=2000 EXPLORE_ORDINARY=1000 SEEDS=1000 TEST_TIMEOUT=36000 \

@@ -309,6 +309,10 @@ static void ask(unsigned p, uint64_t op, uint64_t slot)
     request[p][0] = op;
     request[p][1] = slot;
     err = gate_send(&place[p].gate, request[p], sizeof(request[p]), answers.ep, p);
+    for (unsigned i = 0; err == SE_NO_RING_SPACE && i < 100; i++) { /* --faults refuse */
+        dtu_relax(POLL_NS);
+        err = gate_send(&place[p].gate, request[p], sizeof(request[p]), answers.ep, p);
+    }
     if (err)
         complain("no message", p, (unsigned)slot, err);
     else
