@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * linktest COUNT [errors] [start=PE,PE...] PE:PE ...
+ * linktest COUNT [errors] [linger=S] [start=PE,PE...] PE:PE ...
  *
  * The pairs are of PEs on different nodes; all nodes name the same ones.  Each PE of a pair sends
  * COUNT messages (0: without end) of 24 to 4071 bytes to the other, several under way at a time,
@@ -22,12 +22,12 @@
 #define NS_PER_S  1000000000ull
 #define RETRY_NS  50000000ull
 #define SILENT_NS (30 * NS_PER_S) /* a message without answer: the other one has started anew */
-#define LINGER_NS NS_PER_S        /* for the other node's last acknowledgements */
 #define MEM_EVERY 16u
 #define REPORT    1000u
 #define FAILS_MAX 20u
 
 unsigned passed, failed;
+static unsigned linger = 1; /* s; for the other node's last acknowledgements, which may get lost */
 uint8_t sink[GLOBAL_MAX][SINK_SIZE] __attribute__((aligned(64)));
 volatile uint64_t ended;
 
@@ -310,7 +310,7 @@ static void run(void)
             dtu_relax(RETRY_NS);
     }
     /* Others may still wait for our answers; and the bridge has to tell that we got theirs. */
-    for (uint64_t end = time_now() + LINGER_NS; time_now() < end;) {
+    for (uint64_t end = time_now() + linger * NS_PER_S; time_now() < end;) {
         drain();
         dtu_relax(RETRY_NS);
     }
@@ -363,6 +363,10 @@ static bool parse(int argc, char **argv)
 
         if (strcmp(s, "errors") == 0) {
             want_errors = true;
+        } else if (strncmp(s, "linger=", 7) == 0) {
+            s += 7;
+            if (!number(&s, &linger) || *s)
+                return false;
         } else if (strncmp(s, "start=", 6) == 0) {
             for (s += 6; nothers < 32 && number(&s, &others[nothers]); s += *s == ',')
                 nothers++;
@@ -389,7 +393,7 @@ int main(int argc, char **argv)
 
     self = (unsigned)vreg_get(VREG_PE);
     if (!parse(argc, argv))
-        panic("usage: linktest COUNT [errors] [start=PE,PE] PE:PE ...\n");
+        panic("usage: linktest COUNT [errors] [linger=S] [start=PE,PE] PE:PE ...\n");
     window = 24 / npairs > 8 ? 8 : 24 / npairs;
     copy = is_copy();
     if (copy) {
