@@ -312,8 +312,12 @@ static const struct dtu_header *unstash(struct rings *r, unsigned ep)
 
     if (s->stamp && entry < RING_ENTRIES_MAX) {
         const struct ring_in *st = state_of(r, entry);
-        bool ours = rg_desc(r, entry)->role == RING_IN && rg_desc(r, entry)->ep == ep &&
-                    (st->gen & 0xFFFF) == (s->stamp >> 16 & 0xFFFF);
+        const struct ring_desc *d = rg_desc(r, entry);
+        uint64_t word = rg_acquire(&d->word);
+        /* Only what we still hold does the host not use for another channel meanwhile. */
+        bool ours = RING_STATE(word) != RING_FREE && RING_GEN(word) == st->gen &&
+                    st->closed != st->gen && (st->gen & 0xFFFF) == (s->stamp >> 16 & 0xFFFF) &&
+                    d->role == RING_IN && d->ep == ep;
 
         if (ours && (int32_t)((uint32_t)(s->stamp >> 32) - (uint32_t)st->taken) > 0 &&
             st->pos < r->nin && r->in[st->pos] == entry && (msg = take(r, st->pos)))
