@@ -15,6 +15,7 @@
  *
  *     RATE BATCH RETRIES: NS...
  */
+#include "bench_line.h"
 #include "clone.h"
 #include "dtu_drv.h"
 #include "fmt.h"
@@ -44,14 +45,6 @@ static volatile uint64_t ended; /* read from afar */
 static unsigned self, first, count, rounds;
 static bool rate;
 static bool is_copy;
-
-static uint64_t ticks(void)
-{
-    uint32_t lo, hi;
-
-    __asm__ volatile("lfence; rdtsc" : "=a"(lo), "=d"(hi) : : "memory");
-    return (uint64_t)hi << 32 | lo;
-}
 
 static uint64_t now(void)
 {
@@ -144,11 +137,11 @@ static void measure_rtt(void)
     for (unsigned i = 0; i < rounds + 2; i++) {
         if (i == 2) /* the first two warm up */
             before = vreg_get(VREG_EXITS);
-        since = ticks();
+        since = bench_ticks();
         for (unsigned k = 0; k < RTT_BATCH && !err; k++)
             err = ask();
         if (i >= 2)
-            samples[i - 2] = (ticks() - since) / RTT_BATCH;
+            samples[i - 2] = (bench_ticks() - since) / RTT_BATCH;
     }
     if (err)
         panic("netbench: a message was refused: error %u\n", err);

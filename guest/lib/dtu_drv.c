@@ -72,8 +72,9 @@ static unsigned run_and_wait(unsigned op, unsigned ep, unsigned from, unsigned u
     return err;
 }
 
-unsigned dtu_send(unsigned ep, const void *data, size_t len, unsigned reply_ep,
-                  uint64_t reply_label)
+/* Sends by a ring; RING_TRAP: there is none, and the arguments for the command are set. */
+static unsigned by_ring(unsigned ep, const void *data, size_t len, unsigned reply_ep,
+                        uint64_t reply_label)
 {
     unsigned err = ring_send(&ring_self, ep, data, len, reply_ep, reply_label);
 
@@ -82,28 +83,36 @@ unsigned dtu_send(unsigned ep, const void *data, size_t len, unsigned reply_ep,
     set_data(data, len);
     set_arg(DTU_REPLY_EPID, reply_ep);
     set_arg(DTU_REPLY_LABEL, reply_label);
-    return run(DTU_SEND, ep);
+    return RING_TRAP;
+}
+
+unsigned dtu_send(unsigned ep, const void *data, size_t len, unsigned reply_ep,
+                  uint64_t reply_label)
+{
+    unsigned err = by_ring(ep, data, len, reply_ep, reply_label);
+
+    return err == RING_TRAP ? run(DTU_SEND, ep) : err;
 }
 
 unsigned dtu_call(unsigned ep, const void *data, size_t len, unsigned reply_ep,
                   uint64_t reply_label)
 {
-    unsigned err = ring_send(&ring_self, ep, data, len, reply_ep, reply_label);
+    unsigned err = by_ring(ep, data, len, reply_ep, reply_label);
 
-    if (err != RING_TRAP)
-        return err;
+    return err == RING_TRAP ? run_and_wait(DTU_SEND, ep, reply_ep, 0, 0) : err;
+}
+
+static void set_reply(const struct dtu_header *msg, const void *data, size_t len)
+{
     set_data(data, len);
-    set_arg(DTU_REPLY_EPID, reply_ep);
-    set_arg(DTU_REPLY_LABEL, reply_label);
-    return run_and_wait(DTU_SEND, ep, reply_ep, 0, 0);
+    set_arg(DTU_OFFSET, (uintptr_t)msg);
 }
 
 unsigned dtu_reply_wait(unsigned ep, const struct dtu_header *msg, const void *data, size_t len)
 {
     if (ring_owns(&ring_self, msg))
         return ring_reply(&ring_self, msg, data, len);
-    set_data(data, len);
-    set_arg(DTU_OFFSET, (uintptr_t)msg);
+    set_reply(msg, data, len);
     return run_and_wait(DTU_REPLY, ep, ep, 0, 0);
 }
 
@@ -111,8 +120,7 @@ unsigned dtu_reply(unsigned ep, const struct dtu_header *msg, const void *data, 
 {
     if (ring_owns(&ring_self, msg))
         return ring_reply(&ring_self, msg, data, len);
-    set_data(data, len);
-    set_arg(DTU_OFFSET, (uintptr_t)msg);
+    set_reply(msg, data, len);
     return run(DTU_REPLY, ep);
 }
 

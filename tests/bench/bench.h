@@ -62,6 +62,8 @@ struct guest_case {
  * build/bench-guest.log.
  */
 int bench_guest(const char *args, struct guest_case *list, unsigned max);
+/* The same, but the host places the PEs: where more of them than cores take turns. */
+int bench_guest_free(const char *args, struct guest_case *list, unsigned max);
 /* That case; a new one where there is room and it is not there yet, else NULL. */
 struct guest_case *guest_case_find(struct guest_case *list, unsigned max, const char *name);
 /* The same case as a result: samples, exits per operation; the caller fills the baseline. */
@@ -112,7 +114,8 @@ double bench_now(void); /* seconds */
 unsigned bench_n(unsigned n);
 /* Whether what began then has had its time (on a busy machine), so that what there is must do. */
 bool bench_late(double since);
-/* The rate of the time-stamp counter, which all cores and guests share; takes 0.1 s. */
+/* The rate of the time-stamp counter, which all cores and guests share; takes 0.1 s,
+ * the first time. */
 double bench_tsc_hz(void);
 
 #endif

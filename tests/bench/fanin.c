@@ -105,43 +105,16 @@ static int case_fanin_512(struct samples *v, struct samples *b, double *exits, c
 
 /* ---- asleep ---- */
 
-/* Adds the samples, in ticks; exits and operations to *exits and *ops. */
-static int silent(unsigned pes, unsigned clients, struct samples *s, double *exits, double *ops)
-{
-    static char line[LINE_MAX];
-    unsigned lines = 0;
-    char cmd[256], *word;
-    FILE *f;
-
-    snprintf(cmd, sizeof(cmd),
-             "exec build/sempervm run --timeout 300 --no-prefix --pes %u -- kernel fanin sleep %u "
-             "100 2>/dev/null",
-             pes, clients);
-    f = popen(cmd, "r");
-    if (!f)
-        return -errno;
-    while (fgets(line, sizeof(line), f)) {
-        if (strncmp(line, "BENCH ", 6) != 0 || !strtok(line + 6, " "))
-            continue;
-        lines++;
-        *exits += (word = strtok(NULL, " ")) ? strtod(word, NULL) : 0;
-        *ops += (word = strtok(NULL, " ")) ? strtod(word, NULL) : 0;
-        while ((word = strtok(NULL, " \n")))
-            samples_add(s, strtod(word, NULL));
-    }
-    return pclose(f) == 0 && lines == 1 ? 0 : -EIO;
-}
-
 static int case_noop_among_sleepers(struct samples *v, struct samples *b, double *exits, char *why,
                                     size_t size)
 {
-    double n_exits = 0, ops = 0, none = 0;
+    static struct guest_case alone, among;
 
     for (unsigned i = 0; i < ROUNDS; i++) {
-        int r = silent(3, 0, b, &none, &none);
+        int r = bench_guest_free("--pes 3 -- kernel fanin sleep 0 100", &alone, 1);
 
         if (r == 0)
-            r = silent(503, 170, v, &n_exits, &ops);
+            r = bench_guest_free("--pes 503 -- kernel fanin sleep 170 100", &among, 1);
         if (r < 0) {
             snprintf(why, size,
                      "fanin did not come to its end: try build/sempervm run --pes 20 -- "
@@ -149,8 +122,8 @@ static int case_noop_among_sleepers(struct samples *v, struct samples *b, double
             return r;
         }
     }
-    *exits = ops > 0 ? n_exits / ops : 0;
-    return 0;
+    *b = alone.s;
+    return guest_case_result(&among, 1, among.name, v, exits, why, size);
 }
 
 static const struct bench_case fanin_cases[] = {
@@ -164,6 +137,6 @@ static const struct bench_case fanin_cases[] = {
      "the slowest client of the same run", case_fanin_512},
     {"noop_among_sleepers",
      "NOOP, in a VPE, while 500 other PEs sleep, 170 of them with channels to the same kernel",
-     "ticks", "NOOP while nobody else is there", case_noop_among_sleepers},
+     "ns", "NOOP while nobody else is there", case_noop_among_sleepers},
 };
 BENCH_CASES(fanin_cases)

@@ -113,21 +113,20 @@ static void wait_and_pin(pid_t pid, int out)
     }
 }
 
-int bench_guest(const char *args, struct guest_case *list, unsigned max)
+static int run(const char *args, struct guest_case *list, unsigned max, bool pin)
 {
     static char line[LINE_MAX];
-    static double hz;
+    double hz = bench_tsc_hz();
     unsigned lines = 0;
     int out, status = 1;
     pid_t pid;
     FILE *f;
 
-    if (hz <= 0)
-        hz = bench_tsc_hz();
     pid = start_machine(args, &out);
     if (pid < 0)
         return -errno;
-    wait_and_pin(pid, out);
+    if (pin)
+        wait_and_pin(pid, out);
     f = fdopen(out, "r");
     while (f && fgets(line, sizeof(line), f))
         if (strncmp(line, "BENCH ", 6) == 0)
@@ -136,6 +135,16 @@ int bench_guest(const char *args, struct guest_case *list, unsigned max)
         fclose(f);
     waitpid(pid, &status, 0);
     return status == 0 && lines > 0 ? 0 : -EIO;
+}
+
+int bench_guest(const char *args, struct guest_case *list, unsigned max)
+{
+    return run(args, list, max, true);
+}
+
+int bench_guest_free(const char *args, struct guest_case *list, unsigned max)
+{
+    return run(args, list, max, false);
 }
 
 int guest_case_result(struct guest_case *list, unsigned max, const char *name, struct samples *v,
@@ -154,10 +163,13 @@ int guest_case_result(struct guest_case *list, unsigned max, const char *name, s
 
 double bench_tsc_hz(void)
 {
+    static double hz;
     double since = bench_now();
     uint64_t from = __builtin_ia32_rdtsc();
 
-    while (bench_now() - since < 0.1)
+    while (hz <= 0 && bench_now() - since < 0.1)
         ;
-    return (double)(__builtin_ia32_rdtsc() - from) / (bench_now() - since);
+    if (hz <= 0)
+        hz = (double)(__builtin_ia32_rdtsc() - from) / (bench_now() - since);
+    return hz;
 }

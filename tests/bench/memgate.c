@@ -13,22 +13,19 @@
 
 #include "bench.h"
 
-#define ROUNDS   3u
-#define SAMPLES  50u
-#define SIZE     (256u << 10)
-#define PAGE     4096u
-#define LINE_MAX (1u << 16)
+#define ROUNDS  3u
+#define SAMPLES 50u
+#define SIZE    (256u << 10)
+#define PAGE    4096u
+
+#define MACHINE "--pes 2 --mapped yes -- kernel mapbench"
 
 enum { READ, WRITE, MAPPED, MAPPED_WRITE, MAP, KINDS };
 static const char *const names[KINDS] = {"memgate_read", "memgate_write", "memgate_mapped",
                                          "memgate_mapped_write", "memgate_map"};
 
-static struct {
-    double exits, ops;
-    struct samples s; /* ns */
-} guest[KINDS];
+static struct guest_case guest[KINDS];
 static struct samples shared_read, shared_write, bare_exit;
-static double tsc_hz;
 static int state; /* 0: not run yet, 1: done, negative: failed */
 
 /* 4 KiB out of, or into, memory that another process could map as well. */
@@ -82,61 +79,22 @@ static int run_bare(void)
     return bare_exit.n ? 0 : -EIO;
 }
 
-/* "BENCH name EXITS OPERATIONS: TICKS..."; how many lines were ours. */
-static unsigned parse(char *line)
-{
-    char *name = strtok(line + strlen("BENCH "), " "), *word;
-
-    for (unsigned i = 0; name && i < KINDS; i++) {
-        if (strcmp(name, names[i]) != 0)
-            continue;
-        word = strtok(NULL, " ");
-        guest[i].exits += word ? strtod(word, NULL) : 0;
-        word = strtok(NULL, " ");
-        guest[i].ops += word ? strtod(word, NULL) : 0;
-        while ((word = strtok(NULL, " \n")))
-            samples_add(&guest[i].s, strtod(word, NULL) * 1e9 / tsc_hz);
-        return 1;
-    }
-    return 0;
-}
-
-static int run_guest(void)
-{
-    static char line[LINE_MAX];
-    unsigned lines = 0;
-    FILE *f = popen("exec build/sempervm run --timeout 300 --pes 2 --mapped yes --no-prefix -- "
-                    "kernel mapbench 2>/dev/null",
-                    "r");
-
-    if (!f)
-        return -errno;
-    while (fgets(line, sizeof(line), f))
-        if (strncmp(line, "BENCH ", 6) == 0)
-            lines += parse(line);
-    return pclose(f) == 0 && lines == KINDS ? 0 : -EIO;
-}
-
 static int result(unsigned kind, const struct samples *base, struct samples *v, struct samples *b,
                   double *exits, char *why, size_t size)
 {
     if (state == 0) {
         state = 1;
-        tsc_hz = bench_tsc_hz();
         for (unsigned i = 0; i < ROUNDS && state > 0; i++)
-            if (run_native() < 0 || run_bare() < 0 || run_guest() < 0 || run_native() < 0)
+            if (run_native() < 0 || run_bare() < 0 || bench_guest_free(MACHINE, guest, KINDS) < 0 ||
+                run_native() < 0)
                 state = -EIO;
     }
     if (state < 0) {
-        snprintf(why, size,
-                 "mapbench did not run to its end: try build/sempervm run --pes 2 --mapped yes -- "
-                 "kernel mapbench");
+        snprintf(why, size, "mapbench did not run to its end: try build/sempervm run " MACHINE);
         return state;
     }
-    *v = guest[kind].s;
     *b = *base;
-    *exits = guest[kind].exits / guest[kind].ops;
-    return 0;
+    return guest_case_result(guest, KINDS, names[kind], v, exits, why, size);
 }
 
 #define ARGS struct samples *v, struct samples *b, double *exits, char *why, size_t size

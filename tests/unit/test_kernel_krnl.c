@@ -20,109 +20,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "kernel_fake.h"
-
-#define RB     (FAKE_PE_MEM - PE_RECVBUF_SIZE)
-#define LABEL  0x77u
-#define NAME   2ull, 0x7366ull /* "fs" */
-#define GATE   20u
-#define SRV    25u
-#define MEM    21u
-#define SESS   30u
-#define GOT    40u
-#define SECOND 1000000000ull
-
-enum { OPEN, OBTAIN, DELEGATE, CLOSE, SHUTDOWN };
-
-/* A service on kernel 0, a client on kernel 1, bystanders on both and on kernel 2. */
-static struct vpe *srv, *cli, *by0, *by1, *by2;
-static unsigned ps, pc, p0, p1, p2;
-
-static struct vpe *on(unsigned kernel)
-{
-    fake_use(kernel);
-    return fake_vpe();
-}
-
-static void service(unsigned pe)
-{
-    ck_assert_int_eq(CALL(pe, SYSC_ATTACHRB, 0, 2, RB + 4096, 12, 8, 0), SE_OK);
-    ck_assert_int_eq(CALL(pe, SYSC_CREATEGATE, 0, GATE, LABEL, 2, 256), SE_OK);
-    ck_assert_int_eq(CALL(pe, SYSC_REQMEM, MEM, ~0ull, 4096, 3), SE_OK);
-    ck_assert_int_eq(CALL(pe, SYSC_CREATESRV, GATE, SRV, NAME), SE_OK);
-}
-
-static void place(void)
-{
-    srv = on(0);
-    by0 = on(0);
-    cli = on(1);
-    by1 = on(1);
-    by2 = on(2);
-    ps = srv->pe;
-    p0 = by0->pe;
-    pc = cli->pe;
-    p1 = by1->pe;
-    p2 = by2->pe;
-    service(ps);
-}
-
-static void setup(void)
-{
-    fake_boot_many(3, 3);
-    place();
-}
-
-static void teardown(void)
-{
-    fake_auto = true;
-    fake_deliver();
-    fake_check();
-    fake_end();
-}
-
-static struct cap *cap(const struct vpe *v, unsigned sel)
-{
-    return cap_at(&v->caps, sel);
-}
-
-static int last(unsigned pe)
-{
-    return (int)fake_reply(pe)->word[0];
-}
-
-static void open_session(unsigned pe, unsigned sel, uint64_t ident)
-{
-    ck_assert_int_eq(CALL(pe, SYSC_CREATESESS, 0, sel, NAME), FAKE_LATER);
-    ck_assert(fake_request(ps)->there);
-    ck_assert_uint_eq(fake_request(ps)->word[0], OPEN);
-    ANSWER(ps, SE_OK, ident);
-    ck_assert_int_eq(last(pe), SE_OK);
-}
-
-/* n of the service's capabilities from theirs on to ours. */
-static void obtain(unsigned pe, unsigned sess, unsigned ours, unsigned theirs, unsigned n)
-{
-    ck_assert_int_eq(CALL(pe, SYSC_OBTAIN, 0, sess, RANGE(ours, n)), FAKE_LATER);
-    ck_assert_uint_eq(fake_request(ps)->word[0], OBTAIN);
-    ANSWER(ps, SE_OK, RANGE(theirs, n));
-    ck_assert_int_eq(last(pe), SE_OK);
-}
-
-static void delegate(unsigned pe, unsigned sess, unsigned ours, unsigned theirs, unsigned n)
-{
-    ck_assert_int_eq(CALL(pe, SYSC_DELEGATE, 0, sess, RANGE(ours, n)), FAKE_LATER);
-    ck_assert_uint_eq(fake_request(ps)->word[0], DELEGATE);
-    ANSWER(ps, SE_OK, RANGE(theirs, n));
-    ck_assert_int_eq(last(pe), SE_OK);
-}
-
-static int revoke(unsigned pe, unsigned sel)
-{
-    int err = CALL(pe, SYSC_REVOKE, RANGE(sel, 1), 1);
-
-    return err == FAKE_LATER && fake_auto ? last(pe) : err;
-}
+#include "kernel_pair.h"
 
 START_TEST(session)
 {
@@ -130,7 +28,7 @@ START_TEST(session)
     ck_assert_ptr_nonnull(cap_get_type(&cli->caps, SESS, CAP_SESS));
     ck_assert_ptr_nonnull(cap(srv, SRV)->rkids);
     /* Closed by the client: the service hears of it. */
-    ck_assert_int_eq(revoke(pc, SESS), SE_OK);
+    ck_assert_int_eq(revoke(pc, SESS, 1), SE_OK);
     ck_assert(fake_request(ps)->there);
     ck_assert_uint_eq(fake_request(ps)->word[0], CLOSE);
     ck_assert_uint_eq(fake_request(ps)->word[1], 99);
@@ -184,7 +82,7 @@ START_TEST(obtained)
     struct cap *m, *g;
 
     open_session(pc, SESS, 1);
-    obtain(pc, SESS, GOT, GATE, 2);
+    obtain(pc, GOT, GATE, 2);
     g = cap(cli, GOT);
     m = cap(cli, GOT + 1);
     ck_assert_ptr_nonnull(g);
@@ -202,11 +100,11 @@ START_TEST(obtained)
     ck_assert_uint_eq(fake_ep_type(pc, 4), DTU_EP_SEND);
     ck_assert_int_eq(CALL(pc, SYSC_ACTIVATE, 5, CAP_INVALID, GOT + 1), SE_OK);
     /* Revoked at the far side: dead here. */
-    ck_assert_int_eq(revoke(ps, GATE), SE_OK);
+    ck_assert_int_eq(revoke(ps, GATE, 1), SE_OK);
     ck_assert_uint_eq(fake_ep_type(pc, 4), DTU_EP_INVALID);
     ck_assert_ptr_null(cap(cli, GOT));
     ck_assert_ptr_nonnull(cap(cli, GOT + 1));
-    ck_assert_int_eq(revoke(pc, GOT + 1), SE_OK);
+    ck_assert_int_eq(revoke(pc, GOT + 1, 1), SE_OK);
     ck_assert_ptr_null(cap(srv, MEM)->rkids);
 }
 END_TEST
@@ -230,11 +128,11 @@ START_TEST(delegated)
 {
     open_session(pc, SESS, 1);
     ck_assert_int_eq(CALL(pc, SYSC_REQMEM, MEM, ~0ull, 8192, 1), SE_OK);
-    delegate(pc, SESS, MEM, GOT, 1);
+    delegate(pc, MEM, GOT, 1);
     ck_assert_int_eq(cap(srv, GOT)->type, CAP_MEM);
     ck_assert_uint_eq(cap(srv, GOT)->mem.size, 8192);
     ck_assert_int_eq(CALL(ps, SYSC_ACTIVATE, 7, CAP_INVALID, GOT), SE_OK);
-    ck_assert_int_eq(revoke(pc, MEM), SE_OK);
+    ck_assert_int_eq(revoke(pc, MEM, 1), SE_OK);
     ck_assert_ptr_null(cap(srv, GOT));
     ck_assert_uint_eq(fake_ep_type(ps, 7), DTU_EP_INVALID);
     /* Where the service has something already. */
@@ -250,12 +148,12 @@ START_TEST(chain)
 {
     open_session(pc, SESS, 1);
     open_session(p2, SESS, 2);
-    obtain(pc, SESS, GOT, MEM, 1);
-    delegate(pc, SESS, GOT, GOT, 1);
-    obtain(p2, SESS, GOT, GOT, 1);
+    obtain(pc, GOT, MEM, 1);
+    delegate(pc, GOT, GOT, 1);
+    obtain(p2, GOT, GOT, 1);
     ck_assert_ptr_nonnull(cap(by2, GOT));
     fake_auto = false;
-    ck_assert_int_eq(revoke(ps, MEM), FAKE_LATER);
+    ck_assert_int_eq(revoke(ps, MEM, 1), FAKE_LATER);
     ck_assert_ptr_null(cap(srv, MEM));
     while (fake_reply(ps)->count == 0 || fake_wire())
         if (!fake_deliver_one())
@@ -274,11 +172,11 @@ START_TEST(overlapping)
         open_session(pc, SESS, 1);
         open_session(p2, SESS, 2);
         ck_assert_int_eq(CALL(p0, SYSC_NOOP), SE_OK);
-        obtain(pc, SESS, GOT, MEM, 1);
-        delegate(pc, SESS, GOT, GOT, 1);
-        obtain(p2, SESS, GOT, GOT, 1);
+        obtain(pc, GOT, MEM, 1);
+        delegate(pc, GOT, GOT, 1);
+        obtain(p2, GOT, GOT, 1);
         fake_auto = false;
-        ck_assert_int_eq(revoke(pc, GOT), FAKE_LATER);
+        ck_assert_int_eq(revoke(pc, GOT, 1), FAKE_LATER);
         for (unsigned i = 0; i < before; i++)
             fake_deliver_one();
         CALL(ps, SYSC_REVOKE, RANGE(MEM, 1), 1);
@@ -290,9 +188,9 @@ START_TEST(overlapping)
         fake_check();
         fake_auto = true;
         ck_assert_int_eq(CALL(ps, SYSC_REQMEM, MEM, ~0ull, 4096, 3), SE_OK);
-        revoke(pc, SESS);
+        revoke(pc, SESS, 1);
         ANSWER(ps, SE_OK);
-        revoke(p2, SESS);
+        revoke(p2, SESS, 1);
         ANSWER(ps, SE_OK);
     }
 }
@@ -353,7 +251,7 @@ START_TEST(ends_anywhere)
             fake_end();
             setup();
             open_session(pc, SESS, 1);
-            obtain(pc, SESS, GOT, MEM, 1);
+            obtain(pc, GOT, MEM, 1);
             fake_auto = false;
             ck_assert_int_eq(CALL(pc, SYSC_OBTAIN, 0, SESS, RANGE(GOT + 1, 1)), FAKE_LATER);
             if (before > 0)
@@ -382,7 +280,7 @@ START_TEST(pe_waits)
     fake_use(1);
     m = cap_get(&cli->caps, CAP_SELF_MEM);
     ck_assert_ptr_nonnull(m);
-    delegate(pc, SESS, CAP_SELF_MEM, GOT, 1);
+    delegate(pc, CAP_SELF_MEM, GOT, 1);
     fake_auto = false;
     ck_assert_int_eq(CALL(pc, SYSC_EXIT, 0), FAKE_LATER);
     fake_use(1);
@@ -400,7 +298,7 @@ START_TEST(receiver_elsewhere)
 {
     open_session(pc, SESS, 1);
     ck_assert_int_eq(CALL(ps, SYSC_CREATEGATE, 0, GATE + 50, LABEL, 9, 256), SE_OK);
-    obtain(pc, SESS, GOT, GATE + 50, 1);
+    obtain(pc, GOT, GATE + 50, 1);
     ck_assert_int_eq(CALL(pc, SYSC_ACTIVATE, 4, CAP_INVALID, GOT), FAKE_LATER);
     ck_assert_int_eq(CALL(ps, SYSC_ATTACHRB, 0, 9, RB + 8192, 12, 8, 0), SE_OK);
     ck_assert_int_eq(last(pc), SE_OK);
@@ -412,7 +310,7 @@ START_TEST(receiver_elsewhere)
     ck_assert_int_eq(last(pc), SE_RECV_GONE);
     /* Revoked while it waits. */
     ck_assert_int_eq(CALL(pc, SYSC_ACTIVATE, 5, CAP_INVALID, GOT), FAKE_LATER);
-    ck_assert_int_eq(revoke(ps, GATE + 50), SE_OK);
+    ck_assert_int_eq(revoke(ps, GATE + 50, 1), SE_OK);
     ck_assert_int_eq(last(pc), SE_INV_ARGS);
 }
 END_TEST
@@ -421,13 +319,13 @@ END_TEST
 START_TEST(children_only)
 {
     open_session(pc, SESS, 1);
-    obtain(pc, SESS, GOT, MEM, 1);
+    obtain(pc, GOT, MEM, 1);
     CALL(ps, SYSC_REVOKE, RANGE(MEM, 1), 0);
     ck_assert_int_eq(last(ps), SE_OK);
     ck_assert_ptr_nonnull(cap(srv, MEM));
     ck_assert_ptr_null(cap(cli, GOT));
     /* Both at once: the second waits for the first. */
-    obtain(pc, SESS, GOT, MEM, 1);
+    obtain(pc, GOT, MEM, 1);
     fake_auto = false;
     ck_assert_int_eq(CALL(ps, SYSC_REVOKE, RANGE(MEM, 1), 0), FAKE_LATER);
     fake_use(0);
@@ -446,7 +344,7 @@ START_TEST(flow_control)
     open_session(pc, SESS, 1);
     for (unsigned i = 0; i < 30; i++) {
         ck_assert_int_eq(CALL(ps, SYSC_DERIVEMEM, MEM, 100 + i, 0, 8, 1), SE_OK);
-        obtain(pc, SESS, 100 + i, 100 + i, 1);
+        obtain(pc, 100 + i, 100 + i, 1);
     }
     fake_auto = false;
     ck_assert_int_eq(CALL(ps, SYSC_REVOKE, RANGE(100, 30), 1), FAKE_LATER);
@@ -507,8 +405,8 @@ START_TEST(killed_anywhere)
         for (unsigned before = 0; before < 10; before++) {
             start_again(true);
             open_session(pc, SESS, 1);
-            obtain(pc, SESS, GOT, MEM, 1);
-            delegate(pc, SESS, GOT, GOT, 1);
+            obtain(pc, GOT, MEM, 1);
+            delegate(pc, GOT, GOT, 1);
             fake_auto = false;
             ck_assert_int_eq(CALL(pc, SYSC_OBTAIN, 0, SESS, RANGE(GOT + 1, 1)), FAKE_LATER);
             for (unsigned i = 0; i < before && fake_deliver_one(); i++)
@@ -577,11 +475,5 @@ static Suite *suite(void)
 
 int main(void)
 {
-    SRunner *r = srunner_create(suite());
-    int failed;
-
-    srunner_run_all(r, CK_NORMAL);
-    failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_suite(suite());
 }

@@ -15,32 +15,16 @@
 #include <check.h>
 
 #include "map_fixture.h"
+#include "threads_fixture.h"
 
 enum { M = 0, A = 1, B = 2, C = 3 };
 enum { EP = 5 };
 
 static struct mx *x;
-static bool stop;        /* atomic */
 static uint64_t stored;  /* atomic: stores of A, whether or not they arrive */
 static uint64_t arrived; /* atomic: the last that A knows to have arrived */
 static uint64_t looked;  /* atomic: rounds whose revocation has been looked at */
 static uint64_t mapped;  /* by C; atomic */
-static char wrong[200];
-
-#define WRONG(...)                                       \
-    do {                                                 \
-        if (!wrong[0])                                   \
-            snprintf(wrong, sizeof(wrong), __VA_ARGS__); \
-        __atomic_store_n(&stop, true, __ATOMIC_SEQ_CST); \
-    } while (0)
-
-static double seconds(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
-}
 
 static bool stopped(void)
 {

@@ -6,46 +6,9 @@
 /* LINK: vdtu guest/lib/ring.c guest/lib/ring_in.c guest/lib/ring_out.c guest/lib/dtu_drv.c */
 #include <check.h>
 
-#include "ring_fixture.h"
+#include "ring_pair.h"
 
-enum { S = 1, R = 2, T = 3 };
-
-static struct rx *x;
-
-static void setup(void)
-{
-    x = rx_new(2); /* 4 slots */
-}
-static void teardown(void)
-{
-    rx_free(x);
-}
-
-static unsigned send(unsigned pe, uint64_t value)
-{
-    return ring_send(&x->pe[pe].r, RX_SEND, &value, sizeof(value), RX_REPLY, 0x1000 + value);
-}
-
-static void open_channel(unsigned pe, unsigned credits)
-{
-    rx_gate(x, pe, RX_SEND, R, credits);
-    vdtu_ring_open(x->pe[pe].d, RX_SEND);
-    ck_assert_uint_ne(rg_table(&x->pe[pe].r)->out[RX_SEND], RING_NO_ENTRY);
-}
-
-static const struct dtu_header *fetch(unsigned pe, unsigned ep)
-{
-    return rx_msg(x, pe, ring_fetch(&x->pe[pe].r, ep));
-}
-
-static uint64_t value_of(const struct dtu_header *m)
-{
-    uint64_t v = 0;
-
-    ck_assert_ptr_nonnull(m);
-    memcpy(&v, m + 1, m->length < 8 ? m->length : 8);
-    return v;
-}
+enum { T = 3 };
 
 static uint8_t *shared(unsigned pe, unsigned entry)
 {

@@ -16,32 +16,17 @@
 #include <check.h>
 
 #include "ring_fixture.h"
+#include "threads_fixture.h"
 
 enum { S = 1, R = 2 };
 
 static struct rx *x;
 static unsigned long rounds, messages, revoked_alive, slept;
-static char wrong[200];
 
 /* Of one round. */
 static uint64_t accepted; /* atomic: what the sender knows, once `over` */
-static bool over, stop;   /* atomic */
+static bool over;         /* atomic */
 static unsigned delay;
-
-#define WRONG(...)                                       \
-    do {                                                 \
-        if (!wrong[0])                                   \
-            snprintf(wrong, sizeof(wrong), __VA_ARGS__); \
-        __atomic_store_n(&stop, true, __ATOMIC_SEQ_CST); \
-    } while (0)
-
-static double seconds(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
-}
 
 static double limit(void)
 {

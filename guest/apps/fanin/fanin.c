@@ -10,6 +10,7 @@
  * fanin sleep CLIENTS ROUNDS: what one call costs this VPE with CLIENTS (or no) others that sleep
  * and have made calls; a line BENCH as ringbench's.
  */
+#include "bench_line.h"
 #include "boot.h"
 #include "fmt.h"
 #include "print.h"
@@ -35,14 +36,6 @@ struct go {
 static struct vpe clients[CLIENTS_MAX];
 static struct gate gates[CLIENTS_MAX];
 static uint64_t ticks[SAMPLES_MAX];
-
-static uint64_t now(void)
-{
-    uint32_t lo, hi;
-
-    __asm__ volatile("lfence; rdtsc" : "=a"(lo), "=d"(hi) : : "memory");
-    return (uint64_t)hi << 32 | lo;
-}
 
 static void want(unsigned err, const char *what)
 {
@@ -73,13 +66,13 @@ static int client(void *arg)
     do {
         want(sysc_noop(), "NOOP");
         n++;
-        t = now();
+        t = bench_ticks();
         counted += !go.until || (told && t >= go.from && t < go.until);
         if (!told && (m = dtu_fetch(RECV_EP))) {
             memcpy(&go, m + 1, sizeof(go));
             dtu_ack(RECV_EP, m);
             told = true;
-            if (now() > go.from)
+            if (bench_ticks() > go.from)
                 counted = LATE;
         }
     } while (!told || n < go.calls || t < go.until);
@@ -144,10 +137,10 @@ static int all_together(unsigned n, uint64_t calls, uint64_t window)
     unsigned few = 0, late = 0;
 
     make(n);
-    since = now();
+    since = bench_ticks();
     tell(n, &go);
     if (window) { /* all are at it; when all know the time it begins */
-        go.from = now() + 4 * (now() - since) + 500 * ms;
+        go.from = bench_ticks() + 4 * (bench_ticks() - since) + 500 * ms;
         go.until = go.from + window * ms;
         tell(n, &go);
     }
@@ -158,7 +151,7 @@ static int all_together(unsigned n, uint64_t calls, uint64_t window)
         few += !window && ticks[i] != calls;
     }
     wait_for_all(n);
-    print("FANIN %u %lu:", n, (unsigned long)(now() - since));
+    print("FANIN %u %lu:", n, (unsigned long)(bench_ticks() - since));
     for (unsigned i = 0; i < n; i++)
         print(" %lu", (unsigned long)ticks[i]);
     print("\nfanin: %u clients, %lu calls answered, %u clients with too few\n", n,
@@ -178,16 +171,13 @@ static void measure(const char *name, unsigned rounds)
         want(sysc_noop(), "NOOP");
     exits = vreg_get(VREG_EXITS);
     for (unsigned i = 0; i < rounds; i++) {
-        uint64_t since = now();
+        uint64_t since = bench_ticks();
 
         for (unsigned k = 0; k < BATCH; k++)
             want(sysc_noop(), "NOOP");
-        ticks[i] = (now() - since) / BATCH;
+        ticks[i] = (bench_ticks() - since) / BATCH;
     }
-    print("BENCH %s %lu %u:", name, (unsigned long)(vreg_get(VREG_EXITS) - exits), rounds * BATCH);
-    for (unsigned i = 0; i < rounds; i++)
-        print(" %lu", (unsigned long)ticks[i]);
-    print("\n");
+    bench_line(name, "", vreg_get(VREG_EXITS) - exits, rounds * BATCH, ticks, rounds);
 }
 
 static int asleep(unsigned n, unsigned rounds)

@@ -15,6 +15,7 @@
  * time-stamp ticks of each operation from before its system call to behind the answer, with the
  * exits of this PE, and what our kernel says it took there (SYSC_NOOP_TIME).
  */
+#include "bench_line.h"
 #include "boot.h"
 #include "fmt.h"
 #include "print.h"
@@ -164,23 +165,6 @@ static void want_gone(void)
 
 /* ---- cases ---- */
 
-static uint64_t now(void)
-{
-    uint32_t lo, hi;
-
-    __asm__ volatile("lfence; rdtsc" : "=a"(lo), "=d"(hi) : : "memory");
-    return (uint64_t)hi << 32 | lo;
-}
-
-static void print_ticks(const char *name, const char *where, uint64_t exits, unsigned n,
-                        const uint64_t *t)
-{
-    print("BENCH %s%s %lu %u:", name, where, (unsigned long)exits, n);
-    for (unsigned i = 0; i < n; i++)
-        print(" %lu", (unsigned long)t[i]);
-    print("\n");
-}
-
 /* before() and after() are not timed. */
 static void run(const char *name, unsigned n, void (*before)(void), void (*op)(void),
                 void (*after)(void))
@@ -194,16 +178,16 @@ static void run(const char *name, unsigned n, void (*before)(void), void (*op)(v
 
         before();
         e = vreg_get(VREG_EXITS);
-        since = now();
+        since = bench_ticks();
         op();
-        ticks[at] = now() - since;
+        ticks[at] = bench_ticks() - since;
         exits += i < WARM_UP ? 0 : vreg_get(VREG_EXITS) - e;
         kernel_says = kernel_says && sysc_kernel_ticks(&in_kernel[at]) == SE_OK;
         after();
     }
-    print_ticks(name, "", exits, n, ticks);
+    bench_line(name, "", exits, n, ticks, n);
     if (kernel_says)
-        print_ticks(name, "_kernel", 0, n, in_kernel);
+        bench_line(name, "_kernel", 0, n, in_kernel, n);
 }
 
 static void begin(void)

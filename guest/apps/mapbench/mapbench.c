@@ -7,6 +7,7 @@
  *
  * time-stamp ticks of one operation (a batch's mean), and the exits of this PE in all batches.
  */
+#include "bench_line.h"
 #include "fmt.h"
 #include "map_gate.h"
 #include "print.h"
@@ -22,14 +23,6 @@ static struct map_gate map;
 static uint8_t page[MAP_PAGE] __attribute__((aligned(MAP_PAGE)));
 static uint64_t ticks[SAMPLES_MAX];
 static unsigned rounds = 50;
-
-static uint64_t now(void)
-{
-    uint32_t lo, hi;
-
-    __asm__ volatile("lfence; rdtsc" : "=a"(lo), "=d"(hi) : : "memory");
-    return (uint64_t)hi << 32 | lo;
-}
 
 static void want(unsigned err, const char *what)
 {
@@ -74,16 +67,13 @@ static void run(const char *name, void (*fn)(unsigned), unsigned batch)
         fn(i);
     before = vreg_get(VREG_EXITS);
     for (unsigned i = 0; i < rounds; i++) {
-        uint64_t since = now();
+        uint64_t since = bench_ticks();
 
         for (unsigned k = 0; k < batch; k++)
             fn(k);
-        ticks[i] = (now() - since) / batch;
+        ticks[i] = (bench_ticks() - since) / batch;
     }
-    print("BENCH %s %lu %u:", name, (unsigned long)(vreg_get(VREG_EXITS) - before), rounds * batch);
-    for (unsigned i = 0; i < rounds; i++)
-        print(" %lu", (unsigned long)ticks[i]);
-    print("\n");
+    bench_line(name, "", vreg_get(VREG_EXITS) - before, rounds * batch, ticks, rounds);
 }
 
 int main(int argc, char **argv)

@@ -11,6 +11,7 @@
  * differ by (nothing, where guests see the host's counter) is taken from the fastest round trip,
  * whose halves are taken to be alike.
  */
+#include "bench_line.h"
 #include "boot.h"
 #include "fmt.h"
 #include "print.h"
@@ -37,26 +38,10 @@ static uint64_t sent_at[ROUNDS_MAX], taken_at[ROUNDS_MAX], ticks[ROUNDS_MAX];
 static uint64_t part[3][ROUNDS_MAX];
 static unsigned size = 64, rounds = 100, sleepers;
 
-static uint64_t now(void)
-{
-    uint32_t lo, hi;
-
-    __asm__ volatile("lfence; rdtsc" : "=a"(lo), "=d"(hi) : : "memory");
-    return (uint64_t)hi << 32 | lo;
-}
-
 static void want(unsigned err, const char *what)
 {
     if (err)
         panic("msgbench: %s: error %u", what, err);
-}
-
-static void print_case(const char *name, uint64_t n_exits, unsigned ops)
-{
-    print("BENCH %s %lu %u:", name, (unsigned long)n_exits, ops);
-    for (unsigned i = 0; i < rounds; i++)
-        print(" %lu", (unsigned long)ticks[i]);
-    print("\n");
 }
 
 /* ---- the others ---- */
@@ -71,7 +56,7 @@ static int serve(void *arg)
         return 1;
     for (;;) {
         const struct dtu_header *m = recv_gate_wait(&g);
-        uint64_t at = now();
+        uint64_t at = bench_ticks();
 
         if (!m || m->length > sizeof(words) || m->length < 8)
             return 1;
@@ -149,18 +134,18 @@ static void end_sleepers(void)
 static void ask(uint64_t first, unsigned round)
 {
     const struct dtu_header *m;
-    uint64_t since = now(), sent, fetched, done;
+    uint64_t since = bench_ticks(), sent, fetched, done;
 
     words[0] = first;
     want(gate_send(&to_server, words, first ? size : 8, answers.ep, 0), "send");
-    sent = now();
+    sent = bench_ticks();
     m = recv_gate_wait(&answers);
-    fetched = now();
+    fetched = bench_ticks();
     if (!m || (first && m->length != size))
         panic("msgbench: no answer, or a wrong one");
     memcpy(got, m + 1, m->length);
     dtu_ack(answers.ep, m);
-    done = now();
+    done = bench_ticks();
     if (round < rounds) {
         ticks[round] = done - since;
         part[0][round] = sent - since;
@@ -194,14 +179,14 @@ static void messages(void)
     for (unsigned i = 0; i < rounds; i++)
         ask(1, i);
     before = vreg_get(VREG_EXITS) - before;
-    print_case("rtt", before, rounds);
+    bench_line("rtt", "", before, rounds, ticks, rounds);
     one_way();
-    print_case("oneway", before, rounds);
+    bench_line("oneway", "", before, rounds, ticks, rounds);
     for (unsigned i = 0; i < 3; i++) {
         static const char *const names[3] = {"send", "wait", "ack"};
 
         memcpy(ticks, part[i], rounds * sizeof(ticks[0]));
-        print_case(names[i], 0, rounds);
+        bench_line(names[i], "", 0, rounds, ticks, rounds);
     }
 }
 
@@ -242,12 +227,12 @@ static void run(const char *name, void (*fn)(void), unsigned batch)
         fn();
     before = vreg_get(VREG_EXITS);
     for (unsigned i = 0; i < rounds; i++) {
-        since = now();
+        since = bench_ticks();
         for (unsigned k = 0; k < batch; k++)
             fn();
-        ticks[i] = (now() - since) / batch;
+        ticks[i] = (bench_ticks() - since) / batch;
     }
-    print_case(name, vreg_get(VREG_EXITS) - before, rounds * batch);
+    bench_line(name, "", vreg_get(VREG_EXITS) - before, rounds * batch, ticks, rounds);
 }
 
 static void transfers(void)

@@ -7,6 +7,7 @@
  *
  * time-stamp ticks of one operation (a batch's mean), and the exits of this PE in all batches.
  */
+#include "bench_line.h"
 #include "boot.h"
 #include "fmt.h"
 #include "print.h"
@@ -33,14 +34,6 @@ static const char *only; /* NULL: all cases */
 static bool asked_for(const char *name)
 {
     return !only || strcmp(only, name) == 0;
-}
-
-static uint64_t now(void)
-{
-    uint32_t lo, hi;
-
-    __asm__ volatile("lfence; rdtsc" : "=a"(lo), "=d"(hi) : : "memory");
-    return (uint64_t)hi << 32 | lo;
 }
 
 static uint64_t exits(void)
@@ -175,14 +168,6 @@ static void restore(void)
 
 /* ---- cases ---- */
 
-static void print_case(const char *name, uint64_t n_exits, unsigned ops, unsigned n)
-{
-    print("BENCH %s %lu %u:", name, (unsigned long)n_exits, ops);
-    for (unsigned i = 0; i < n; i++)
-        print(" %lu", (unsigned long)ticks[i]);
-    print("\n");
-}
-
 static void run(const char *name, void (*fn)(void), unsigned batch)
 {
     uint64_t before;
@@ -193,13 +178,13 @@ static void run(const char *name, void (*fn)(void), unsigned batch)
         fn();
     before = exits();
     for (unsigned i = 0; i < rounds; i++) {
-        uint64_t since = now();
+        uint64_t since = bench_ticks();
 
         for (unsigned k = 0; k < batch; k++)
             fn();
-        ticks[i] = (now() - since) / batch;
+        ticks[i] = (bench_ticks() - since) / batch;
     }
-    print_case(name, exits() - before, rounds * batch, rounds);
+    bench_line(name, "", exits() - before, rounds * batch, ticks, rounds);
 }
 
 /* Two operations in turn, of which the second is timed (or, with `first`, the first). */
@@ -210,18 +195,18 @@ static void run_pair(const char *name, void (*a)(void), void (*b)(void), bool fi
     if (!asked_for(name))
         return;
     for (unsigned i = 0; i < rounds + 10; i++) {
-        uint64_t since = now(), e = exits(), middle, e_middle;
+        uint64_t since = bench_ticks(), e = exits(), middle, e_middle;
 
         a();
-        middle = now();
+        middle = bench_ticks();
         e_middle = exits();
         b();
         if (i < 10)
             continue;
-        ticks[i - 10] = first ? middle - since : now() - middle;
+        ticks[i - 10] = first ? middle - since : bench_ticks() - middle;
         n_exits += first ? e_middle - e : exits() - e_middle;
     }
-    print_case(name, n_exits, rounds, rounds);
+    bench_line(name, "", n_exits, rounds, ticks, rounds);
 }
 
 static void let_sleep(void)
