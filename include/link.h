@@ -24,7 +24,7 @@
 
 #include "dtu.h"
 
-#define LINK_MAGIC     0x314B4C53u /* "SLK1"; the digit is the version */
+#define LINK_MAGIC     0x324B4C53u /* "SLK2"; the digit is the version */
 #define LINK_NODES     64u         /* node numbers 0..63 */
 #define LINK_FRAME_MAX 1472u       /* UDP payload of a 1500 byte IPv4 packet */
 #define LINK_FRAME_MIN 256u        /* smallest frame limit that a node may be set to */
@@ -99,9 +99,24 @@ struct link_target {
     uint16_t src_pe;  /* of the asking node */
     uint16_t dst_pe;  /* of the answering node */
     uint16_t dst_vpe; /* 0..2047 */
-    uint16_t reserved;
-    uint64_t offset; /* MSG: endpoint; else local address */
+    uint16_t after;   /* link_after(): the packet to be taken before this one; 0: none */
+    uint64_t offset;  /* MSG: endpoint; else local address */
 };
 _Static_assert(sizeof(struct link_target) == 16, "the layout above");
+
+/*
+ * Of the packets of one PE that are under way together, each names the one before it, by its slot
+ * and the low bits of its gen.  A slot cannot be used again more often than there are frames in a
+ * window before the packet that names it has come, so these bits tell before from after.
+ */
+#define LINK_AFTER_GEN 0x1FFu
+static inline uint16_t link_after(unsigned slot, unsigned gen)
+{
+    return (uint16_t)(0x8000u | slot << 9 | (gen & LINK_AFTER_GEN));
+}
+static inline unsigned link_after_slot(uint16_t after)
+{
+    return after >> 9 & (LINK_SLOTS - 1);
+}
 
 #endif

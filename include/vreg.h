@@ -61,13 +61,14 @@ enum vreg_feature {
     VREG_F_CONSOLE = 1 << 2,
     VREG_F_EXIT = 1 << 3,
     VREG_F_RESET = 1 << 4,
-    VREG_F_BRIDGE = 1 << 5, /* may take and inject NoC packets */
-    VREG_F_NIC = 1 << 6,    /* has an 82540EM on PCI bus 0 */
-    VREG_F_RING = 1 << 7,   /* messages without exits */
-    VREG_F_EXITS = 1 << 8,  /* VREG_EXITS counts */
-    VREG_F_CALL = 1 << 9,   /* several steps in one store */
-    VREG_F_MAP = 1 << 10,   /* targets of memory endpoints can be mapped */
-    VREG_F_ASK = 1 << 11,   /* somebody may ask kernels (`--control`) */
+    VREG_F_BRIDGE = 1 << 5,    /* may take and inject NoC packets */
+    VREG_F_NIC = 1 << 6,       /* has an 82540EM on PCI bus 0 */
+    VREG_F_RING = 1 << 7,      /* messages without exits */
+    VREG_F_EXITS = 1 << 8,     /* VREG_EXITS counts */
+    VREG_F_CALL = 1 << 9,      /* several steps in one store */
+    VREG_F_MAP = 1 << 10,      /* targets of memory endpoints can be mapped */
+    VREG_F_ASK = 1 << 11,      /* somebody may ask kernels (`--control`) */
+    VREG_F_TOGETHER = 1 << 12, /* VREG_LIST knows VREG_TOGETHER */
 };
 
 enum vreg_cause {
@@ -124,6 +125,12 @@ static inline uint64_t vreg_list(uint64_t addr, unsigned count)
 {
     return (addr & ((1ull << 48) - 1)) | (uint64_t)count << 48;
 }
+
+/*
+ * With a list: its SENDs to other nodes may be under way together, and no step that fails ends it.
+ * VREG_LIST then loads how many steps were run, and in bits 63:32 how many of those failed.
+ */
+#define VREG_TOGETHER (1ull << 63)
 
 /* ACK of the message at local address msg, fetched from ep. */
 static inline uint64_t vreg_ack(unsigned ep, uint64_t msg)

@@ -172,6 +172,11 @@ void vdtu_command(struct vdtu *d, uint64_t value)
     begin_event(d, op, (uint32_t)(value >> 3));
     err = start(d, op, (uint32_t)(value >> 3));
     d->busy = false;
+    if (err == VDTU_BEGUN) {
+        vdtu_set(d, DTU_COMMAND, 0);
+        vdtu_batch_event(d);
+        return;
+    }
     if (err)
         d->stats.cmd_errors[err < 24 ? err : 23]++;
     vdtu_set(d, DTU_COMMAND, (uint64_t)err << DTU_CMD_ERR_SHIFT);

@@ -46,13 +46,15 @@ struct vdtu {
     uint32_t owed[DTU_EPS]; /* credits to give back, see vdtu_ring_settle(); rings' lock, atomic */
     uint32_t owing;         /* endpoints that a channel may still owe some; the same */
     struct vdtu_stats stats;
-    struct vdtu_event ev; /* of the command that runs, when somebody traces */
-    unsigned refusal;     /* what the transit callback wants its packet to end with */
+    struct vdtu_event ev;     /* of the command that runs, when somebody traces */
+    struct vdtu_batch *batch; /* where a SEND to another node may go; of vdtu_begin() */
+    unsigned refusal;         /* what the transit callback wants its packet to end with */
 };
 
 struct vdtu_noc {
     struct vdtu *dtu[DTU_PES];
     vdtu_remote_fn remote;
+    vdtu_remote_many_fn remote_many; /* NULL: one at a time */
     void *remote_arg;
     vdtu_transit_fn transit;
     void *transit_arg;
@@ -139,6 +141,15 @@ unsigned vdtu_act(struct vdtu *d, const struct vdtu_action *a, struct vdtu_cmd *
 
 /* A store to COMMAND. */
 void vdtu_command(struct vdtu *d, uint64_t value);
+
+/* ---- batch.c ---- */
+
+#define VDTU_BEGUN 0x100u /* instead of an error code: the packet is in d->batch */
+
+/* Puts a packet for another node into d->batch; false: it has to be sent at once. */
+bool vdtu_batch_take(struct vdtu *d, const struct vdtu_pkt *pkt);
+/* Of the command that put it there: what a trace says when it is done. */
+void vdtu_batch_event(struct vdtu *d);
 
 /* ---- msg.c ---- */
 

@@ -56,6 +56,11 @@ void vdtu_noc_remote(struct vdtu_noc *noc, vdtu_remote_fn fn, void *arg)
     noc->remote_arg = arg;
 }
 
+void vdtu_noc_remote_many(struct vdtu_noc *noc, vdtu_remote_many_fn fn)
+{
+    noc->remote_many = fn;
+}
+
 void vdtu_noc_halt(struct vdtu_noc *noc)
 {
     __atomic_store_n(&noc->halted, true, __ATOMIC_RELAXED);
@@ -156,6 +161,8 @@ static unsigned transmit_remote(struct vdtu *d, struct vdtu_pkt *pkt)
 
     if (!noc->remote || pkt->dst_pe >= DTU_PES)
         return SE_EP_INVALID;
+    if (d->batch && vdtu_batch_take(d, pkt))
+        return VDTU_BEGUN;
     vdtu_unlock(d);
     err = noc->remote(noc->remote_arg, pkt);
     vdtu_lock(d);

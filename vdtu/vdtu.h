@@ -197,6 +197,14 @@ void vdtu_noc_remote(struct vdtu_noc *noc, vdtu_remote_fn fn, void *arg);
 typedef unsigned (*vdtu_transit_fn)(void *arg, const struct vdtu_pkt *pkt);
 void vdtu_noc_transit(struct vdtu_noc *noc, vdtu_transit_fn fn, void *arg);
 
+/*
+ * The same for n packets of one PE, which may be under way together: results[i] is that of pkts[i].
+ * They arrive in this order.  Optional; set before any use, with the argument of the other.
+ */
+typedef void (*vdtu_remote_many_fn)(void *arg, struct vdtu_pkt *pkts, unsigned n,
+                                    unsigned *results);
+void vdtu_noc_remote_many(struct vdtu_noc *noc, vdtu_remote_many_fn fn);
+
 /* A command that has completed, for a trace. */
 struct vdtu_event {
     uint16_t pe, vpe;
@@ -214,6 +222,29 @@ struct vdtu_event {
 /* Called for every command with the initiator's lock held; set before any use. */
 typedef void (*vdtu_trace_fn)(void *arg, const struct vdtu_event *ev);
 void vdtu_noc_trace(struct vdtu_noc *noc, vdtu_trace_fn fn, void *arg);
+
+/*
+ * SENDs to other nodes that are under way together, for VREG_LIST.  All zeros to begin with.  Where
+ * nobody set vdtu_noc_remote_many(), and where the batch has no room, a SEND is done at once.
+ */
+#define VDTU_BATCH      64u
+#define VDTU_BATCH_DATA 65536u
+struct vdtu_batch {
+    unsigned n;
+    struct vdtu_pkt pkt[VDTU_BATCH];
+    unsigned result[VDTU_BATCH]; /* after vdtu_finish() */
+    struct vdtu_event ev[VDTU_BATCH];
+    size_t used;
+    uint8_t data[VDTU_BATCH_DATA];
+};
+
+/*
+ * As a store to COMMAND, but a SEND to another node is only begun: checked, paid for and read from
+ * local memory.  Then true is returned, b->n has grown by one, and COMMAND is as after success.
+ */
+bool vdtu_begin(struct vdtu *d, struct vdtu_batch *b, uint64_t command);
+/* Sends what was begun and returns when all of it is done; the caller empties the batch then. */
+void vdtu_finish(struct vdtu *d, struct vdtu_batch *b);
 
 /* A packet from another node arrives here.  Returns the error code for its initiator. */
 unsigned vdtu_deliver(struct vdtu_noc *noc, struct vdtu_pkt *pkt);

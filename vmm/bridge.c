@@ -2,9 +2,10 @@
 /*
  * The bridge port: two rings, and the commands that wait for somebody on another node.
  *
- * A PE has one command at a time, so it has one packet at a time, and a table by PE is all the
- * memory that waiting takes.  A packet's id names its row: bits 9..0 the PE, above them a count of
- * that PE's packets, so that an id comes back only after four million of them.
+ * A PE has one command, or one list of commands, at a time; what waits lies with its caller, and a
+ * table by PE finds it.  A packet's id names its row: bits 9..0 the PE, above them a count of that
+ * PE's packets, so that an id comes back only after four million of them, and those that are under
+ * way together, at most VDTU_BATCH, differ in the count modulo VDTU_BATCH.
  *
  * A packet is first queued, in the order of arrival, and moves into `out` when there is room.  Who
  * takes the room is not told when the bridge consumes entries, so every store of the bridge, every
@@ -22,20 +23,30 @@
 #define SEQ_MASK   ((1u << (32 - ID_PE_BITS)) - 1)
 #define AREA_ALIGN 64u
 #define RESULT_MAX SE_XFS_RENAME
-#define GIVEN_UP   4u /* per PE; it begins anew each time */
 
-enum waits { IDLE, QUEUED, OUT, DONE };
+enum waits { QUEUED, OUT, DONE };
+
+/* A packet that an initiator waits for, in its memory. */
+struct item {
+    enum waits state;
+    uint32_t id;
+    unsigned *result;
+    struct vdtu_pkt *pkt;
+    TAILQ_ENTRY(item) link; /* while QUEUED */
+};
 
 struct row {
-    enum waits state;
-    uint32_t id, given_up[GIVEN_UP]; /* of packets that were abandoned and may be completed yet */
     uint32_t seq;
-    unsigned result;
+    uint32_t id;   /* of the first of those that wait, or waited */
+    unsigned left; /* how many are not done */
     uint16_t to;
-    bool stuck;           /* it gave up waiting and has done nothing since */
-    struct vdtu_pkt *pkt; /* the initiator's, while it waits */
+    bool ended; /* it is among bridge->ended */
+    bool stuck; /* it gave up waiting and has done nothing since */
     uint64_t packets, failed;
-    TAILQ_ENTRY(row) link; /* while QUEUED */
+    struct {
+        struct item *item; /* NULL: none, or it was abandoned and may be completed yet */
+        uint32_t id;
+    } open[VDTU_BATCH]; /* by the count, modulo their number */
 };
 
 struct bridge {
@@ -51,7 +62,9 @@ struct bridge {
     uint32_t out_tail, out_head, in_head;
     bool latched; /* `out` has grown since the last bridge_poll() */
     bool over;
-    TAILQ_HEAD(, row) queue;
+    TAILQ_HEAD(, item) queue;
+    uint16_t ended[DTU_PES]; /* whom to wake when the lock is free */
+    unsigned nended;
     struct bridge_stats stats;
     struct row row[DTU_PES];
     uint8_t data[BRIDGE_DATA]; /* of the packet that is served; by who runs the bridge PE */
@@ -104,13 +117,13 @@ static void count(struct bridge *b, uint64_t *counter)
 static const uint8_t ops_out[] = {
     [VDTU_PKT_MSG] = BRIDGE_MSG, [VDTU_PKT_READ] = BRIDGE_READ, [VDTU_PKT_WRITE] = BRIDGE_WRITE};
 
-static void put_out(struct bridge *b, const struct row *r)
+static void put_out(struct bridge *b, const struct item *it)
 {
     uint32_t slot = b->out_tail % BRIDGE_SLOTS;
-    const struct vdtu_pkt *pkt = r->pkt;
+    const struct vdtu_pkt *pkt = it->pkt;
 
     b->area->out[slot] = (struct bridge_pkt){.op = ops_out[pkt->type],
-                                             .id = r->id,
+                                             .id = it->id,
                                              .src_pe = pkt->src_pe,
                                              .dst_pe = pkt->dst_pe,
                                              .dst_vpe = pkt->dst_vpe,
@@ -125,7 +138,7 @@ static void put_out(struct bridge *b, const struct row *r)
 static void pump(struct bridge *b)
 {
     uint32_t head;
-    struct row *r;
+    struct item *it;
 
     if (!b->area)
         return;
@@ -134,10 +147,10 @@ static void pump(struct bridge *b)
         b->stats.bad_index++; /* it claims what it was never given: no news */
     else
         b->out_head = head;
-    while ((r = TAILQ_FIRST(&b->queue)) && b->out_tail - b->out_head < BRIDGE_SLOTS) {
-        TAILQ_REMOVE(&b->queue, r, link);
-        put_out(b, r);
-        r->state = OUT;
+    while ((it = TAILQ_FIRST(&b->queue)) && b->out_tail - b->out_head < BRIDGE_SLOTS) {
+        TAILQ_REMOVE(&b->queue, it, link);
+        put_out(b, it);
+        it->state = OUT;
         b->out_tail++;
         b->stats.taken++;
         b->latched = true;
@@ -145,27 +158,51 @@ static void pump(struct bridge *b)
     set_index(&b->area->out_tail, b->out_tail);
 }
 
-static void finish(struct bridge *b, struct row *r, unsigned result)
+/* Not while the lock is held, or who wakes up would wait for it. */
+static void unlock_and_wake(struct bridge *b)
 {
-    r->state = DONE;
-    r->result = result;
-    b->ops->unpark(b->arg, (unsigned)(r - b->row));
+    uint16_t pe[DTU_PES];
+    unsigned n = b->nended;
+
+    for (unsigned i = 0; i < n; i++) {
+        pe[i] = b->ended[i];
+        b->row[pe[i]].ended = false;
+    }
+    b->nended = 0;
+    pthread_mutex_unlock(&b->lock);
+    for (unsigned i = 0; i < n; i++)
+        b->ops->unpark(b->arg, pe[i]);
+}
+
+/* Its initiator is woken with the next unlock_and_wake(), if that was the last. */
+static void finish(struct bridge *b, struct item *it, unsigned result)
+{
+    unsigned pe = it->pkt->src_pe;
+    struct row *r = &b->row[pe];
+
+    it->state = DONE;
+    *it->result = result;
+    r->open[(it->id >> ID_PE_BITS) % VDTU_BATCH].item = NULL;
+    r->open[(it->id >> ID_PE_BITS) % VDTU_BATCH].id = 0;
+    if (--r->left == 0 && !r->ended) {
+        r->ended = true;
+        b->ended[b->nended++] = (uint16_t)pe;
+    }
 }
 
 static void end_all(struct bridge *b, bool queued)
 {
-    unsigned i;
+    for (unsigned i = 0; i < DTU_PES; i++)
+        for (unsigned k = 0; k < VDTU_BATCH && b->row[i].left; k++) {
+            struct item *it = b->row[i].open[k].item;
 
-    for (i = 0; i < DTU_PES; i++) {
-        struct row *r = &b->row[i];
-
-        if (r->state != OUT && !(queued && r->state == QUEUED))
-            continue;
-        if (r->state == QUEUED)
-            TAILQ_REMOVE(&b->queue, r, link);
-        b->stats.gone++;
-        finish(b, r, SE_RECV_GONE);
-    }
+            if (!it || (it->state != OUT && !(queued && it->state == QUEUED)))
+                continue;
+            if (it->state == QUEUED)
+                TAILQ_REMOVE(&b->queue, it, link);
+            b->stats.gone++;
+            finish(b, it, SE_RECV_GONE);
+        }
 }
 
 /* ---- the initiator ---- */
@@ -178,81 +215,113 @@ static bool enough(struct bridge *b)
     return want && b->out_tail - b->out_head >= want;
 }
 
-static void enqueue(struct bridge *b, struct row *r, struct vdtu_pkt *pkt)
+static void note(struct bridge *b, struct row *r, struct item *it)
+{
+    unsigned slot;
+
+    r->seq = (r->seq + 1) & SEQ_MASK;
+    slot = r->seq % VDTU_BATCH;
+    it->id = r->seq << ID_PE_BITS | it->pkt->src_pe;
+    it->state = QUEUED;
+    r->open[slot].item = it;
+    r->open[slot].id = it->id;
+    r->left++;
+    TAILQ_INSERT_TAIL(&b->queue, it, link);
+}
+
+/* Is the bridge to be woken? */
+static bool enqueue(struct bridge *b, struct row *r, struct item *items, unsigned n)
 {
     bool latched = b->latched, full = enough(b);
 
-    r->seq = (r->seq + 1) & SEQ_MASK;
-    r->id = r->seq << ID_PE_BITS | pkt->src_pe;
-    r->pkt = pkt;
-    r->to = pkt->dst_pe;
+    for (unsigned i = 0; i < n; i++)
+        note(b, r, &items[i]);
+    r->id = items[0].id;
+    r->to = items[0].pkt->dst_pe;
     r->stuck = false;
-    r->state = QUEUED;
-    TAILQ_INSERT_TAIL(&b->queue, r, link);
     pump(b);
-    if (r->state == QUEUED)
-        b->stats.waited++;
+    for (unsigned i = 0; i < n; i++)
+        b->stats.waited += items[i].state == QUEUED;
     /* Who was woken by the first may be waiting for the others (bridge_few()). */
-    if (b->latched && (!latched || (!full && enough(b))))
-        b->ops->wake(b->arg);
+    return b->latched && (!latched || (!full && enough(b)));
 }
 
-static uint32_t *given_up(struct row *r, uint32_t id)
+static void give_up(struct bridge *b, struct row *r, struct item *it)
 {
-    return &r->given_up[(id >> ID_PE_BITS) % GIVEN_UP];
-}
+    unsigned slot = (it->id >> ID_PE_BITS) % VDTU_BATCH;
 
-static void give_up(struct bridge *b, struct row *r)
-{
-    if (r->state == QUEUED)
-        TAILQ_REMOVE(&b->queue, r, link);
-    else
-        *given_up(r, r->id) = r->id; /* somebody may still complete it */
-    r->result = SE_RECV_GONE;
+    r->open[slot].item = NULL;
+    if (it->state == QUEUED) {
+        TAILQ_REMOVE(&b->queue, it, link);
+        r->open[slot].id = 0; /* else somebody may still complete it */
+    }
+    *it->result = SE_RECV_GONE;
+    r->left--;
     r->stuck = true;
     b->stats.abandoned++;
 }
 
-static unsigned wait(struct bridge *b, struct row *r, unsigned pe)
+static void wait(struct bridge *b, struct row *r, unsigned pe, struct item *items, unsigned n,
+                 bool wake)
 {
-    while (r->state != DONE) {
+    if (wake) { /* it takes the lock first thing */
+        pthread_mutex_unlock(&b->lock);
+        b->ops->wake(b->arg);
+        pthread_mutex_lock(&b->lock);
+    }
+    while (r->left) {
         pthread_mutex_unlock(&b->lock);
         if (b->ops->abandoned(b->arg, pe)) {
             pthread_mutex_lock(&b->lock);
-            if (r->state != DONE)
-                give_up(b, r);
+            for (unsigned i = 0; i < n; i++)
+                if (items[i].state != DONE)
+                    give_up(b, r, &items[i]);
             break;
         }
         b->ops->park(b->arg, pe);
         pthread_mutex_lock(&b->lock);
     }
-    r->state = IDLE;
-    r->pkt = NULL;
-    return r->result;
+}
+
+/* A bridge that waited for itself would wait for ever. */
+static bool may_travel(struct bridge *b, const struct vdtu_pkt *pkt)
+{
+    return pkt->src_pe < DTU_PES && pkt->src_pe != b->pe && b->ops->remote(b->arg, pkt->dst_pe);
+}
+
+void bridge_packets(void *arg, struct vdtu_pkt *pkts, unsigned n, unsigned *results)
+{
+    struct item items[VDTU_BATCH];
+    struct bridge *b = arg;
+    unsigned pe = pkts[0].src_pe, ok = 0;
+    struct row *r = &b->row[pe < DTU_PES ? pe : 0];
+
+    for (unsigned i = 0; i < n; i++)
+        results[i] = i < VDTU_BATCH && may_travel(b, &pkts[i]) ? SE_RECV_GONE : SE_EP_INVALID;
+    pthread_mutex_lock(&b->lock);
+    for (unsigned i = 0; i < n; i++) {
+        bool goes = results[i] == SE_RECV_GONE;
+
+        r->packets += goes;
+        r->failed += goes && b->over;
+        if (goes && b->over)
+            b->stats.gone++;
+        else if (goes)
+            items[ok++] = (struct item){.pkt = &pkts[i], .result = &results[i]};
+    }
+    if (ok)
+        wait(b, r, pe, items, ok, enqueue(b, r, items, ok));
+    for (unsigned i = 0; i < ok; i++)
+        r->failed += *items[i].result != SE_OK;
+    pthread_mutex_unlock(&b->lock);
 }
 
 unsigned bridge_packet(void *arg, struct vdtu_pkt *pkt)
 {
-    struct bridge *b = arg;
-    unsigned pe = pkt->src_pe, err;
-    struct row *r;
+    unsigned result;
 
-    /* A bridge that waited for itself would wait for ever. */
-    if (pe >= DTU_PES || pe == b->pe || !b->ops->remote(b->arg, pkt->dst_pe))
-        return SE_EP_INVALID;
-    r = &b->row[pe];
-    pthread_mutex_lock(&b->lock);
-    r->packets++;
-    if (b->over) {
-        b->stats.gone++;
-        err = SE_RECV_GONE;
-    } else {
-        enqueue(b, r, pkt);
-        err = wait(b, r, pe);
-    }
-    r->failed += err != SE_OK;
-    pthread_mutex_unlock(&b->lock);
-    return err;
+    bridge_packets(arg, pkt, 1, &result);
+    return result;
 }
 
 /* ---- in ---- */
@@ -265,30 +334,32 @@ static unsigned complete(struct bridge *b, const struct bridge_pkt *p, const uin
 {
     unsigned pe = p->id & ((1u << ID_PE_BITS) - 1), result = p->result;
     struct row *r = &b->row[pe < DTU_PES ? pe : 0];
+    unsigned slot = (p->id >> ID_PE_BITS) % VDTU_BATCH;
+    struct item *it = r->open[slot].item;
 
-    if (r->state != OUT || r->id != p->id) {
-        if (p->id && *given_up(r, p->id) == p->id) {
-            *given_up(r, p->id) = 0;
-            b->stats.late++;
-            return SE_OK;
-        }
+    if (!p->id || r->open[slot].id != p->id || (it && it->state != OUT)) {
         b->stats.bad_id++;
         return SE_INV_ARGS;
+    }
+    if (!it) {
+        r->open[slot].id = 0;
+        b->stats.late++;
+        return SE_OK;
     }
     if (result > RESULT_MAX) {
         b->stats.bad_result++;
         result = SE_INV_ARGS;
     }
-    if (r->pkt->type == VDTU_PKT_READ && result == SE_OK) {
-        if (p->len != r->pkt->len) {
+    if (it->pkt->type == VDTU_PKT_READ && result == SE_OK) {
+        if (p->len != it->pkt->len) {
             b->stats.bad_len++;
             result = SE_INV_ARGS;
         } else {
-            memcpy(r->pkt->data, data, p->len);
+            memcpy(it->pkt->data, data, p->len);
         }
     }
     b->stats.completed++;
-    finish(b, r, result);
+    finish(b, it, result);
     return SE_OK;
 }
 
@@ -369,7 +440,7 @@ void bridge_run(struct bridge *b)
     set_index(&a->in_head, b->in_head);
     pthread_mutex_lock(&b->lock);
     pump(b);
-    pthread_mutex_unlock(&b->lock);
+    unlock_and_wake(b);
 }
 
 /* What comes after this is latched again, and ends the wait that follows. */
@@ -426,7 +497,7 @@ void bridge_set_area(struct bridge *b, uint64_t addr)
         memset(b->area, 0, offsetof(struct bridge_area, out));
         pump(b);
     }
-    pthread_mutex_unlock(&b->lock);
+    unlock_and_wake(b);
 }
 
 uint64_t bridge_area(const struct bridge *b)
@@ -453,7 +524,7 @@ static void leave(struct bridge *b, bool for_good)
     b->latched = false;
     b->over |= for_good;
     end_all(b, true);
-    pthread_mutex_unlock(&b->lock);
+    unlock_and_wake(b);
 }
 
 void bridge_reset(struct bridge *b)
@@ -474,7 +545,7 @@ uint32_t bridge_waits(struct bridge *b, unsigned pe, unsigned *to)
     uint32_t id = 0;
 
     pthread_mutex_lock(&b->lock);
-    if (r->state == QUEUED || r->state == OUT || r->stuck) {
+    if (r->left || r->stuck) {
         id = r->id;
         *to = r->to; /* not from the packet: its PE's stack may be gone */
     }

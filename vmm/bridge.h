@@ -9,8 +9,7 @@
  * counted, and costs nobody but those whose packets it carries.
  *
  * Locking: a lock of its own, held for no longer than a copy.  No function may be called with a
- * DTU's lock held, except where it says so.  The callbacks `unpark` and `wake` are called with that
- * lock held and must not call back.
+ * DTU's lock held, except where it says so.  No callback is called with that lock held.
  */
 #ifndef VMM_BRIDGE_H
 #define VMM_BRIDGE_H
@@ -79,6 +78,12 @@ void bridge_free(struct bridge *b);
  * initiator is to stop.
  */
 unsigned bridge_packet(void *arg, struct vdtu_pkt *pkt);
+
+/*
+ * vdtu_remote_many_fn: the same for n packets of one PE, at most VDTU_BATCH, which are under way
+ * together and come in their order.  Its waiting ends when all of them are done.
+ */
+void bridge_packets(void *arg, struct vdtu_pkt *pkts, unsigned n, unsigned *results);
 
 /* ---- by whoever runs the bridge PE ---- */
 

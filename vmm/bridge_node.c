@@ -122,6 +122,7 @@ int bridge_attach(struct node *n)
         return -ENOMEM;
     n->bridge_pe = pe->id;
     vdtu_noc_remote(n->noc, bridge_packet, n->bridge);
+    vdtu_noc_remote_many(n->noc, bridge_packets);
     *pe_vreg(pe, VREG_FEATURES) |= VREG_F_BRIDGE;
     return 0;
 }

@@ -78,8 +78,9 @@ bool nic_is_stub(struct nic *n);
 
 /*
  * Sleeping where frames arrive.  True: the PE's own thread waits for them, so that none needs a
- * thread in between.  Between nic_listen(true) and nic_listen(false) every nic_poke() ends
- * nic_sleep(), as do frames (they are delivered) and the end of the time, ~0: none.
+ * thread in between.  From nic_listen(true) on every nic_poke() ends nic_sleep(), as do frames
+ * (they are delivered) and the end of the time, ~0: none; nic_listen(false) is the last thing that
+ * has to be done then, and nic_sleep() does it.
  */
 bool nic_is_direct(const struct nic *n);
 void nic_listen(struct nic *n, bool on);

@@ -121,11 +121,12 @@ static bool receive(struct nic *n)
             n->in_at = 0;
             n->nin = wire_receive(n->wire, n->in);
         }
-        more = n->nin > 0;
-        if (more)
+        if (n->nin > 0) {
             deliver(n);
-        any |= more;
-        more = more && n->in_at == n->nin;
+            any = true;
+        }
+        /* A batch that is not full was all: who waits at the socket is told of what came since. */
+        more = n->in_at == n->nin && n->nin == WIRE_BATCH;
     }
     pthread_mutex_unlock(&n->rx_lock);
     return any;
@@ -139,6 +140,7 @@ static void wait_fds(struct pollfd p[2], uint64_t ns)
                           .tv_nsec = (long)(ns % 1000000000u)};
     uint64_t count;
 
+    p[0].revents = p[1].revents = 0;
     if (ppoll(p, 2, ns == ~0ull ? NULL : &ts, NULL) > 0 && (p[0].revents & POLLIN))
         if (read(p[0].fd, &count, sizeof(count)) < 0)
             return;
@@ -172,7 +174,8 @@ void nic_sleep(struct nic *n, uint64_t ns)
         ns = ns < LOOK_MAX_NS ? ns : LOOK_MAX_NS;
     }
     wait_fds(p, ns);
-    if (receive(n))
+    nic_listen(n, false); /* what we deliver is no news to us */
+    if ((p[1].revents || atomic_load(&n->holding)) && receive(n))
         n->direct_rx++;
 }
 

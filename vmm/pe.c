@@ -16,6 +16,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -237,4 +238,6 @@ void pe_close(struct pe *pe)
     if (pe->vm_fd >= 0)
         close(pe->vm_fd);
     pe->vcpu_fd = pe->vm_fd = -1;
+    free(pe->batch);
+    pe->batch = NULL;
 }

@@ -59,7 +59,8 @@ struct pe {
     uint8_t *shim; /* the shim's pages that are this PE's own */
 
     struct vdtu *dtu;
-    struct nic *nic; /* NULL: it has none */
+    struct nic *nic;          /* NULL: it has none */
+    struct vdtu_batch *batch; /* of its lists; NULL: not yet */
 
     /* KVM.  The ring is set once, with release order: other threads drain it. */
     int vm_fd, vcpu_fd;

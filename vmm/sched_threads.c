@@ -65,16 +65,19 @@ static void notify(struct pe *pe, bool token, bool unpark)
 {
     struct runner *r = runner_of(pe);
     struct threads *t = pe->node->sched_state;
+    bool news;
 
     pthread_mutex_lock(&r->lock);
     r->token |= token;
     r->unparked |= unpark;
-    if (r->resting && (r->parked ? unpark : token)) {
+    news = r->parked ? unpark : token;
+    if (r->resting && news) {
         r->resting = false;
         atomic_fetch_add(&t->awake, 1);
     }
-    pthread_cond_signal(&r->cond);
     pthread_mutex_unlock(&r->lock);
+    if (news) /* without the lock, which is the first thing that it takes */
+        pthread_cond_signal(&r->cond);
     if (pe->nic)
         nic_poke(pe->nic);
 }
@@ -323,9 +326,10 @@ static void threads_stop(struct node *n)
     for (i = 0; t->runners && i < n->npes; i++)
         if (t->runners[i].started)
             threads_kick(t->runners[i].pe);
-    for (i = 0; t->runners && i < n->npes; i++) {
+    for (i = 0; t->runners && i < n->npes; i++)
         if (t->runners[i].started)
             pthread_join(t->runners[i].joinable, NULL);
+    for (i = 0; t->runners && i < n->npes; i++) { /* nobody signals any more */
         pthread_mutex_destroy(&t->runners[i].lock);
         pthread_cond_destroy(&t->runners[i].cond);
     }

@@ -24,8 +24,8 @@ void vreg_reset(struct pe *pe)
     *pe_vreg(pe, VREG_VERS) = VREG_VERSION;
     *pe_vreg(pe, VREG_FEATURES) =
         VREG_F_TIME | VREG_F_WAIT | VREG_F_CONSOLE | VREG_F_EXIT | VREG_F_RESET | VREG_F_CALL |
-        (pe->node->desc->seed.on ? 0 : VREG_F_EXITS) | (windows_on(pe->node) ? VREG_F_RING : 0) |
-        (pe->node->mapped ? VREG_F_MAP : 0);
+        VREG_F_TOGETHER | (pe->node->desc->seed.on ? 0 : VREG_F_EXITS) |
+        (windows_on(pe->node) ? VREG_F_RING : 0) | (pe->node->mapped ? VREG_F_MAP : 0);
     if (pe->nic)
         *pe_vreg(pe, VREG_FEATURES) |= VREG_F_NIC;
     if (pe->node->desc->control)

@@ -144,6 +144,8 @@ void link_req_done(struct link *l, uint16_t i, uint32_t result)
 
     if (q->state == REQ_WAITING || q->packed)
         p->slots_busy &= ~(1ull << q->slot);
+    if (p->last[q->target.src_pe] == i + 1)
+        p->last[q->target.src_pe] = 0;
     q->state = REQ_FREE;
     l->st.completed++;
     l->cfg.ops->complete(l->cfg.arg, q->id, q->target.src_pe, result, data ? q->data : NULL,

@@ -122,6 +122,7 @@ struct link_stats {
     uint64_t send_full;   /* send() said no */
     uint64_t submit_full; /* link_submit() said no */
     uint64_t submitted, delivered, completed;
+    uint64_t held;   /* of the delivered: waited for one before them */
     uint64_t failed; /* of the completed: node lost */
     uint64_t stale;  /* link_delivered() for a connection that is over */
     uint64_t hellos_in, hellos_out;

@@ -65,8 +65,11 @@ void link_connect(struct link *l, struct link_peer *p, uint64_t mine, const stru
     p->rto = p->rto_now = l->rto_max;
     p->slots_busy = 0;
     p->slots_far = h->slots;
-    for (unsigned i = 0; i < l->slots; i++)
+    for (unsigned i = 0; i < l->slots; i++) {
         p->slot[i].state = SLOT_FREE;
+        p->slot[i].used = false;
+    }
+    p->held = 0;
     p->answers = (struct link_queue){NONE, NONE};
     p->confirmed = false;
     p->state = LINK_LIVE;

@@ -50,12 +50,13 @@ struct link_req {
     uint8_t data[BRIDGE_DATA]; /* to be sent; READ: the answer */
 };
 
-/* A packet of a peer for us. */
-enum slot_state { SLOT_FREE, SLOT_PART, SLOT_GIVEN, SLOT_ANSWER };
+/* A packet of a peer for us.  HELD: all here, but the one before it is not. */
+enum slot_state { SLOT_FREE, SLOT_PART, SLOT_HELD, SLOT_GIVEN, SLOT_ANSWER };
 
 struct link_slot {
     uint8_t state; /* enum slot_state */
     uint8_t op;    /* enum link_op */
+    bool used;     /* in this connection */
     uint16_t gen;
     uint16_t next;   /* in the queue of answers */
     uint16_t total;  /* data bytes; ANSWER: of the answer */
@@ -109,6 +110,8 @@ struct link_peer {
     uint32_t slots_far;        /* how many those are */
     uint16_t slot_req[LINK_SLOTS];
     uint16_t slot_gen[LINK_SLOTS];
+    uint16_t held;          /* of our slots, how many are SLOT_HELD */
+    uint16_t last[DTU_PES]; /* 1 + the packet of that PE that began last; 0: it is done */
     struct link_slot *slot; /* of ours, l->slots of them */
     struct link_frame frame[LINK_WINDOW];
 };

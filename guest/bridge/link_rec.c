@@ -66,6 +66,14 @@ static bool shape_ok(const struct record *rec)
     return r->len || r->total == 0;
 }
 
+/* A packet that follows another one, not itself. */
+static bool after_ok(const struct link *l, const struct record *rec)
+{
+    unsigned slot = link_after_slot(rec->t.after);
+
+    return !rec->t.after || (rec->t.after & 0x8000 && slot < l->slots && slot != rec->r.slot);
+}
+
 static bool target_ok(struct link *l, const struct link_peer *p, const struct record *rec)
 {
     const struct link_target *t = &rec->t;
@@ -74,7 +82,7 @@ static bool target_ok(struct link *l, const struct link_peer *p, const struct re
         link_drop(l, LINK_DROP_PE);
         return false;
     }
-    if (t->reserved || t->dst_vpe > DTU_VPE_INVALID ||
+    if (!after_ok(l, rec) || t->dst_vpe > DTU_VPE_INVALID ||
         (rec->r.op == LINK_MSG &&
          (rec->hdr.length != rec->r.total || rec->hdr.sender_pe != t->src_pe))) {
         link_drop(l, LINK_DROP_RECORD);
@@ -156,6 +164,52 @@ static void give(struct link *l, struct link_peer *p, struct link_slot *s, const
     l->cfg.ops->deliver(l->cfg.arg, handle, &pkt, s->op == LINK_READ ? NULL : data);
 }
 
+/* Has the packet been given that this one follows? */
+static bool its_turn(const struct link_peer *p, const struct link_slot *s)
+{
+    const struct link_slot *prev = &p->slot[link_after_slot(s->target.after)];
+    unsigned since = (prev->gen - s->target.after) & LINK_AFTER_GEN;
+
+    if (!s->target.after)
+        return true;
+    if (!prev->used || since > LINK_AFTER_GEN / 2)
+        return false; /* it has not come */
+    return since > 0 || (prev->state != SLOT_PART && prev->state != SLOT_HELD);
+}
+
+/* Those whose turn it is now. */
+static void give_next(struct link *l, struct link_peer *p)
+{
+    bool any = true;
+
+    while (any && p->held) {
+        any = false;
+        for (unsigned i = 0; i < l->slots; i++) {
+            struct link_slot *s = &p->slot[i];
+
+            if (s->state != SLOT_HELD || !its_turn(p, s))
+                continue;
+            p->held--;
+            any = true;
+            give(l, p, s, s->data);
+        }
+    }
+}
+
+static void all_here(struct link *l, struct link_peer *p, struct link_slot *s, const uint8_t *data)
+{
+    if (its_turn(p, s)) {
+        give(l, p, s, data);
+        give_next(l, p);
+        return;
+    }
+    if (data != s->data && s->op != LINK_READ)
+        memcpy(s->data, data, s->total);
+    s->state = SLOT_HELD;
+    p->held++;
+    l->st.held++;
+}
+
 static void take_part(struct link *l, struct link_peer *p, const struct record *rec)
 {
     const struct link_rec *r = &rec->r;
@@ -163,6 +217,7 @@ static void take_part(struct link *l, struct link_peer *p, const struct record *
 
     if (s->state == SLOT_FREE) {
         s->state = SLOT_PART;
+        s->used = true;
         s->op = r->op;
         s->gen = r->gen;
         s->total = r->total;
@@ -173,13 +228,13 @@ static void take_part(struct link *l, struct link_peer *p, const struct record *
         s->hdr = rec->hdr;
     }
     if (r->op == LINK_READ || r->len == r->total) {
-        give(l, p, s, rec->data);
+        all_here(l, p, s, rec->data);
         return;
     }
     memcpy(s->data + r->off, rec->data, r->len);
     s->got |= link_units(r->off, r->len);
     if (complete_set(s->got, s->total))
-        give(l, p, s, s->data);
+        all_here(l, p, s, s->data);
 }
 
 static void take_answer(struct link *l, struct link_peer *p, const struct link_rec *r,

@@ -255,6 +255,17 @@ static uint64_t free_slots(const struct link_peer *p)
     return ~p->slots_busy & (p->slots_far >= 64 ? ~0ull : (1ull << p->slots_far) - 1);
 }
 
+/* The frames may come in any order, the packets of a PE must be taken in theirs. */
+static void follow(struct link *l, struct link_peer *p, uint16_t i)
+{
+    struct link_req *q = &l->req[i];
+    uint16_t last = p->last[q->target.src_pe];
+
+    if (last)
+        q->target.after = link_after(l->req[last - 1].slot, l->req[last - 1].gen);
+    p->last[q->target.src_pe] = (uint16_t)(i + 1);
+}
+
 /* A slot for a packet that begins; false: all are in use. */
 static bool take_slot(struct link *l, struct link_peer *p, uint16_t i)
 {
@@ -267,6 +278,7 @@ static bool take_slot(struct link *l, struct link_peer *p, uint16_t i)
     p->slot_req[s] = i;
     l->req[i].slot = (uint16_t)s;
     l->req[i].gen = ++p->slot_gen[s];
+    follow(l, p, i);
     return true;
 }
 

@@ -257,82 +257,118 @@ bool dtu_wait_ep(unsigned ep, void (*other)(void *), void *arg)
 
 /* ---- many at a time ---- */
 
-#define STEPS 16u
+#define STEPS       32u
+#define ACKS_POSTED 8u /* so many cost less than an exit */
 
 static struct vreg_step steps[STEPS] __attribute__((aligned(64)));
 
-/* Runs steps[0..n); how many went well. */
-static unsigned run_list(unsigned n)
+/* Runs steps[0..n); what VREG_LIST says then. */
+static uint64_t run_list(unsigned n, uint64_t how)
 {
     __asm__ volatile("" ::: "memory");
-    vreg_set(VREG_LIST, vreg_list((uintptr_t)steps, n));
+    vreg_set(VREG_LIST, vreg_list((uintptr_t)steps, n) | how);
     __asm__ volatile("" ::: "memory");
-    return (unsigned)vreg_get(VREG_LIST);
+    return vreg_get(VREG_LIST);
 }
 
-unsigned dtu_send_many(unsigned ep, const struct dtu_out *out, unsigned n, unsigned *sent)
+/* In one exit; how many were tried, fewer when it was interrupted. */
+static unsigned send_list(unsigned ep, struct dtu_out *out, unsigned n)
 {
-    unsigned err = SE_OK, k, done;
+    unsigned done;
 
-    *sent = 0;
-    while (*sent < n && !err) {
-        const struct dtu_out *o = out + *sent;
+    for (unsigned i = 0; i < n; i++)
+        steps[i] = (struct vreg_step){.command = DTU_CMD(DTU_SEND, ep),
+                                      .data_addr = (uintptr_t)out[i].data,
+                                      .data_size = out[i].len};
+    done = (uint32_t)run_list(n, VREG_TOGETHER);
+    for (unsigned i = 0; i < done; i++)
+        out[i].err = (unsigned)steps[i].result;
+    return done;
+}
 
-        k = n - *sent < STEPS ? n - *sent : STEPS;
-        if (ring_self.on || !vreg_has(VREG_F_CALL)) {
-            err = dtu_send(ep, o->data, o->len, DTU_NO_REPLY, 0);
-            *sent += !err;
-            continue;
+unsigned dtu_send_many(unsigned ep, struct dtu_out *out, unsigned n)
+{
+    unsigned err = SE_OK;
+
+    for (unsigned at = 0, k; at < n; at += k) {
+        k = n - at < STEPS ? n - at : STEPS;
+        if (!vreg_has(VREG_F_TOGETHER) || !ring_traps(&ring_self, ep)) {
+            out[at].err = dtu_send(ep, out[at].data, out[at].len, DTU_NO_REPLY, 0);
+            k = 1;
+        } else {
+            k = send_list(ep, out + at, k);
         }
-        for (unsigned i = 0; i < k; i++)
-            steps[i] = (struct vreg_step){.command = DTU_CMD(DTU_SEND, ep),
-                                          .data_addr = (uintptr_t)o[i].data,
-                                          .data_size = o[i].len,
-                                          .result = SE_OK};
-        done = run_list(k);
-        *sent += done;
-        if (done < k)
-            err = (unsigned)steps[done].result; /* none: it was only interrupted */
+        for (unsigned i = at; i < at + k && !err; i++)
+            err = out[i].err;
     }
     return err;
 }
 
-/* What is unread, in one exit: only where no ring may have older ones. */
-static unsigned fetch_list(unsigned ep, const struct dtu_header **msgs, unsigned max)
+/*
+ * ACKs msgs[0..*done) and fetches what is unread, in one exit.  What was unread while nothing could
+ * come by a ring is older than whatever does later.  Without FETCHes the ACKs are posted.
+ */
+static unsigned fetch_list(unsigned ep, const struct dtu_header **msgs, unsigned *done,
+                           unsigned max)
 {
-    unsigned n = dtu_unread(ep), done, got = 0;
+    unsigned n = dtu_unread(ep), acks = *done, run, got = 0;
 
-    n = n < max ? n : max;
-    n = n < STEPS ? n : STEPS;
+    n = !ring_silent(&ring_self, ep) ? 0 : n < max ? n : max;
+    n = n > STEPS / 2 ? STEPS / 2 : acks > STEPS / 2 ? 0 : n;
+    if (n == 0 && acks <= ACKS_POSTED) {
+        for (unsigned i = 0; i < acks; i++)
+            dtu_ack(ep, msgs[i]);
+        *done = 0;
+        return 0;
+    }
+    acks = acks < STEPS / 2 ? acks : STEPS / 2;
+    for (unsigned i = 0; i < acks; i++)
+        steps[i] = (struct vreg_step){.command = DTU_CMD(DTU_ACK, ep),
+                                      .offset = (uintptr_t)msgs[*done - acks + i]};
     for (unsigned i = 0; i < n; i++)
-        steps[i] = (struct vreg_step){.command = DTU_CMD(DTU_FETCH, ep)};
-    done = n ? run_list(n) : 0;
-    for (unsigned i = 0; i < done; i++)
+        steps[acks + i] = (struct vreg_step){.command = DTU_CMD(DTU_FETCH, ep)};
+    run = (unsigned)run_list(acks + n, 0);
+    if (run < acks && steps[run].result)
+        run++; /* refused: its endpoint is gone, or was written */
+    *done -= run < acks ? run : acks;
+    for (unsigned i = acks; i < run; i++)
         if (steps[i].offset)
             msgs[got++] = (const struct dtu_header *)(uintptr_t)steps[i].offset;
     return got;
 }
 
-unsigned dtu_fetch_many(unsigned ep, const struct dtu_header **msgs, unsigned max, unsigned us)
+static unsigned fetch_each(unsigned ep, const struct dtu_header **msgs, unsigned done, unsigned max)
 {
     const struct dtu_header *msg;
     unsigned n = 0;
 
-    if (ring_self.on || !vreg_has(VREG_F_CALL)) {
-        while (n == 0 && dtu_wait_ep(ep, NULL, NULL))
-            while (n < max && (msg = dtu_fetch(ep)))
-                msgs[n++] = msg;
-        return n;
-    }
+    for (unsigned i = 0; i < done; i++)
+        dtu_ack(ep, msgs[i]);
+    while (n == 0 && dtu_wait_ep(ep, NULL, NULL))
+        while (n < max && (msg = dtu_fetch(ep)))
+            msgs[n++] = msg;
+    return n;
+}
+
+unsigned dtu_fetch_many(unsigned ep, const struct dtu_header **msgs, unsigned done, unsigned max,
+                        unsigned us)
+{
+    const struct dtu_header *msg;
+    unsigned n = 0;
+
     while (n == 0 && dtu_type(ep) == DTU_EP_RECV) {
-        if (!dtu_unread(ep) && !dtu_get(DTU_MSG_CNT))
-            run_and_wait(DTU_IDLE, 0, VREG_CALL_NO_EP, us, max);
-        else if (!dtu_unread(ep))
-            dtu_relax(0);
-        msg = ring_take_fetched(&ring_self, ep);
+        if (!vreg_has(VREG_F_CALL) || !ring_silent(&ring_self, ep))
+            return fetch_each(ep, msgs, done, max);
+        msg = done ? NULL : ring_take_fetched(&ring_self, ep);
         if (msg)
             msgs[n++] = msg;
-        n += fetch_list(ep, msgs + n, max - n);
+        n += fetch_list(ep, msgs + n, &done, max - n);
+        if (n || done)
+            continue;
+        if (!dtu_get(DTU_MSG_CNT) && !ring_any(&ring_self))
+            run_and_wait(DTU_IDLE, 0, VREG_CALL_NO_EP, us, max);
+        else
+            dtu_relax(0);
     }
     return n;
 }

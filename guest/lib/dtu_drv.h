@@ -104,21 +104,26 @@ unsigned dtu_call(unsigned ep, const void *data, size_t len, unsigned reply_ep,
 unsigned dtu_reply_wait(unsigned ep, const struct dtu_header *msg, const void *data, size_t len);
 
 /*
- * n messages of ep, in order, that want no reply: up to 16 an exit.  *sent: how many were accepted;
- * the result is the error of the one behind them, SE_OK if there is none.
+ * n messages of ep that want no reply, up to 32 an exit, and those for another node under way
+ * together.  Each is tried once, and `err` says what came of it: those that were accepted arrived
+ * in order, but one that was refused may have been overtaken.  The result is the first error, SE_OK
+ * if there is none.
  */
 struct dtu_out {
     const void *data;
     size_t len;
+    unsigned err;
 };
-unsigned dtu_send_many(unsigned ep, const struct dtu_out *out, unsigned n, unsigned *sent);
+unsigned dtu_send_many(unsigned ep, struct dtu_out *out, unsigned n);
 
 /*
- * Waits for messages at ep and fetches up to max of them, at most 16 an exit.  Where none is there
- * yet, others are waited for for us microseconds (at most 65,535) after the first, until there are
- * max.  0 when it is no longer a receive endpoint.
+ * ACKs the first `done` of msgs, which came from ep, then waits for messages there and fetches up
+ * to max of them, at most 16 an exit, with the ACKs in the same one.  Where none is there yet,
+ * others are waited for for us microseconds (at most 65,535) after the first, until there are max.
+ * 0 when it is no longer a receive endpoint.
  */
-unsigned dtu_fetch_many(unsigned ep, const struct dtu_header **msgs, unsigned max, unsigned us);
+unsigned dtu_fetch_many(unsigned ep, const struct dtu_header **msgs, unsigned done, unsigned max,
+                        unsigned us);
 
 /* READ/WRITE len bytes at offset off of memory endpoint ep.  SE_NO_PERM, SE_INV_ARGS (bounds). */
 unsigned dtu_read(unsigned ep, void *buf, size_t len, uint64_t off);

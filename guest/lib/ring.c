@@ -193,6 +193,14 @@ bool ring_pending(struct rings *r, unsigned ep)
     return rg_in_find(r, ep) >= 0 || rg_out_pending(r, ep);
 }
 
+bool ring_silent(struct rings *r, unsigned ep)
+{
+    if (!r->on || ep >= DTU_EPS)
+        return true;
+    rg_refresh(r);
+    return r->first[ep] == r->first[ep + 1] && r->nout == 0;
+}
+
 static bool any(struct rings *r, bool all)
 {
     rg_refresh(r);

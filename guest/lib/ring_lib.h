@@ -103,6 +103,12 @@ bool ring_owns(const struct rings *r, const void *msg);
 unsigned ring_send(struct rings *r, unsigned ep, const void *data, size_t len, unsigned reply_ep,
                    uint64_t reply_label);
 
+/* Has ep no channel, so that ring_send() would say RING_TRAP?  Counts and asks for one as that
+ * does. */
+bool ring_traps(struct rings *r, unsigned ep);
+/* Can nothing come to ep by a channel, as they are now? */
+bool ring_silent(struct rings *r, unsigned ep);
+
 /* The next message of ep, by channel or by trap, in the order of each sender; NULL: none. */
 const struct dtu_header *ring_fetch(struct rings *r, unsigned ep);
 

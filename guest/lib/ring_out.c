@@ -121,6 +121,14 @@ static unsigned outcome(struct rings *r, unsigned entry, struct ring_out *st, ui
     return RING_TRAP;
 }
 
+bool ring_traps(struct rings *r, unsigned ep)
+{
+    if (!r->on || ep >= DTU_EPS || r->own >> ep & 1)
+        return true;
+    return __atomic_load_n(&rg_table(r)->out[ep], __ATOMIC_ACQUIRE) >= RING_ENTRIES_MAX &&
+           by_trap(r, ep) >= RING_ENTRIES_MAX;
+}
+
 unsigned ring_send(struct rings *r, unsigned ep, const void *data, size_t len, unsigned reply_ep,
                    uint64_t reply_label)
 {

@@ -138,6 +138,11 @@ double bare_batch(struct bare *b)
     return took;
 }
 
+bool bare_once(struct bare *b)
+{
+    return ioctl(b->vcpu, KVM_RUN, 0) == 0 && b->run->exit_reason == KVM_EXIT_MMIO;
+}
+
 static int create_vms(unsigned n)
 {
     struct kvm k;

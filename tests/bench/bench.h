@@ -78,6 +78,8 @@ void bare_close(struct bare *b);
 /* One batch of trapped stores; seconds, negative on failure. */
 #define BARE_BATCH 1000u
 double bare_batch(struct bare *b);
+/* Into the guest and, by its next trapped store, out again; false: it failed. */
+bool bare_once(struct bare *b);
 /* Creates n VMs with one vCPU and one memory slot in a child process, and lets it end; seconds from
  * fork to reaped, or to the last VM created if only_create.  Negative on failure. */
 double bare_vms(unsigned n, int only_create);
@@ -107,7 +109,13 @@ void bench_unpin(void);
 /* n samples in ns: 64 bytes there and back (the mean of a batch); a datagram of 64 bytes received
  * of many that are sent with sendmmsg().  0 or -errno. */
 int bench_udp_rtt(unsigned n, struct samples *s);
+/* Two sockets that are connected with each other.  0 or -errno. */
+int bench_udp_pair(int fd[2]);
 int bench_udp_rate(unsigned n, struct samples *s);
+
+/* What a message between nodes cannot do without, and no work besides (netchain.c): n samples in
+ * ns, there and back.  0 or -errno. */
+int bench_net_chain(unsigned n, struct samples *s);
 
 double bench_now(void); /* seconds */
 /* n, or, for a run that only shows that the suite works, at most 3. */

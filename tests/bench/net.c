@@ -20,7 +20,7 @@
 #define RAW        25u /* samples before, and after, each run */
 #define RTT_ROUNDS 100u
 #define SENDERS    16u
-#define RATE_LEN   16u /* batches of each sender */
+#define RATE_LEN   32u /* batches of each sender */
 #define WINDOW     8u  /* batches a sample */
 #define CAP_ROUNDS 3u
 #define CAPS       10u
@@ -229,12 +229,14 @@ static double bare_exit(void)
 static int case_net_rtt(struct samples *v, struct samples *b, double *exits, char *why, size_t size)
 {
     struct node_counts c[2] = {0};
+    static struct samples chain;
     double ops = 0, one, hz = bench_tsc_hz();
     int r = missing(why, size);
 
     for (unsigned i = 0; i < ROUNDS && r == 0; i++) {
         if (bench_udp_rtt(RAW, b) < 0 || run_netbench("rtt", 1, RTT_ROUNDS, c) < 0 ||
-            (one = read_rtt(v, hz)) <= 0 || bench_udp_rtt(RAW, b) < 0)
+            (one = read_rtt(v, hz)) <= 0 || bench_net_chain(RAW, &chain) < 0 ||
+            bench_udp_rtt(RAW, b) < 0)
             r = failed(why, size);
         else
             ops += one;
@@ -251,6 +253,10 @@ static int case_net_rtt(struct samples *v, struct samples *b, double *exits, cha
     printf("net_rtt_64: %.2f exits in all; a bare one takes %.1f us now, raw UDP there and back "
            "%.1f us\n",
            *exits, bare_exit() * 1e6, samples_at(b, 0.5) / 1e3);
+    printf("net_rtt_64: the chain alone (six exits, six wake-ups of four sleepers, two datagrams, "
+           "no work): %.1f us, at best %.1f; the case is %.2f of it\n",
+           samples_at(&chain, 0.5) / 1e3, samples_at(&chain, 0) / 1e3,
+           samples_at(v, 0.5) / samples_at(&chain, 0.5));
     return 0;
 }
 
@@ -402,8 +408,8 @@ static const struct bench_case net_cases[] = {
      "nodes, bridges included",
      "ns", "64 bytes over UDP to another process and back", case_net_rtt},
     {"net_rate_64",
-     "one 64-byte message of 16 senders, which hand over ten at a time, to 16 PEs of another node, "
-     "which wait for ten or 5 ms; exits: to transmit, per frame (NIC register stores and ports of "
+     "one 64-byte message of 16 senders, which hand over 16 at a time, to 16 PEs of another node, "
+     "which wait for 16 or 5 ms; exits: to transmit, per frame (NIC register stores and ports of "
      "the sending bridge)",
      "ns", "64-byte datagrams to another process with sendmmsg and recvmmsg", case_net_rate},
     {"semperos_capbench_two_nodes",

@@ -37,8 +37,7 @@ static int open_socket(struct sockaddr_in *at)
     return fd;
 }
 
-/* fd[0] here, fd[1] for the other process, connected with each other. */
-static int open_pair(int fd[2])
+int bench_udp_pair(int fd[2])
 {
     struct sockaddr_in at[2];
 
@@ -127,7 +126,7 @@ static int rate(int fd, unsigned n, struct samples *s)
 static int with_peer(void (*peer)(int), int (*measure)(int, unsigned, struct samples *), unsigned n,
                      struct samples *s)
 {
-    int fd[2], r = open_pair(fd);
+    int fd[2], r = bench_udp_pair(fd);
     pid_t pid;
 
     if (r < 0)

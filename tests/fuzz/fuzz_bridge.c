@@ -28,6 +28,7 @@ static struct {
     void *regs[64];
     unsigned depth; /* commands under way */
 } f;
+static struct vdtu_batch batch[DEPTH];
 
 static void take(void *to, size_t n)
 {
@@ -62,13 +63,41 @@ static struct bridge_area *area(void)
 
 /* ---- the commands of others ---- */
 
-static void start_command(void)
+/* Some of them for PEs that are nowhere, or too long; all of them have an end. */
+static void start_list(void)
 {
-    unsigned pe = FIRST + f.depth, op = DTU_SEND + number(1) % 4;
+    struct vdtu_batch *b = &batch[f.depth < DEPTH ? f.depth : 0];
+    unsigned pe = FIRST + f.depth, n = number(1) % 80;
     struct vdtu *d = f.d[pe];
 
     if (f.depth == DEPTH)
         return;
+    f.depth++;
+    b->n = 0;
+    b->used = 0;
+    for (unsigned i = 0; i < n; i++) {
+        vdtu_store(d, DTU_EP(0, 0), dtu_send_r0(1, 4096), 8);
+        vdtu_store(d, DTU_EP(0, 1), dtu_send_r1(FAR - 1 + number(1) % 4, 3, DTU_CREDITS_UNLIM), 8);
+        vdtu_store(d, DTU_DATA_SIZE, number(2) % 5000, 8);
+        vdtu_begin(d, b, DTU_CMD(DTU_SEND, 0));
+    }
+    vdtu_finish(d, b);
+    for (unsigned i = 0; i < b->n; i++)
+        must(b->result[i] <= SE_XFS_RENAME);
+    f.depth--;
+}
+
+static void start_command(void)
+{
+    unsigned pe = FIRST + f.depth, what = number(1), op = DTU_SEND + what % 4;
+    struct vdtu *d = f.d[pe];
+
+    if (f.depth == DEPTH)
+        return;
+    if (what >= 128) {
+        start_list();
+        return;
+    }
     f.depth++;
     vdtu_store(d, DTU_EP(0, 0), dtu_send_r0(1, 512), 8);
     vdtu_store(d, DTU_EP(0, 1), dtu_send_r1(FAR + number(1) % 4, number(1), DTU_CREDITS_UNLIM), 8);
@@ -91,6 +120,7 @@ static void complete_one(void)
 
     if (!a || !id)
         return;
+    id += (uint32_t)number(1) % 4 << 10; /* of a list, another one perhaps */
     k = a->in_tail++ % BRIDGE_SLOTS;
     a->in[k] = (struct bridge_pkt){
         .op = BRIDGE_COMPLETE, .id = id, .result = number(1), .len = (uint16_t)number(2)};
@@ -233,6 +263,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     f.bridge = bridge_new(f.noc, BRIDGE, f.mem[BRIDGE], BIG, &ops, NULL);
     must(f.bridge != NULL);
     vdtu_noc_remote(f.noc, bridge_packet, f.bridge);
+    vdtu_noc_remote_many(f.noc, bridge_packets);
     bridge_set_area(f.bridge, 0x2000);
     while (f.left)
         one_action();

@@ -56,20 +56,20 @@ pairs rtt 1 10
 want_status 0
 want_out '^BENCH net_rtt_64 [0-9]* 100:'
 # 100, 20 to warm up, one to find the other side, and one that ends it.
-at_most 'exits of the sender' "$(exits_of 1 1)" 122 110
-at_most 'exits of the receiver' "$(exits_of 2 2)" 122 110
-at_most 'exits of its bridge' "$(exits_of 1022 1022)" 122 240
-at_most 'frames of its bridge' "$(frames_of 1022)" 122 120
+at_most 'exits of the sender' "$(exits_of 1 1)" 122 66
+at_most 'exits of the receiver' "$(exits_of 2 2)" 122 84
+at_most 'exits of its bridge' "$(exits_of 1022 1022)" 122 208
+at_most 'frames of its bridge' "$(frames_of 1022)" 122 68
 end
 
 begin 'netcount: messages of eight'
 pairs rate 8 2
 want_status 0
-want_count 8 '^RATE 50 '
+want_count 8 '^RATE 64 '
 # Of the senders' a hundred are copying themselves to each other's PEs.
-at_most 'exits of the senders' "$(exits_of 1 8)" 817 35
-at_most 'exits of the receivers' "$(exits_of 9 16)" 817 45
-at_most 'exits of their bridge' "$(exits_of 1022 1022)" 817 60
-at_most 'frames of their bridge' "$(frames_of 1022)" 817 45
+at_most 'exits of the senders' "$(exits_of 1 8)" 1041 15
+at_most 'exits of the receivers' "$(exits_of 9 16)" 1041 26
+at_most 'exits of their bridge' "$(exits_of 1022 1022)" 1041 13
+at_most 'frames of their bridge' "$(frames_of 1022)" 1041 11
 end
 finish

@@ -219,6 +219,7 @@ static inline struct bx *bx_new(unsigned nodes)
         n->area = (struct bridge_area *)(void *)(n->pe.mem + BX_AREA);
         n->there = i == 0 ? 1u << BX_B | 1u << BX_M | 1u << 21 : 1u << BX_K | 1u << BX_A | 1u << 20;
         vdtu_noc_remote(n->noc, bridge_packet, n->bridge);
+        vdtu_noc_remote_many(n->noc, bridge_packets);
         bridge_set_area(n->bridge, BX_AREA);
     }
     for (unsigned i = 0; i < BX_PES; i++)

@@ -132,13 +132,41 @@ static uint64_t op_random(void *arg)
     return s->cfg.epoch_low ? (r & ~0xFFFFFFFFull) | s->cfg.epoch_low : r;
 }
 
+/* Is a packet of that PE under way? */
+static bool under_way(const struct sim_pe *pe, uint32_t number)
+{
+    uint32_t back = pe->number - number;
+
+    return back < 64 && pe->busy >> back & 1;
+}
+
+static unsigned depth(const struct sim *s)
+{
+    return s->cfg.depth ? s->cfg.depth : 1;
+}
+
+/* Also where the oldest is so old that its bit would be lost. */
+static bool full(const struct sim *s, const struct sim_pe *pe)
+{
+    return (unsigned)__builtin_popcountll(pe->busy) >= depth(s) || pe->busy >> 62;
+}
+
+unsigned sim_busy_to(const struct sim *s, unsigned node, unsigned other)
+{
+    const struct sim_node *n = &s->node[node];
+    unsigned count = 0;
+
+    for (unsigned i = 0; i < s->cfg.pes; i++)
+        for (unsigned b = 0; b < 64; b++)
+            if (n->pe[i].busy >> b & 1)
+                count += job_of(s, node * SIM_PES + i, n->pe[i].number - b).dst / SIM_PES == other;
+    return count;
+}
+
 /* Nothing that was under way to what the node was before may be left. */
 static void check_nothing_left(struct sim *s, unsigned node, unsigned other)
 {
-    struct sim_node *n = &s->node[node];
-
-    for (unsigned i = 0; i < s->cfg.pes; i++)
-        sim_must(s, !n->pe[i].busy || n->pe[i].job.dst / SIM_PES != other);
+    sim_must(s, sim_busy_to(s, node, other) == 0);
 }
 
 static void op_state(void *arg, unsigned node, unsigned state)
@@ -177,8 +205,8 @@ static void check_arrival(struct sim *s, unsigned node, unsigned src, uint32_t n
         return;
     }
     n->seen_life[src / SIM_PES] = from->life;
-    if (number == pe->number && pe->busy)
-        sim_must(s, pe->target_life == ~0u || pe->target_life == n->life);
+    if (under_way(pe, number))
+        sim_must(s, pe->target_life[number % 64] == ~0u || pe->target_life[number % 64] == n->life);
     else if (from->up) /* its sender may have given us up, but then it has been told so */
         sim_must(s, pe->number - number > 63 || pe->gone >> (pe->number - number) & 1);
 }
@@ -237,25 +265,26 @@ static void op_complete(void *arg, uint32_t id, uint16_t src_pe, uint32_t result
     const uint8_t *bytes = data;
 
     sim_must(s, src_pe / SIM_PES == c->node);
-    sim_must(s, pe->busy && id == pe->number);
-    pe->busy = false;
+    sim_must(s, under_way(pe, id));
+    pe->busy &= ~(1ull << (pe->number - id));
     pe->next = s->now + (s->cfg.think ? sim_below(s, s->cfg.think) : 0);
     s->completed++;
-    if (s->now - pe->since > s->node[c->node].longest)
-        s->node[c->node].longest = s->now - pe->since;
+    if (s->now - pe->since[id % 64] > s->node[c->node].longest)
+        s->node[c->node].longest = s->now - pe->since[id % 64];
     if (result == SE_RECV_GONE) {
         sim_must(s, len == 0);
-        pe->gone |= 1;
+        pe->gone |= 1ull << (pe->number - id);
         s->gone++;
         return;
     }
     pe->done++;
-    sim_must(s, pe->delivered[pe->job.dst / SIM_PES] == id);
+    struct sim_job j = job_of(s, src_pe, id);
+    sim_must(s, pe->delivered[j.dst / SIM_PES] >= id);
     sim_must(s, result == result_of(src_pe, id));
-    bool read = pe->job.op == BRIDGE_READ && result == SE_OK;
-    sim_must(s, len == (read ? pe->job.len : 0));
+    bool read = j.op == BRIDGE_READ && result == SE_OK;
+    sim_must(s, len == (read ? j.len : 0));
     for (unsigned i = 0; i < len; i++)
-        sim_must(s, bytes[i] == byte_of(pe->job.dst, id, i));
+        sim_must(s, bytes[i] == byte_of(j.dst, id, i));
 }
 
 static const struct link_ops ops = {
@@ -278,24 +307,24 @@ static void begin(struct sim *s, unsigned node, unsigned i)
         return;
     pe->number++;
     pe->gone <<= 1;
-    pe->job = job_of(s, src, pe->number);
-    unsigned to = pe->job.dst / SIM_PES;
-    pe->target_life = n->state[to] == LINK_LIVE ? n->peer_life[to] : ~0u;
-    pe->since = s->now;
-    pe->busy = true;
+    pe->busy = pe->busy << 1 | 1;
+    struct sim_job job = job_of(s, src, pe->number);
+    unsigned to = job.dst / SIM_PES;
+    pe->target_life[pe->number % 64] = n->state[to] == LINK_LIVE ? n->peer_life[to] : ~0u;
+    pe->since[pe->number % 64] = s->now;
     s->begun++;
 
     struct bridge_pkt pkt = {
-        .op = pe->job.op,
+        .op = job.op,
         .id = pe->number,
         .src_pe = (uint16_t)src,
-        .dst_pe = pe->job.dst,
-        .dst_vpe = pe->job.vpe,
-        .len = pe->job.len,
-        .offset = pe->job.offset,
+        .dst_pe = job.dst,
+        .dst_vpe = job.vpe,
+        .len = job.len,
+        .offset = job.offset,
         .hdr = {.flags = DTU_HD_REPLY_ENABLED,
                 .sender_pe = (uint16_t)src,
-                .length = pe->job.len,
+                .length = job.len,
                 .label = pe->number},
     };
     for (unsigned k = 0; k < pkt.len; k++)
@@ -326,8 +355,9 @@ static void owner(struct sim *s, unsigned node)
         free(a);
     }
     for (unsigned i = 0; may_begin(s, node) && i < s->cfg.pes; i++)
-        if (!n->pe[i].busy && n->pe[i].next <= s->now)
-            begin(s, node, i);
+        for (unsigned k = 0; k < depth(s) && may_begin(s, node); k++)
+            if (!full(s, &n->pe[i]) && n->pe[i].next <= s->now)
+                begin(s, node, i);
     link_tick(n->link);
     /* Whatever it could do at once it has done. */
     sim_must(s, link_deadline(n->link) > s->now);
@@ -348,7 +378,7 @@ static uint64_t node_due(const struct sim *s, unsigned k)
     for (const struct sim_answer *a = n->answers; a; a = a->next)
         at = a->at < at ? a->at : at;
     for (unsigned i = 0; may_begin(s, k) && i < s->cfg.pes; i++)
-        if (!n->pe[i].busy && n->pe[i].next < at)
+        if (!full(s, &n->pe[i]) && n->pe[i].next < at)
             at = n->pe[i].next;
     return at;
 }
@@ -463,7 +493,7 @@ void sim_crash(struct sim *s, unsigned k)
 
     n->up = false;
     for (unsigned i = 0; i < SIM_PES; i++)
-        n->pe[i].busy = false;
+        n->pe[i].busy = 0;
     while (n->answers) {
         struct sim_answer *a = n->answers;
         n->answers = a->next;

@@ -2,10 +2,10 @@
 /*
  * Nodes that speak the link protocol over a simulated wire, in virtual time, all from one seed.
  *
- * Each node has initiators (PEs) that do as a DTU's do: one packet at a time to a random PE of
- * another node, the next one when that is complete.  Every packet says who sent it, its number and
- * what it holds; the far side checks all of it, answers with what the sender can check in turn, and
- * notes that it came.  Whatever is wrong aborts, with the seed.
+ * Each node has initiators (PEs) that do as a DTU's do: one packet at a time, or a few, to a random
+ * PE of another node, the next one when one is complete.  Every packet says who sent it, its number
+ * and what it holds; the far side checks all of it, answers with what the sender can check in turn,
+ * and notes that it came.  Whatever is wrong aborts, with the seed.
  */
 #ifndef LINK_SIM_H
 #define LINK_SIM_H
@@ -41,6 +41,7 @@ struct sim_job {
 struct sim_config {
     uint64_t seed;
     unsigned nodes, pes; /* pes: initiators per node */
+    unsigned depth;      /* packets that each has under way, at most 32; 0: 1 */
     unsigned max;        /* largest payload, 0: all kinds */
     bool one_way;        /* node 0 alone initiates */
     bool msg_only;
@@ -56,12 +57,11 @@ struct sim_config {
 };
 
 struct sim_pe {
-    bool busy;
-    uint32_t number; /* of the packet under way, or of the last */
-    uint32_t first;  /* number of the first of this life of its node */
-    struct sim_job job;
-    unsigned target_life;          /* what the node was connected to then; ~0u: nothing */
-    uint64_t since;                /* when it was submitted */
+    uint64_t busy;                 /* bit i: packet number - i is under way */
+    uint32_t number;               /* of the last packet that began */
+    uint32_t first;                /* number of the first of this life of its node */
+    unsigned target_life[64];      /* by number: what the node was connected to; ~0u: nothing */
+    uint64_t since[64];            /* by number: when it was submitted */
     uint64_t next;                 /* when it may begin another one */
     uint32_t delivered[SIM_NODES]; /* highest number that arrived there */
     uint64_t gone;                 /* bit i: packet number - i failed with SE_RECV_GONE */
@@ -124,6 +124,9 @@ void sim_run(struct sim *s, uint64_t packets, uint64_t until);
 void sim_connect(struct sim *s, uint64_t limit);
 /* No more packets begin; until none is under way.  Aborts if that takes longer than `limit`. */
 void sim_drain(struct sim *s, uint64_t limit);
+
+/* How many packets of a node's PEs are under way to another node. */
+unsigned sim_busy_to(const struct sim *s, unsigned node, unsigned other);
 
 void sim_crash(struct sim *s, unsigned node);
 void sim_start(struct sim *s, unsigned node);

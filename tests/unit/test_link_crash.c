@@ -36,6 +36,7 @@ static struct sim_config random_config(uint64_t seed, uint64_t (*r)(uint64_t))
     cfg.wire.distance = 1 + r(60);
     cfg.wire.stall = r(4) ? 0 : r(200) * SIM_MS;
     cfg.wire.full = r(3) ? 0 : r(300);
+    cfg.depth = r(2) ? 1 : 2 + r(20);
     return cfg;
 }
 
@@ -44,15 +45,6 @@ static uint64_t below(uint64_t n)
 {
     state = state * 6364136223846793005ull + 1442695040888963407ull;
     return (state >> 33) % n;
-}
-
-static uint64_t busy_to(const struct sim *s, unsigned node, unsigned to)
-{
-    uint64_t n = 0;
-
-    for (unsigned i = 0; i < s->cfg.pes; i++)
-        n += s->node[node].pe[i].busy && s->node[node].pe[i].job.dst / SIM_PES == to;
-    return n;
 }
 
 /*
@@ -71,7 +63,7 @@ static void die_and_return(struct sim *s, unsigned victim)
         if (k == victim)
             continue;
         sim_must(s, link_state(s->node[k].link, victim) == LINK_LOST);
-        sim_must(s, busy_to(s, k, victim) == 0);
+        sim_must(s, sim_busy_to(s, k, victim) == 0);
     }
     sim_start(s, victim);
     sim_connect(s, 20 * SIM_S);

@@ -246,21 +246,28 @@ END_TEST
 START_TEST(wrong_pes)
 {
     static const struct {
-        uint16_t src, dst, vpe, reserved, sender, length;
+        uint16_t src, dst, vpe, after, sender, length;
         enum link_drop cause;
     } t[] = {
-        {3, 3, 5, 0, 3, 8, LINK_DROP_PE},        {20, 3, 5, 0, 20, 8, LINK_DROP_PE},
-        {1023, 3, 5, 0, 1023, 8, LINK_DROP_PE},  {0xFFFF, 3, 5, 0, 0xFFFF, 8, LINK_DROP_PE},
-        {12, 12, 5, 0, 12, 8, LINK_DROP_PE},     {12, 20, 5, 0, 12, 8, LINK_DROP_PE},
-        {12, 0xFFFF, 5, 0, 12, 8, LINK_DROP_PE}, {12, 3, 2048, 0, 12, 8, LINK_DROP_RECORD},
-        {12, 3, 5, 1, 12, 8, LINK_DROP_RECORD},  {12, 3, 5, 0, 13, 8, LINK_DROP_RECORD},
+        {3, 3, 5, 0, 3, 8, LINK_DROP_PE},
+        {20, 3, 5, 0, 20, 8, LINK_DROP_PE},
+        {1023, 3, 5, 0, 1023, 8, LINK_DROP_PE},
+        {0xFFFF, 3, 5, 0, 0xFFFF, 8, LINK_DROP_PE},
+        {12, 12, 5, 0, 12, 8, LINK_DROP_PE},
+        {12, 20, 5, 0, 12, 8, LINK_DROP_PE},
+        {12, 0xFFFF, 5, 0, 12, 8, LINK_DROP_PE},
+        {12, 3, 2048, 0, 12, 8, LINK_DROP_RECORD},
+        {12, 3, 5, 1, 12, 8, LINK_DROP_RECORD},
+        {12, 3, 5, 0, 13, 8, LINK_DROP_RECORD},
         {12, 3, 5, 0, 12, 9, LINK_DROP_RECORD},
+        {12, 3, 5, 0x7FFF, 12, 8, LINK_DROP_RECORD},
+        {12, 3, 5, 0x8000, 12, 8, LINK_DROP_RECORD}, /* behind itself */
     };
     const struct link_rec r = {.op = LINK_MSG, .flags = LINK_FIRST, .len = 8, .total = 8};
     size_t len = puppet_rec(body, 0, r, NULL);
 
     for (unsigned i = 0; i < sizeof(t) / sizeof(t[0]); i++) {
-        struct link_target to = {t[i].src, t[i].dst, t[i].vpe, t[i].reserved, 6};
+        struct link_target to = {t[i].src, t[i].dst, t[i].vpe, t[i].after, 6};
         struct dtu_header h = {.sender_pe = t[i].sender, .length = t[i].length};
         memcpy(body + sizeof(r), &to, sizeof(to));
         memcpy(body + sizeof(r) + sizeof(to), &h, sizeof(h));

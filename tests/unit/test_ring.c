@@ -48,6 +48,25 @@ START_TEST(message_and_answer)
 }
 END_TEST
 
+/* Lists of commands are for endpoints that have no channel. */
+START_TEST(lists_where_no_channel_is)
+{
+    ck_assert(ring_traps(&x->pe[S].r, RX_SEND));
+    ck_assert(ring_silent(&x->pe[R].r, RX_RECV));
+    open_channel(S, DTU_CREDITS_UNLIM);
+    ck_assert(!ring_traps(&x->pe[S].r, RX_SEND));
+    ck_assert(!ring_silent(&x->pe[R].r, RX_RECV));
+    ck_assert(ring_silent(&x->pe[R].r, RX_REPLY));
+    ck_assert(!ring_silent(&x->pe[S].r, RX_REPLY)); /* answers come back */
+    ck_assert(ring_traps(&x->pe[S].r, DTU_EPS));
+    x->pe[S].r.own |= 1u << RX_SEND; /* of those that it configures itself the table may be old */
+    ck_assert(ring_traps(&x->pe[S].r, RX_SEND));
+    x->pe[R].r.on = false;
+    ck_assert(ring_silent(&x->pe[R].r, RX_RECV));
+    x->pe[R].r.on = true;
+}
+END_TEST
+
 START_TEST(full)
 {
     const struct dtu_header *m[4];
@@ -504,6 +523,7 @@ int main(void)
 {
     const TTest *const tests[] = {
         message_and_answer,
+        lists_where_no_channel_is,
         full,
         credits,
         hostile_sender,
