@@ -40,6 +40,7 @@ enum syscall_op {
 #define SYSC_NOOP_TIME 0x454D49544C4E524Bull
 
 enum vpectrl_op { VPECTRL_START = 0, VPECTRL_WAIT = 1 };
+#define VPE_CRASHED 139 /* exit code, with our kernel, of a VPE that ended without EXIT */
 
 #define CAP_INVALID  0xFFFFu /* no capability */
 #define CAP_SELF_VPE 0u      /* selector of one's own VPE */

@@ -43,6 +43,10 @@ enum vreg {
     /* With VREG_F_CALL only */
     VREG_CALL = 0xB0, /* store vreg_call(): command, wait, FETCH in one; load: what was fetched */
     VREG_LIST = 0xE8, /* store vreg_list(): several commands; load: how many went well */
+    /* With VREG_F_OVER only */
+    VREG_OVER = 0xF0, /* load: PEs of this node that are over (they crashed or have ended); store
+                         anything, privileged: WAKEUP whenever there is another one.  Through the
+                         NoC, READ of another PE's: 1 if that is over */
     VREG_ACK = 0xB8,  /* store vreg_ack(): an ACK that is posted, so no exit */
     /* With VREG_F_BRIDGE only; bridge.h */
     VREG_BRIDGE_TURN = 0xC0, /* store ns: RUN, take the NIC's causes, then WAIT */
@@ -69,6 +73,8 @@ enum vreg_feature {
     VREG_F_MAP = 1 << 10,      /* targets of memory endpoints can be mapped */
     VREG_F_ASK = 1 << 11,      /* somebody may ask kernels (`--control`) */
     VREG_F_TOGETHER = 1 << 12, /* VREG_LIST knows VREG_TOGETHER */
+    VREG_F_ONLY = 1 << 13,     /* VREG_CALL_ONLY */
+    VREG_F_OVER = 1 << 14,     /* VREG_OVER */
 };
 
 enum vreg_cause {
@@ -100,6 +106,9 @@ enum vreg_ask { VREG_ASK_NONE = 0, VREG_ASK_CAPS = 1 };
  * is unread, and if one is unread at `ep` then, fetches it.  With us the wait is bounded: without
  * `want` it is at most so many microseconds; with it, it goes on for so long after the first
  * message unless `want` are there.
+ *
+ * With VREG_CALL_ONLY or-ed to the endpoint, what is unread elsewhere neither ends the wait nor
+ * counts: only messages of that endpoint do, and that it does not receive any more (cause WAKEUP).
  */
 static inline uint64_t vreg_call(uint32_t command, unsigned ep, unsigned us, unsigned want)
 {
@@ -107,6 +116,7 @@ static inline uint64_t vreg_call(uint32_t command, unsigned ep, unsigned us, uns
            (uint64_t)want << 56;
 }
 #define VREG_CALL_NO_EP 0xFFu
+#define VREG_CALL_ONLY  0x80u /* with VREG_F_ONLY */
 
 /* One command of a list: its registers, and what it ended with. */
 struct vreg_step {

@@ -4,7 +4,8 @@
 ## make explore         planted bugs are found, healthy machines are healthy (under a minute)
 .PHONY: explore explore-nightly
 explore: all
-	@sh tests/run script:tests/explore/planted.sh script:tests/explore/dual.sh
+	@FOREST_SEEDS=5 sh tests/run script:tests/explore/planted.sh script:tests/explore/dual.sh \
+		script:tests/explore/forest.sh
 
 ## make explore-dual    two nodes over a bad wire, crashes included, SEEDS=1..10000 (JOBS=1), goes on
 ##                      where it was; build/explore-dual
@@ -13,12 +14,12 @@ explore-dual: all bridge
 	@DUAL_SEEDS=$(or $(SEEDS),1..10000) DUAL_JOBS=$(or $(JOBS),1) DUAL_DIR=$(B)/explore-dual \
 		TEST_TIMEOUT=200000 sh tests/run script:tests/explore/dual.sh
 
-## make explore-forest  forests of capabilities on whole machines, FOREST_SEEDS (10) of each kind; those
-##                      in which a node dies take minutes each
+## make explore-forest  forests of capabilities on whole machines, programs and nodes dying, SEEDS=1..100
+##                      of each of the seven kinds (JOBS=1), goes on where it was; build/explore-forest
 .PHONY: explore-forest
 explore-forest: all bridge
-	@FOREST_SEEDS=$(or $(FOREST_SEEDS),10) FOREST_LIMIT=3600 TEST_TIMEOUT=200000 \
-		sh tests/run script:tests/explore/forest.sh
+	@FOREST_SEEDS=$(or $(SEEDS),1..100) FOREST_JOBS=$(or $(JOBS),1) FOREST_DIR=$(B)/explore-forest \
+		TEST_TIMEOUT=200000 sh tests/run script:tests/explore/forest.sh
 
 ## make explore-nightly the same, with 1,000 ordinary runs of each bug and 1,000 seeds twice
 explore-nightly: all

@@ -48,19 +48,40 @@ void vdtu_wakeup(struct vdtu *d)
     vdtu_unlock(d);
 }
 
-unsigned vdtu_poll(struct vdtu *d)
+/* What is there besides messages; consumed. */
+static unsigned take_latched(struct vdtu *d)
 {
-    unsigned why = 0;
+    unsigned why = d->wakeup ? VDTU_WAKEUP : 0;
 
-    vdtu_lock(d);
-    if (vdtu_get(d, DTU_MSG_CNT))
-        why |= VDTU_MESSAGE;
-    if (d->wakeup)
-        why |= VDTU_WAKEUP;
     d->wakeup = false;
     if (__atomic_load_n(&d->belled, __ATOMIC_RELAXED) &&
         __atomic_exchange_n(&d->belled, false, __ATOMIC_SEQ_CST))
         why |= VDTU_BELL;
+    return why;
+}
+
+unsigned vdtu_poll(struct vdtu *d)
+{
+    unsigned why;
+
+    vdtu_lock(d);
+    why = take_latched(d) | (vdtu_get(d, DTU_MSG_CNT) ? VDTU_MESSAGE : 0);
+    vdtu_unlock(d);
+    return why;
+}
+
+unsigned vdtu_poll_ep(struct vdtu *d, unsigned ep)
+{
+    unsigned why;
+    uint64_t r0;
+
+    vdtu_lock(d);
+    r0 = vdtu_get(d, DTU_EP(ep, 0));
+    why = take_latched(d);
+    if (dtu_ep_type(r0) != DTU_EP_RECV)
+        why |= VDTU_WAKEUP;
+    else if (r0 & 0xFFFF) /* unread messages (dtu-spec 1.4) */
+        why |= VDTU_MESSAGE;
     vdtu_unlock(d);
     return why;
 }

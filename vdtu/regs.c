@@ -153,6 +153,17 @@ static void noc_store_one(struct vdtu *d, unsigned off, uint64_t value)
         d->ops.barrier(d->arg, value);
 }
 
+/* Does this store end a receive endpoint, or bring messages to one?  Who waits for that endpoint
+ * only, is to look. */
+static bool concerns_receiver(const struct vdtu *d, unsigned off, uint64_t value)
+{
+    if (off < DTU_EP0 || (off - DTU_EP0) % DTU_EP_STRIDE != 0)
+        return false;
+    if (dtu_ep_type(value) == DTU_EP_RECV)
+        return value & 0xFFFF;
+    return dtu_ep_type(vdtu_get(d, off)) == DTU_EP_RECV;
+}
+
 /* Does this store end a send endpoint? */
 static bool ends_sending(const struct vdtu *d, unsigned off, uint64_t value)
 {
@@ -164,7 +175,7 @@ void vdtu_noc_store(struct vdtu *d, uint64_t off, const void *buf, uint64_t len)
 {
     const uint8_t *in = buf;
     uint64_t msgs = vdtu_get(d, DTU_MSG_CNT), value;
-    bool ext = false, ended = false;
+    bool ext = false, ended = false, receiver = false;
 
     if (!access_ok(off, len)) {
         d->stats.ignored_noc++;
@@ -173,6 +184,7 @@ void vdtu_noc_store(struct vdtu *d, uint64_t off, const void *buf, uint64_t len)
     for (uint64_t i = 0; i < len; i += 8) {
         memcpy(&value, in + i, 8);
         ended |= ends_sending(d, (unsigned)(off + i), value);
+        receiver |= concerns_receiver(d, (unsigned)(off + i), value);
         noc_store_one(d, (unsigned)(off + i), value);
         ext |= off + i == DTU_EXT_CMD;
     }
@@ -182,6 +194,6 @@ void vdtu_noc_store(struct vdtu *d, uint64_t off, const void *buf, uint64_t len)
      * answer to what it sent through an endpoint that is gone. */
     if (ended)
         vdtu_latch(d);
-    else if (vdtu_get(d, DTU_MSG_CNT) > msgs)
+    else if (receiver || vdtu_get(d, DTU_MSG_CNT) > msgs)
         vdtu_wake(d);
 }

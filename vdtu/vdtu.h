@@ -144,6 +144,13 @@ void vdtu_ack(struct vdtu *d, unsigned ep, uint64_t msg);
 enum { VDTU_MESSAGE = 1, VDTU_WAKEUP = 2, VDTU_BELL = 32 };
 unsigned vdtu_poll(struct vdtu *d);
 
+/*
+ * The same for who wants messages of endpoint ep only (0..DTU_EPS-1): VDTU_MESSAGE if one is unread
+ * there, VDTU_WAKEUP also if ep is no receive endpoint (any more), so that none will come. Whatever
+ * changes either calls ops->wake.
+ */
+unsigned vdtu_poll_ep(struct vdtu *d, unsigned ep);
+
 /* Latches a wake-up from outside (as EXT_CMD WAKEUP does) and calls ops->wake. */
 void vdtu_wakeup(struct vdtu *d);
 

@@ -207,6 +207,7 @@ static int apply_options(struct machine *m, const struct cli *c, struct diag *d)
     for (unsigned i = 0; i < c->nuse && r != -ENOMEM; i++)
         if (c->use[i].key != OPT_NODE)
             r = apply_option(m, &c->use[i], d);
+    seed_settle_faults(&m->seed);
     return r == -ENOMEM ? r : 0;
 }
 

@@ -86,6 +86,8 @@ static uint64_t on_page_load(void *arg, unsigned off)
 {
     struct pe *pe = arg;
 
+    if (off == VREG_OVER)
+        return atomic_load(&pe->over);
     return off == VREG_RESET ? atomic_load(&pe->resetting) : 0;
 }
 
@@ -142,13 +144,21 @@ void pe_wait_begin(struct pe *pe, enum pe_wait how, uint64_t deadline)
     pe->deadline = deadline;
     pe->held = 0;
     pe->fetch = -1;
+    pe->only = false;
     pe->want = 0;
+}
+
+/* Unread messages, of those that it waits for. */
+static uint64_t unread(struct pe *pe)
+{
+    return pe->only ? vdtu_reg(pe->dtu, DTU_EP((unsigned)pe->fetch, 0)) & 0xFFFF
+                    : vdtu_reg(pe->dtu, DTU_MSG_CNT);
 }
 
 /* Messages, but fewer than the program wants to be woken for, and not for long yet? */
 static bool few_messages(struct pe *pe, unsigned cause, uint64_t now)
 {
-    if (cause != VREG_CAUSE_MESSAGE || vdtu_reg(pe->dtu, DTU_MSG_CNT) >= pe->want)
+    if (cause != VREG_CAUSE_MESSAGE || unread(pe) >= pe->want)
         return false;
     pe->held = pe->held ? pe->held : now + pe->hold;
     pe->deadline = pe->deadline < pe->held ? pe->deadline : pe->held;
@@ -159,9 +169,10 @@ static bool few_messages(struct pe *pe, unsigned cause, uint64_t now)
 static bool wait_over(struct pe *pe)
 {
     const struct sched *sched = pe->node->sched;
-    unsigned cause = vdtu_poll(pe->dtu) | bridge_causes(pe) | control_causes(pe) | pe->pending;
+    unsigned cause = pe->only ? vdtu_poll_ep(pe->dtu, (unsigned)pe->fetch) : vdtu_poll(pe->dtu);
     uint64_t now = sched->now(pe->node);
 
+    cause |= bridge_causes(pe) | control_causes(pe) | pe->pending;
     if (pe->nic && nic_line(pe->nic))
         cause |= VREG_CAUSE_NIC;
     if (pe->want > 1 && few_messages(pe, cause, now))
@@ -177,6 +188,7 @@ static bool wait_over(struct pe *pe)
         *pe_vreg(pe, VREG_TIME) = now;
     }
     pe->waiting = PE_NOT_WAITING;
+    pe->was_reset = false;
     pe->pending = 0;
     if (pe->fetch >= 0 && (cause & VREG_CAUSE_MESSAGE)) {
         vdtu_store(pe->dtu, DTU_COMMAND, DTU_CMD(DTU_FETCH, (unsigned)pe->fetch), 8);
@@ -399,6 +411,8 @@ int pe_reset(struct pe *pe)
     pe->want = 0;
     pe->pending = 0;
     pe->fetch = -1;
+    pe->only = false;
+    pe->was_reset = true;
     vdtu_reset_cpu(pe->dtu, wipe);
     mapped_pe_reset(pe);
     atomic_store(&pe->resetting, false);

@@ -105,10 +105,33 @@ void fault_report(struct pe *pe, const char *reason, bool from_shim)
     fwrite(r.text, 1, r.len, stderr);
 }
 
+/* Each PE's page has a count of its own: two PEs that end at once both add to it. */
+void pe_tell_over(struct pe *pe)
+{
+    struct node *n = pe->node;
+    unsigned i;
+
+    atomic_store(&pe->over, true);
+    for (i = 0; i < n->npes; i++) {
+        __atomic_fetch_add(pe_vreg(&n->pes[i], VREG_OVER), 1, __ATOMIC_SEQ_CST);
+        if (atomic_load(&n->pes[i].hears))
+            vdtu_wakeup(n->pes[i].dtu);
+    }
+}
+
+bool pe_hear_over(struct pe *pe)
+{
+    if (!(vdtu_reg(pe->dtu, DTU_STATUS) & DTU_STATUS_PRIV))
+        return false;
+    atomic_store(&pe->hears, true);
+    return true;
+}
+
 void pe_fault(struct pe *pe, const char *reason)
 {
     pe->exits[PX_FAULT]++;
     fault_report(pe, reason, false);
     pe->end = PE_FAULTED;
     bridge_pe_over(pe);
+    pe_tell_over(pe);
 }

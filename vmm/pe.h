@@ -71,6 +71,8 @@ struct pe {
     atomic_bool kicked;        /* return from KVM_RUN and look at the flags */
     _Atomic uint64_t reset_to; /* where the CPU waits after a reset */
     atomic_bool resetting;     /* a reset was asked for and is not done */
+    atomic_bool over;          /* `end`, for others */
+    atomic_bool hears;         /* wants to know when another PE is over (VREG_OVER) */
 
     /* Waiting: set by pe_run() when it returns PE_WAITS. */
     enum pe_wait waiting;
@@ -80,6 +82,8 @@ struct pe {
     uint32_t hold;     /* ... for so many ns */
     unsigned pending;  /* VREG_CAUSE_* that the wait finds at once */
     int fetch;         /* VREG_CALL: the endpoint to fetch from when it is over; -1: none */
+    bool was_reset;    /* it waits since a reset: its memory may be empty still */
+    bool only;         /* and it is the only one whose messages count */
 
     /* Results and counters: written by whoever runs the PE. */
     enum pe_end end;
@@ -122,6 +126,11 @@ void pe_kick(struct pe *pe);
 
 /* Ends the PE with a report (what: "fault", reason in one line), counted as a guest's failure. */
 void pe_fault(struct pe *pe, const char *reason);
+
+/* The PE is over, as `end` says already: whoever wanted to know that is woken (VREG_OVER). */
+void pe_tell_over(struct pe *pe);
+/* The PE's store to VREG_OVER; false: it may not. */
+bool pe_hear_over(struct pe *pe);
 
 /*
  * Resets the CPU (VREG_RESET): all registers, the queue of posted stores and the local memory are

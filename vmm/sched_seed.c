@@ -231,10 +231,11 @@ static void seed_kick(struct pe *pe)
     seed_unpark(pe);
 }
 
+/* After a reset there may be nothing to run yet: only a kernel knows when there is. */
 static bool seed_spurious(struct pe *pe)
 {
     struct co *c = seed_co(seed_of(pe->node), pe);
-    bool yes = c->spurious;
+    bool yes = c->spurious && !pe->was_reset;
 
     c->spurious = false;
     return yes;
@@ -260,7 +261,7 @@ static void wait_here(struct seed *s, struct co *c)
 {
     c->ops++;
     seed_unready(s, c, CO_WAITING);
-    if (drawn(s, c, s->opts->faults.spurious, TI_SPURIOUS)) {
+    if (!c->pe->was_reset && drawn(s, c, s->opts->faults.spurious, TI_SPURIOUS)) {
         inject(s, c, TI_SPURIOUS);
         c->spurious = true;
         seed_ready(s, c);

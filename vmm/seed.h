@@ -20,6 +20,7 @@ enum seed_policy {
 };
 
 #define SEED_NAMED 16u /* faults at a named step */
+#define SEED_ANY   16u /* PEs of which the seed chooses one */
 
 /* Shares are out of a million. */
 struct seed_faults {
@@ -30,6 +31,9 @@ struct seed_faults {
         uint8_t kind; /* enum trace_inject */
         uint16_t pe;  /* or node, for TI_LOSS and above */
         uint64_t step;
+        uint64_t last;          /* SEED_ANY: `step` is to be one up to here, */
+        uint8_t npes;           /* and `pe` one of these; 0: both are settled */
+        uint16_t pes[SEED_ANY]; /* (seed_settle_faults()) */
     } named[SEED_NAMED];
     unsigned nnamed;
 };
@@ -57,11 +61,15 @@ struct seed_opts {
 
 /*
  * Parse "17" or "0x11"; "uniform", "rr", "pct", "pct:DEPTH" or "pct:DEPTH:STEPS";
- * "refuse=0.01,delay=0.1,spurious=0.05,crash=3@1200".  0, or -EINVAL with one line in err.
+ * "refuse=0.01,delay=0.1,spurious=0.05,crash=3@1200"; "crash=3+5@1000..9000" leaves it to the seed
+ * which of these PEs and at which of these steps.  0, or -EINVAL with one line in err.
  */
 int seed_parse(struct seed_opts *o, const char *text, char *err, size_t size);
 int seed_parse_policy(struct seed_opts *o, const char *text, char *err, size_t size);
 int seed_parse_faults(struct seed_opts *o, const char *text, char *err, size_t size);
+
+/* What the list of faults leaves to the seed, when that is known; again changes nothing. */
+void seed_settle_faults(struct seed_opts *o);
 
 /* A number that depends on all of its arguments and nothing else. */
 uint64_t seed_mix(uint64_t seed, uint64_t a, uint64_t b, uint64_t c);

@@ -14,6 +14,8 @@
 #define DEFAULT_HORIZON 10000u
 #define MAX_CHANGES     1000u
 
+enum { DRAW_PE = 300, DRAW_STEP };
+
 uint64_t seed_mix(uint64_t seed, uint64_t a, uint64_t b, uint64_t c)
 {
     uint64_t in[4] = {seed, a, b, c}, h = 0;
@@ -122,23 +124,59 @@ static uint32_t *rate_of(struct seed_faults *f, enum trace_inject kind)
     }
 }
 
-/* The value of "kind=": a share, or PE@STEP. */
+/* PE[+PE...]@STEP[..STEP] */
+static int named_fault(struct seed_faults *f, enum trace_inject kind, const char *at)
+{
+    uint64_t pe, step, last;
+    unsigned n = 0;
+
+    if (f->nnamed == SEED_NAMED)
+        return -EINVAL;
+    do {
+        at += n > 0;
+        if (n == SEED_ANY || number(&at, "+@", &pe) < 0 || pe > 1022)
+            return -EINVAL;
+        f->named[f->nnamed].pes[n++] = (uint16_t)pe;
+    } while (*at == '+');
+    if (*at++ != '@' || number(&at, ".", &step) < 0)
+        return -EINVAL;
+    last = step;
+    if (*at && (strncmp(at, "..", 2) != 0 || (at += 2, number(&at, "", &last) < 0)))
+        return -EINVAL;
+    if (last < step || last == UINT64_MAX)
+        return -EINVAL;
+    f->named[f->nnamed].kind = (uint8_t)kind;
+    f->named[f->nnamed].step = step;
+    f->named[f->nnamed].last = last;
+    f->named[f->nnamed].pe = f->named[f->nnamed].pes[0];
+    f->named[f->nnamed++].npes = (uint8_t)n;
+    return 0;
+}
+
+void seed_settle_faults(struct seed_opts *o)
+{
+    struct seed_faults *f = &o->faults;
+    unsigned i;
+
+    for (i = 0; i < f->nnamed; i++) {
+        if (f->named[i].npes == 0)
+            continue;
+        f->named[i].pe =
+            f->named[i].pes[seed_mix(o->seed, DRAW_PE, f->named[i].kind, i) % f->named[i].npes];
+        f->named[i].step += seed_mix(o->seed, DRAW_STEP, f->named[i].kind, i) %
+                            (f->named[i].last - f->named[i].step + 1);
+        f->named[i].npes = 0;
+    }
+}
+
+/* The value of "kind=": a share, or a named step. */
 static int fault_value(struct seed_faults *f, enum trace_inject kind, const char *value)
 {
-    const char *at = value;
-    uint64_t pe, step;
     double rate;
     char *end;
 
-    if (strchr(value, '@')) {
-        if (f->nnamed == SEED_NAMED || number(&at, "@", &pe) < 0 || *at++ != '@' ||
-            number(&at, "", &step) < 0 || pe > 1022)
-            return -EINVAL;
-        f->named[f->nnamed].kind = (uint8_t)kind;
-        f->named[f->nnamed].pe = (uint16_t)pe;
-        f->named[f->nnamed++].step = step;
-        return 0;
-    }
+    if (strchr(value, '@'))
+        return named_fault(f, kind, value);
     rate = strtod(value, &end);
     if (end == value || *end || !(rate >= 0 && rate <= 1))
         return -EINVAL;
@@ -169,8 +207,8 @@ int seed_parse_faults(struct seed_opts *o, const char *text, char *err, size_t s
         if (r < 0)
             snprintf(err, size,
                      "--faults: '%s': want refuse=, delay=, spurious= or crash= and a "
-                     "share from 0 to 1 or PE@STEP; for nodes loss=, dup=, reorder=, stall=, "
-                     "down= or up= and a share or NODE@STEP",
+                     "share from 0 to 1 or PE@STEP (or PE+PE@STEP..STEP: any of them); for nodes "
+                     "loss=, dup=, reorder=, stall=, down= or up= and a share or NODE@STEP",
                      item);
     }
     free(copy);

@@ -29,6 +29,7 @@ static enum pe_why fault(struct pe *pe, unsigned vector)
     pe->exits[PX_FAULT]++;
     fault_report(pe, shim_vector_name(vector), true);
     pe->end = PE_FAULTED;
+    pe_tell_over(pe);
     return PE_OVER;
 }
 

@@ -24,7 +24,7 @@ void vreg_reset(struct pe *pe)
     *pe_vreg(pe, VREG_VERS) = VREG_VERSION;
     *pe_vreg(pe, VREG_FEATURES) =
         VREG_F_TIME | VREG_F_WAIT | VREG_F_CONSOLE | VREG_F_EXIT | VREG_F_RESET | VREG_F_CALL |
-        VREG_F_TOGETHER | (pe->node->desc->seed.on ? 0 : VREG_F_EXITS) |
+        VREG_F_TOGETHER | VREG_F_ONLY | VREG_F_OVER | (pe->node->desc->seed.on ? 0 : VREG_F_EXITS) |
         (windows_on(pe->node) ? VREG_F_RING : 0) | (pe->node->mapped ? VREG_F_MAP : 0);
     if (pe->nic)
         *pe_vreg(pe, VREG_FEATURES) |= VREG_F_NIC;
@@ -73,6 +73,7 @@ enum pe_why pe_exit_program(struct pe *pe, uint32_t status, enum vreg_exit scope
     }
     pe->end = PE_EXITED;
     pe->status = status;
+    pe_tell_over(pe);
     if (scope == VREG_EXIT_MACHINE && privileged)
         node_finish(pe->node, NODE_EXITED, status);
     return PE_OVER;
@@ -95,13 +96,16 @@ static void call(struct pe *pe, uint64_t value)
     uint64_t us = value >> 40 & 0xFFFF;
     unsigned want = value >> 56;
     unsigned ep = value >> 32 & 0xFF;
+    bool only = ep & VREG_CALL_ONLY && (ep & ~VREG_CALL_ONLY) < DTU_EPS;
 
+    ep &= only ? ~VREG_CALL_ONLY : ~0u;
     *pe_vreg(pe, VREG_CALL) = 0;
     vdtu_store(pe->dtu, DTU_COMMAND, (uint32_t)value, 8);
     if (vdtu_reg(pe->dtu, DTU_COMMAND) >> DTU_CMD_ERR_SHIFT)
         return;
     start_wait(pe, us && !want ? us * 1000 : VREG_WAIT_FOREVER);
     pe->fetch = ep < DTU_EPS ? (int)ep : -1;
+    pe->only = only;
     pe->want = want;
     pe->hold = (uint32_t)us * 1000;
 }
@@ -178,8 +182,9 @@ enum pe_why vreg_store(struct pe *pe, unsigned off, uint64_t value, unsigned siz
         if (value < RING_ENTRIES_MAX)
             vdtu_ring_bell(pe->dtu, (unsigned)value);
         return PE_KICKED;
+    case VREG_OVER:
     case VREG_ASK:
-        if (control_store(pe, value))
+        if (off == VREG_OVER ? pe_hear_over(pe) : control_store(pe, value))
             return PE_KICKED;
         break;
     default:

@@ -113,8 +113,8 @@ void connect_announce(struct peer *p)
     }
 }
 
-/* Behind the original's arguments: our number, and the PEs that we have. */
-static void answer(unsigned id, unsigned pe, unsigned remote_ep, unsigned ep)
+/* Behind the original's arguments: our number, and the PEs that we have.  False: not now. */
+static bool answer(unsigned id, unsigned pe, unsigned remote_ep, unsigned ep)
 {
     const struct hw_target to = {
         .pe = (uint16_t)pe, .vpe = (uint16_t)id, .ep = (uint8_t)remote_ep, .label = kern.id};
@@ -130,7 +130,7 @@ static void answer(unsigned id, unsigned pe, unsigned remote_ep, unsigned ep)
     msg_put(&w, (uint32_t)ep);
     msg_put(&w, kern.peers.incarnation);
     put_pes(&w, &at);
-    hw_send(&to, buf, w.len, ep == REFUSED ? KC_SETUP_EP : ep, id);
+    return hw_send(&to, buf, w.len, ep == REFUSED ? KC_SETUP_EP : ep, id) == SE_OK;
 }
 
 static void up(struct peer *p, unsigned ep, uint64_t incarnation)
@@ -212,8 +212,9 @@ static bool request(unsigned id, unsigned pe, unsigned ep, struct msg_reader *in
     }
     take_pes(id, in, flags);
     p->created |= !kern.peers.independent;
-    answer(id, pe, ep, peer_ep(p));
-    up(p, ep, incarnation);
+    /* Without an answer it would not know us, and drop what we send it next.  It calls again. */
+    if (answer(id, pe, ep, peer_ep(p)))
+        up(p, ep, incarnation);
     return true;
 }
 

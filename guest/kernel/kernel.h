@@ -425,6 +425,9 @@ void vpe_exit(struct vpe *v, int32_t code);
 /* One VPE capability for v less. */
 void vpe_put(struct vpe *v);
 
+/* VPEs whose PE is over end (over.c). */
+void vpe_bury(void);
+
 /* Frees the VPEs that vpe_put() found unused.  Called between system calls. */
 void vpe_reap(void);
 

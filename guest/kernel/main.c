@@ -321,7 +321,6 @@ static void answer_put(void *arg, const struct capdump *r)
         answer_flush(a);
 }
 
-/* Looking costs no exit. */
 static void answer_question(void)
 {
     static struct answer answer;
@@ -337,6 +336,19 @@ static void answer_question(void)
     answer_flush(&answer);
     vreg_set(VREG_ASK, vreg_console(0, 0));
 }
+
+/* What the VMM has to say besides messages; looking costs no exit. */
+static void look_at_vmm(void)
+{
+    static uint64_t over;
+
+    answer_question();
+    if (!vreg_has(VREG_F_OVER) || vreg_get(VREG_OVER) == over)
+        return;
+    over = vreg_get(VREG_OVER);
+    vpe_bury();
+}
+
 static uint64_t all_passed; /* ns of all turns */
 
 /* Once around; returns the time that passed without messages. */
@@ -349,7 +361,7 @@ static uint64_t turn(uint64_t idle)
     /* While messages come all the time nothing else is new; what follows looks at every VPE. */
     if (spin && dtu_spin()) {
         vpe_reap();
-        answer_question();
+        look_at_vmm();
         fetch_all();
         return 0;
     }
@@ -362,7 +374,7 @@ static uint64_t turn(uint64_t idle)
         dtu_sleep(ns ? ns : VREG_WAIT_FOREVER);
     else
         dtu_wait(ns ? ns : VREG_WAIT_FOREVER);
-    answer_question();
+    look_at_vmm();
     return fetch_all() ? 0 : ns;
 }
 
@@ -372,6 +384,8 @@ static void serve(void)
 
     if (vreg_has(VREG_F_ASK))
         vreg_set(VREG_ASK, VREG_ASK_HERE);
+    if (vreg_has(VREG_F_OVER))
+        vreg_set(VREG_OVER, 0);
     while (!start_finished()) {
         idle = turn(idle);
         start_pending();

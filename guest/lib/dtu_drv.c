@@ -229,6 +229,32 @@ void dtu_relax(uint64_t ns)
     __asm__ volatile("" ::: "memory");
 }
 
+/* Looks at one endpoint only, while cores are to spare. */
+static bool spin_for(unsigned ep)
+{
+    for (unsigned i = 0; i < RING_SPIN && ring_may_spin(&ring_self); i++) {
+        if (dtu_unread(ep) || dtu_type(ep) != DTU_EP_RECV)
+            return true;
+        __builtin_ia32_pause();
+    }
+    return false;
+}
+
+void dtu_wait_only(unsigned ep)
+{
+    if (!vreg_has(VREG_F_ONLY)) {
+        dtu_relax(0);
+        return;
+    }
+    if (spin_for(ep) || !ring_sleep_for(&ring_self, ep))
+        return;
+    __asm__ volatile("" ::: "memory");
+    vreg_set(VREG_CALL, vreg_call(DTU_IDLE, ep | VREG_CALL_ONLY, 0, 0));
+    __asm__ volatile("" ::: "memory");
+    ring_awake(&ring_self);
+    ring_fetched(&ring_self, ep, vreg_get(VREG_CALL));
+}
+
 bool dtu_wait_ep(unsigned ep, void (*other)(void *), void *arg)
 {
     unsigned spins = 0;
@@ -243,6 +269,10 @@ bool dtu_wait_ep(unsigned ep, void (*other)(void *), void *arg)
                 wait_and_fetch(ep);
             else
                 dtu_wait(VREG_WAIT_FOREVER);
+            continue;
+        }
+        if (!other && vreg_has(VREG_F_ONLY)) {
+            dtu_wait_only(ep); /* what is unread elsewhere is nobody's for now */
             continue;
         }
         if (other)

@@ -163,10 +163,17 @@ void dtu_relax(uint64_t ns);
 /*
  * Waits until endpoint ep has an unread message (which may be fetched already, so that dtu_fetch()
  * costs no exit); false when it is no longer a receive endpoint.
- * While messages are unread on other endpoints only, this PE cannot sleep: `other`, unless NULL,
- * is called then and should take them.
+ * While messages are unread on other endpoints only, `other`, unless NULL, is called and should
+ * take them: until it has, this PE does not sleep.  Without `other` they wait until we are done.
  */
 bool dtu_wait_ep(unsigned ep, void (*other)(void *), void *arg);
+
+/*
+ * Sleeps until endpoint ep has an unread message, whatever is unread elsewhere, or there is another
+ * reason to look: a kernel took ep or a send endpoint away, a bell.  Where the VMM has no such wait
+ * this is dtu_relax(0).
+ */
+void dtu_wait_only(unsigned ep);
 
 /* Own endpoints; privileged PEs only (the vDTU ignores the stores of others). */
 void dtu_config_send(unsigned ep, unsigned pe, unsigned vpe, unsigned dst_ep, unsigned maxmsg,

@@ -176,7 +176,7 @@ const struct dtu_header *recv_gate_wait_answer(const struct recv_gate *g, const 
         if (msg || !sending || dtu_type(g->ep) != DTU_EP_RECV)
             return msg;
         if (dtu_get(DTU_MSG_CNT) || ring_any(&ring_self))
-            dtu_relax(0); /* something else has come */
+            dtu_wait_only(g->ep); /* something else has come */
         else
             dtu_wait(VREG_WAIT_FOREVER);
     } while (true);

@@ -184,6 +184,22 @@ bool ring_sleep(struct rings *r)
     return false;
 }
 
+bool ring_sleep_for(struct rings *r, unsigned ep)
+{
+    if (r->stash[ep].msg)
+        return false;
+    if (!r->on)
+        return true;
+    __atomic_store_n(&own_status(r)->sleeping, 1, __ATOMIC_RELAXED);
+    ring_fence();
+    r->watch.all = true; /* this look must not overlook any */
+    r->watch.skips = 0;
+    if (!ring_pending(r, ep))
+        return true;
+    ring_awake(r);
+    return false;
+}
+
 void ring_awake(struct rings *r)
 {
     if (r->on)

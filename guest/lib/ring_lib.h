@@ -137,6 +137,8 @@ unsigned ring_reply(struct rings *r, const struct dtu_header *msg, const void *d
  * ring_may_spin(): are there cores to spare?
  */
 bool ring_sleep(struct rings *r);
+/* The same for who wants messages of endpoint ep only; others ring the bell, too. */
+bool ring_sleep_for(struct rings *r, unsigned ep);
 void ring_awake(struct rings *r);
 bool ring_may_spin(const struct rings *r);
 

@@ -3,30 +3,41 @@
 #
 # The capability oracle on whole machines: forests by a seed (guest/apps/capforest), compared with
 # their model by the programs that grow them; the kernels compare their heaps with those at boot.
-# Every seed is another forest and another schedule.
+# Every seed is another forest and another schedule; programs and nodes die at a moment that goes
+# with it.
 #
-#   FOREST_SEEDS  of each kind (3)
+#   FOREST_SEEDS  of each kind: A..B, or a number of them (3)
+#   FOREST_JOBS   runs at the same time (1)
+#   FOREST_DIR    log and failing runs; with it, it goes on where it was (a folder of the test's own)
 set -u
 . tests/lib.sh
 seeds=${FOREST_SEEDS:-3}
-VM_LIMIT=${FOREST_LIMIT:-$((seeds * 120 + 600))}
+case $seeds in *..*) ;; *) seeds=1..$seeds ;; esac
+number=$((${seeds##*..} - ${seeds%%..*} + 1))
+VM_LIMIT=${FOREST_LIMIT:-$((number * 120 + 600))}
+slow=refuse=0.02,delay=0.02,spurious=0.02
+wire=loss=0.02,dup=0.02,reorder=0.05,stall=0.001
 
-explored() # NAME SEEDS OPTION...
+explored() # NAME OPTION...
 {
-    dir=$1
-    n=$2
-    shift 2
-    vm explore --seeds "1..$n" --dir "$T/$dir" "$@"
+    dir=${FOREST_DIR:-$T}/$1
+    shift
+    vm explore --seeds "$seeds" --jobs "${FOREST_JOBS:-1}" --shrink 0 --dir "$dir" "$@"
     want_status 0
-    want_last_line "^$n seeds: $n ok\$"
+    want_last_line "^$number seeds.*: $number ok\$"
 }
 
-begin "forest: three kernels of one node, $seeds seeds"
-explored one "$seeds" -- tests/explore/forest.ini
+begin "forest: three kernels of one node, $seeds"
+explored one -- tests/explore/forest.ini
 end
 
-begin "forest: the same, one message in fifty finds no space at first, $seeds seeds"
-explored refused "$seeds" --faults refuse=0.02 -- tests/explore/forest.ini
+begin "forest: the same, messages without space, late packets, wake-ups for nothing, $seeds"
+explored slow --faults "$slow" -- tests/explore/forest.ini
+end
+
+begin "forest: the same, and a client or a service crashes, $seeds"
+explored crash --faults "crash=2+3+8+9+11+12@3000..20000,$slow" \
+    --check 'awk -v clients=3 -f tests/explore/forest.awk' -- tests/explore/forest-crash.ini
 end
 
 if [ ! -e "${GUESTS:-build/guest}/bridge" ]; then
@@ -34,15 +45,22 @@ if [ ! -e "${GUESTS:-build/guest}/bridge" ]; then
     finish
 fi
 
-# The moment goes with the seed, by steps of the whole run; node 1 begins anew by itself.
-begin "forest: a node dies and begins anew, $seeds moments"
-i=1
-while [ "$i" -le "$seeds" ] && [ -z "$reason" ]; do
-    vm run --seed "$i" --faults "down=1@$((6000 + i * 7919 % 14000))" tests/explore/forest-death.ini
-    want_status 0
-    want_out '^capforest: client 1: survived 1 deaths, 0 wrong$'
-    want_no_out 'heap use|should be gone|is missing|PANIC'
-    i=$((i + 1))
-done
+begin "forest: two nodes, $seeds"
+explored nodes -- tests/explore/forest-nodes.ini
+end
+
+begin "forest: two nodes on a bad wire, $seeds"
+explored wire --faults "$wire,$slow" -- tests/explore/forest-nodes.ini
+end
+
+begin "forest: two nodes, and a client or a service crashes, $seeds"
+explored crash-nodes --faults "crash=2+3+10+11@2500..12000,$wire,$slow" \
+    --check 'awk -v clients=2 -f tests/explore/forest.awk' -- tests/explore/forest-crash-nodes.ini
+end
+
+# Node 1 begins anew by itself.
+begin "forest: a node dies and begins anew, $seeds"
+explored death --faults down=1@6000..20000 --check 'sh tests/explore/forest-death.sh' \
+    -- tests/explore/forest-death.ini
 end
 finish

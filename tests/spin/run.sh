@@ -33,6 +33,8 @@ check()
 
 check wake holds
 check wake fails -DFENCE=0
+check wake holds -DONLY=1
+check wake fails -DONLY=1 -DFENCE=0
 check revoke holds
 check revoke fails -DFENCE=0
 check revoke fails -DRECHECK=0

@@ -23,6 +23,7 @@ for how in store hole; do
     want_status 1
     want_no_out 'FAIL'
     want_count 4 'ok   '
+    want_out 'maptest on PE 3 has crashed$'
     want_err 'PE 3: fault: an access to a page of a window where nothing is mapped, or a store'
     want_no_err 'PE [124]: fault'
     end

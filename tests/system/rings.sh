@@ -45,8 +45,9 @@ end
 begin "rings: a PE that writes to another's page is over, alone"
 vm run --timeout "$VM_LIMIT" --pes 5 -- kernel ringattack peer
 want_count 5 'ok   '
-want_no_out 'FAIL|failed'
+want_no_out 'FAIL|[1-9] failed$'
 want_err 'PE 2: fault: '
+want_out 'ringattack on PE 2 has crashed$'
 end
 
 begin 'rings: VPEs come and go'

@@ -81,6 +81,9 @@ refused "--policy: 'y'" run --seed 1 --policy y -- kernel hello
 refused "--policy: 'pct:x'" run --seed 1 --policy pct:x -- kernel hello
 refused "--faults: 'z'" run --seed 1 --faults z -- kernel hello
 refused "--faults: 'delay=2'" run --seed 1 --faults delay=2 -- kernel hello
+for fault in crash=2@ crash=2+@5 crash=+2@5 crash=2@9..3 crash=2@9.. crash=2@3.9; do
+    refused "--faults: '$(echo "$fault" | sed 's/[+.]/[&]/g')'" run --seed 1 --faults "$fault" -- kernel hello
+done
 refused "--seeds: 'x'" explore --seeds x -- -- kernel hello
 refused "--seeds: '7..3'" explore --seeds 7..3 -- -- kernel hello
 refused "--seeds: '1..y'" explore --seeds 1..y -- -- kernel hello

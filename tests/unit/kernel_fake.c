@@ -165,6 +165,12 @@ bool fake_in_idle(unsigned pe)
     return fake[pe].idle;
 }
 
+void fake_over(unsigned pe)
+{
+    fake[pe].over = true;
+    fake[pe].request.there = false;
+}
+
 void fake_break(unsigned pe, bool broken)
 {
     fake[pe].broken = broken;
@@ -221,6 +227,10 @@ int hw_read(unsigned pe, unsigned vpe, uint64_t addr, void *buf, size_t n)
         return err;
     if (pe == MEM_PE)
         return read_memory_pe(addr, buf, n);
+    if (addr == VREG_BASE + VREG_OVER && n == 8) {
+        memcpy(buf, &(uint64_t){fake[pe].over}, n);
+        return SE_OK;
+    }
     if (addr >= VREG_BASE) {
         check_reset(pe, addr, n);
         memcpy(buf, &(uint64_t){fake[pe].resetting}, n);

@@ -129,6 +129,8 @@ void fake_settle(void);
 extern bool fake_can_reset;
 /* Does the PE's CPU wait in idle? */
 bool fake_in_idle(unsigned pe);
+/* Its program has crashed.  (The kernel learns of it by vpe_bury(); here it can be reset.) */
+void fake_over(unsigned pe);
 /* Accesses to that PE fail from now on. */
 void fake_break(unsigned pe, bool broken);
 /* Local memory of a PE, NULL where the fake has none. */

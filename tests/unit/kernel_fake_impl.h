@@ -15,6 +15,7 @@ struct fake_pe {
     uint8_t low[LOW_SIZE], prog[PROG_SIZE];
     bool idle, broken;
     bool resetting; /* VREG_RESET was written and its program still runs */
+    bool over;      /* it has crashed (VREG_OVER) */
     struct fake_reply reply;
     unsigned kernel;
     bool is_kernel;

@@ -398,6 +398,42 @@ START_TEST(connect_late)
 }
 END_TEST
 
+static int refused_in; /* sends that still succeed */
+
+static unsigned refuse_one(void)
+{
+    return refused_in-- == 0 ? SE_NO_RING_SPACE : SE_OK;
+}
+
+/*
+ * Any one message of kernels that get to know each other finds no space: they connect all the same,
+ * and none waits for what another could not understand yet.
+ */
+START_TEST(connect_refused)
+{
+    fake_end();
+    fake_boot_apart(3, 3, false);
+    fake_auto = true;
+    place();
+    service(p1, 't');
+    fake_use(0);
+    peer_add(1, fake_kernel_pe(1))->configured = true; /* kernel 1 learns of 0 when that calls */
+    refused_in = _i;
+    fake_refuse = refuse_one;
+    for (unsigned i = 0; i < 40; i++)
+        fake_time(SECOND);
+    fake_refuse = NULL;
+    ck_assert_int_lt(refused_in, 0);
+    ck_assert_ptr_null(strstr(fake_console(), "is gone"));
+    fake_use(0);
+    ck_assert_ptr_nonnull(peer_find(1));
+    ck_assert(rservice_exists("ft"));
+    fake_use(1);
+    ck_assert_ptr_nonnull(peer_find(0));
+    ck_assert(rservice_exists("fs"));
+}
+END_TEST
+
 /* Killed at any point of a spanning obtain and revoke; then it comes again. */
 START_TEST(killed_anywhere)
 {
@@ -468,6 +504,7 @@ static Suite *suite(void)
     tcase_add_test(t, children_only);
     tcase_add_test(t, flow_control);
     tcase_add_test(t, connect_late);
+    tcase_add_loop_test(t, connect_refused, 0, 6);
     tcase_add_test(t, killed_anywhere);
     suite_add_tcase(s, t);
     return s;

@@ -354,6 +354,9 @@ START_TEST(shutdown)
     ck_assert(srv_shutdown());
     ck_assert_uint_eq(fake_request(ps)->word[0], SHUTDOWN);
     ck_assert_int_eq(CALL(pb, SYSC_CREATESESS, 0, SESS, NAME), SE_INV_ARGS);
+    /* So is a session that was there, as in the original: a kernel that ends waits for nobody. */
+    ck_assert_int_eq(CALL(pa, SYSC_DELEGATE, 0, SESS, RANGE(1, 1)), SE_INV_ARGS);
+    ck_assert_int_eq(CALL(pa, SYSC_OBTAIN, 0, SESS, RANGE(50, 1)), SE_INV_ARGS);
     ANSWER(ps, SE_OK);
     ck_assert(srv_shutdown());
     ck_assert(!fake_request(ps)->there);

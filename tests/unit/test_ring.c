@@ -483,6 +483,30 @@ START_TEST(bell_for_sleepers_only)
 }
 END_TEST
 
+/* Who waits for one endpoint sleeps over messages for others; their senders ring all the same. */
+START_TEST(sleep_for_one_endpoint)
+{
+    struct rings *r = &x->pe[R].r;
+
+    open_channel(S, DTU_CREDITS_UNLIM);
+    ck_assert_uint_eq(send(S, 1), SE_OK);
+    ck_assert(!ring_sleep(r));
+    ck_assert(!ring_sleep_for(r, RX_RECV));
+    ck_assert(ring_sleep_for(r, RX_REPLY));
+    x->pe[R].bells = 0;
+    ck_assert_uint_eq(send(S, 2), SE_OK);
+    ck_assert_uint_eq(x->pe[R].bells, 1);
+    ck_assert_uint_eq(vdtu_poll_ep(x->pe[R].d, RX_REPLY), VDTU_BELL);
+    ring_awake(r);
+    ck_assert_uint_eq(value_of(fetch(R, RX_RECV)), 1); /* what was passed over is still there */
+    ring_fetched(r, RX_REPLY, 0x1000);                 /* fetched for us while we waited */
+    ck_assert(ring_sleep_for(r, RX_SEND));
+    ck_assert(!ring_sleep_for(r, RX_REPLY));
+    ring_take_fetched(r, RX_REPLY);
+    ring_awake(r);
+}
+END_TEST
+
 /* A sender whose gate is revoked cannot keep the receiver awake; the receiver's answers still wake
  * it. */
 START_TEST(no_bell_of_the_revoked)
@@ -542,6 +566,7 @@ int main(void)
         receive_endpoint_is_taken,
         refused,
         bell_for_sleepers_only,
+        sleep_for_one_endpoint,
         no_bell_of_the_revoked,
         counted,
     };

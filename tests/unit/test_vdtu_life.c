@@ -183,6 +183,7 @@ START_TEST(life_of_a_vpe)
     fx_kwrite(K, FX_B, FX_B, DTU_BASE + DTU_EP(2, 0), zero, 336, 0);
     fx_want_ep(B, 2, 0, 0, 0);
     fx_want(B, DTU_MSG_CNT, 0);
+    B->want_wakes++; /* who waits for it is to know */
     fx_check(fx);
     fx_send(A, 4, "late", 4, SE_RECV_GONE);
     B->want_stats.refused_ep++;

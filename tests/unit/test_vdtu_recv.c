@@ -120,6 +120,7 @@ START_TEST(edge_44)
         fx_kwrite(K, FX_B, 3, DTU_BASE + DTU_EP(2, 0), words, 24, 0);
         fx_want_ep(B, 2, 0, 0, 0);
         fx_want(B, DTU_MSG_CNT, 2);
+        B->want_wakes++; /* who waits for it is to know */
         break;
     }
 }
@@ -370,6 +371,37 @@ START_TEST(unused_bit)
 }
 END_TEST
 
+/* Who wants messages of one endpoint only hears of those, and when there will be none. */
+START_TEST(poll_of_one_endpoint)
+{
+    const uint64_t recv = dtu_recv_r0(10, 8);
+
+    fx_kreg(K, FX_B, 3, DTU_EP(7, 0), recv); /* nothing in it: nobody is woken */
+    fx_want(B, DTU_EP(7, 0), recv);
+    fx_first_message(); /* at endpoint 2 */
+    ck_assert_uint_eq(vdtu_poll(B->d), VDTU_MESSAGE);
+    ck_assert_uint_eq(vdtu_poll_ep(B->d, 2), VDTU_MESSAGE);
+    ck_assert_uint_eq(vdtu_poll_ep(B->d, 7), 0);
+    vdtu_wakeup(B->d);
+    B->want_wakes++;
+    ck_assert_uint_eq(vdtu_poll_ep(B->d, 7), VDTU_WAKEUP);
+    ck_assert_uint_eq(vdtu_poll_ep(B->d, 7), 0); /* it was consumed */
+    fx_kreg(K, FX_B, 3, DTU_EP(7, 0), recv | 1); /* as many unread as before, but here */
+    fx_want(B, DTU_EP(7, 0), recv | 1);
+    fx_want(B, DTU_MSG_CNT, 2);
+    B->want_wakes++;
+    fx_check(fx);
+    ck_assert_uint_eq(vdtu_poll_ep(B->d, 7), VDTU_MESSAGE);
+    fx_kreg(K, FX_B, 3, DTU_EP(7, 0), 0); /* none will come any more */
+    fx_want(B, DTU_EP(7, 0), 0);
+    fx_want(B, DTU_MSG_CNT, 1);
+    B->want_wakes++;
+    fx_check(fx);
+    ck_assert_uint_eq(vdtu_poll_ep(B->d, 7), VDTU_WAKEUP);
+    ck_assert_uint_eq(vdtu_poll_ep(B->d, 7), VDTU_WAKEUP); /* for as long as that is so */
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("vdtu receive");
@@ -399,6 +431,7 @@ int main(void)
     tcase_add_test(c, wild_positions);
     tcase_add_test(c, posted_ack);
     tcase_add_test(c, unused_bit);
+    tcase_add_test(c, poll_of_one_endpoint);
     suite_add_tcase(s, c);
     return fx_run(s);
 }

@@ -136,6 +136,8 @@ START_TEST(noc_rights)
         if (off == DTU_EXT_CMD)
             value = DTU_EXT_INV_TLB;
         fx_kreg(K, FX_B, 3, off, value);
+        if (off == DTU_EP(2, 0)) /* who waits for it is to know that it does not receive any more */
+            B->want_wakes++;
         if (off == DTU_EXT_CMD)
             B->want_stats.ext_cmds[DTU_EXT_INV_TLB]++;
         if (off == DTU_MSG_CNT || off == DTU_COMMAND)
@@ -219,6 +221,7 @@ START_TEST(msg_cnt)
     fx_kreg(K, FX_B, 3, DTU_EP(7, 0), 0);
     fx_want(B, DTU_EP(7, 0), 0);
     fx_want(B, DTU_MSG_CNT, 0);
+    B->want_wakes++; /* who waits for it is to know */
     fx_check(fx);
     /* An endpoint that comes with unread messages wakes, when the kernel writes it. */
     fx_kreg(K, FX_B, 3, DTU_EP(7, 0), dtu_recv_r0(10, 8) | 2);

@@ -242,6 +242,62 @@ START_TEST(many_to_one)
 }
 END_TEST
 
+/*
+ * Takes only what comes at endpoint 3; what is unread at endpoint 2 must neither wake it for good
+ * nor keep it from sleeping.
+ */
+static void *choosy(void *arg)
+{
+    struct pe *p = arg;
+
+    for (unsigned got = 0; got < COUNT;) {
+        uint64_t addr = fetch(p, 3);
+
+        if (!addr) {
+            if (!vdtu_poll_ep(p->d, 3))
+                sleep_till_woken(p);
+            continue;
+        }
+        if (!is_message(p->mem + addr + 25, vdtu_pe(pe[1].d), got))
+            WRONG(p, "message %u", got);
+        ack(p, 3, addr);
+        got++;
+    }
+    return NULL;
+}
+
+/* Fills the receiver's endpoint 2 and tries on until the other sender is done. */
+static void *disturber(void *arg)
+{
+    struct pe *p = arg;
+
+    prepare(p, 0);
+    while (vdtu_noc_pair(noc, vdtu_pe(pe[1].d), vdtu_pe(pe[0].d)) < COUNT) {
+        unsigned err = cmd(p, DTU_SEND, 4);
+
+        if (err && err != SE_NO_RING_SPACE)
+            WRONG(p, "error %u", err);
+        sched_yield();
+    }
+    return NULL;
+}
+
+START_TEST(only_one_endpoint)
+{
+    set_ep(&pe[0], 1, 0, 0, 0);
+    set_ep(&pe[0], 3, dtu_recv_r0(10, 8), REPL, 0);
+    send_to(&pe[1], 4, &pe[0], DTU_CREDITS_UNLIM);
+    set(&pe[1], DTU_EP(4, 1), dtu_send_r1(vdtu_pe(pe[0].d), 3, DTU_CREDITS_UNLIM));
+    send_to(&pe[2], 4, &pe[0], DTU_CREDITS_UNLIM);
+    start(0, choosy);
+    start(1, sender);
+    start(2, disturber);
+    join(3);
+    ck_assert_uint_eq(vdtu_reg(pe[0].d, DTU_EP(3, 2)), 0);
+    ck_assert_uint_eq(vdtu_poll(pe[0].d) & VDTU_MESSAGE, VDTU_MESSAGE); /* those of endpoint 2 */
+}
+END_TEST
+
 /* ---- requests and replies both ways, with few credits; or to itself ---- */
 
 static const char *serve(struct pe *p)
@@ -487,6 +543,7 @@ int main(void)
     tcase_add_checked_fixture(c, setup, teardown);
     tcase_set_timeout(c, 120);
     tcase_add_loop_test(c, many_to_one, 0, 3);
+    tcase_add_test(c, only_one_endpoint);
     tcase_add_test(c, crossing);
     tcase_add_test(c, to_itself);
     tcase_add_test(c, reconfiguration);

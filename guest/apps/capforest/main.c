@@ -1,14 +1,17 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * capforest serve NAME: a service that keeps capabilities for its clients.
+ * capforest serve NAME [N]: a service that keeps capabilities for its clients, until N (1) of them
+ * have told it to end, or the kernel has.  Then all that it kept must be gone.
  * capforest grow NUMBER STEPS NAME...: a client that grows a forest, by its number and the seed of
  * the run (`sempervm run --seed`), in its own table and in those of the services, and revokes parts
  * of it, without waiting for one revocation before the next exchange.  Beside it, it keeps a model:
  * what is derived from what.  Every so often, and at the end, it asks for each selector whether
  * something is there, and compares.  One line, and the exit status is 0 when the tables were the
- * model's. A service whose NAME has a + before it may be gone at any moment, with its kernel: then
+ * model's.  A service whose NAME has a + before it may be gone at any moment, with its kernel: then
  * all that was in its table and came from there is expected to be gone, too, and the rest to be
- * whole. capforest watch NUMBER DEATHS NAME +NAME: the same, without end: whenever the last service
+ * whole.
+ * capforest visit NUMBER STEPS NAME...: the same, and then it tells the services to end.
+ * capforest watch NUMBER DEATHS NAME +NAME: the same, without end: whenever the last service
  * has gone all others are compared, and it goes on when it is there again; DEATHS times.  Then all
  * of them are told to end.
  *
@@ -16,138 +19,11 @@
  * whatever kernels, can be at work at once.  What they all leave behind the kernels check at the
  * end: their heaps are as they were after boot.
  */
-#include "fmt.h"
+#include "forest.h"
 #include "print.h"
-#include "server.h"
 #include "session.h"
 #include "start.h"
 #include "str.h"
-#include "syscall.h"
-
-#define BASE    1000u /* first selector of the tables */
-#define SLOTS   48u   /* of each client in each of them */
-#define CLIENTS 16u   /* of one service */
-#define PLACES  8u    /* a client's own table is number 0 */
-#define LOOK    40u   /* steps from one comparison to the next */
-
-#define MS      1000000ull
-#define POLL_NS (2 * MS)
-#define POLLS   60000u /* two minutes, and more where the machine is slow */
-
-enum ask { ASK_REVOKE = 1, ASK_THERE, ASK_QUIT };
-
-/* Is there a capability?  Then an endpoint can be configured from it. */
-static bool is_there(unsigned ep, unsigned sel)
-{
-    return sysc_activate(ep, CAP_INVALID, sel) == SE_OK;
-}
-
-static uint64_t there_mask(unsigned ep, unsigned base)
-{
-    uint64_t mask = 0;
-
-    for (unsigned i = 0; i < SLOTS; i++)
-        mask |= is_there(ep, base + i) ? 1ull << i : 0;
-    return mask;
-}
-
-/* ---- the service ---- */
-
-static struct server srv;
-static unsigned probe_ep;
-static bool taken[CLIENTS]; /* by sessions */
-
-static unsigned slot_of(uint64_t ident, uint64_t slot)
-{
-    return BASE + (unsigned)(ident - 1) * SLOTS + (unsigned)slot;
-}
-
-static unsigned do_open(void *arg, struct msg_reader *in, uint64_t *ident)
-{
-    (void)arg;
-    (void)in;
-    for (unsigned i = 0; i < CLIENTS; i++) {
-        if (taken[i])
-            continue;
-        taken[i] = true;
-        *ident = i + 1;
-        return SE_OK;
-    }
-    return SE_NO_SPACE;
-}
-
-static void do_close(void *arg, uint64_t ident)
-{
-    (void)arg;
-    if (ident - 1 < CLIENTS)
-        taken[ident - 1] = false;
-}
-
-static unsigned one_slot(uint64_t ident, unsigned count, struct msg_reader *in,
-                         struct cap_range *range)
-{
-    uint64_t what = msg_get_u64(in);
-
-    if (in->error || count != 1 || what >= SLOTS)
-        return SE_INV_ARGS;
-    *range = cap_range(slot_of(ident, what), 1);
-    return SE_OK;
-}
-
-/* A gate to this service for messages, or what is in a slot. */
-static unsigned do_obtain(void *arg, uint64_t ident, unsigned count, struct msg_reader *in,
-                          struct cap_range *give, struct msg_writer *out)
-{
-    struct msg_reader look = *in;
-
-    (void)arg;
-    (void)out;
-    if (msg_get_u64(&look) != ~0ull)
-        return one_slot(ident, count, in, give);
-    give->count = 1;
-    return server_gate(&srv, ident, &give->start);
-}
-
-static unsigned do_delegate(void *arg, uint64_t ident, unsigned count, struct msg_reader *in,
-                            struct cap_range *take, struct msg_writer *out)
-{
-    (void)arg;
-    (void)out;
-    return one_slot(ident, count, in, take);
-}
-
-static void message(void *arg, uint64_t label, struct msg_reader *in, struct msg_writer *out)
-{
-    uint64_t op = msg_get_u64(in), slot = msg_get_u64(in), err = SE_OK, value = 0;
-
-    (void)arg;
-    if (in->error || slot >= SLOTS)
-        err = SE_INV_ARGS;
-    else if (op == ASK_QUIT)
-        srv.stop = true;
-    else if (op == ASK_REVOKE)
-        err = sysc_revoke(cap_range(slot_of(label, slot), 1), true);
-    else
-        value = there_mask(probe_ep, slot_of(label, 0));
-    msg_put(out, err);
-    msg_put(out, value);
-}
-
-static int serve(const char *name)
-{
-    static const struct server_ops ops = {.open = do_open,
-                                          .obtain = do_obtain,
-                                          .delegate = do_delegate,
-                                          .close = do_close,
-                                          .message = message};
-    unsigned err = server_create(&srv, name, &ops, NULL);
-
-    if (err)
-        panic("capforest: the service %s cannot be registered: error %u", name, err);
-    probe_ep = ep_alloc();
-    server_run(&srv);
-    return server_destroy(&srv) ? 1 : 0;
-}
 
 /* ---- the client: the model ---- */
 
@@ -159,6 +35,7 @@ static struct node model[PLACES * SLOTS];
 static unsigned used[PLACES], places; /* used: slots below were given out */
 static unsigned made, revoked, wrong;
 static uint64_t state;
+static unsigned probe_ep;
 
 static unsigned pick(unsigned n)
 {
@@ -254,11 +131,28 @@ static bool any_died(void)
     return died;
 }
 
-/* Unless what failed may have come from a service that has gone. */
+/* Is anybody left who may be gone? */
+static bool any_mortal(void)
+{
+    for (unsigned p = 1; p < places; p++)
+        if (place[p].mortal && !place[p].dead)
+            return true;
+    return false;
+}
+
+/*
+ * Unless what failed may have come from a service that has gone, be it place p's or that of
+ * something that p was to have.
+ */
 static void complain(const char *what, unsigned p, unsigned slot, unsigned err)
 {
-    if (lost(p) || any_died())
+    if (place[p].dead)
         return;
+    for (unsigned i = 0; i < POLLS && any_mortal(); i++) {
+        if (any_died())
+            return;
+        dtu_relax(POLL_NS);
+    }
     print("capforest: %s, place %u, slot %u: error %u\n", what, p, slot, err);
     wrong++;
 }
@@ -502,10 +396,20 @@ static void steps(unsigned n)
     }
 }
 
-static int grow(unsigned client, unsigned n)
+static void tell_all_to_end(void)
+{
+    for (unsigned p = places - 1; p > 0; p--) {
+        ask(p, ASK_QUIT, 0);
+        hear(p);
+    }
+}
+
+static int grow(unsigned client, unsigned n, bool visit)
 {
     steps(n);
     begin_anew();
+    if (visit)
+        tell_all_to_end();
     print("capforest: client %u: %u capabilities, %u of them revoked, %u wrong\n", client, made,
           revoked, wrong);
     return wrong ? 1 : 0;
@@ -543,10 +447,7 @@ static int watch(unsigned client, unsigned deaths, const char *last)
     }
     steps(LOOK);
     begin_anew();
-    for (p = places - 1; p > 0; p--) {
-        ask(p, ASK_QUIT, 0);
-        hear(p);
-    }
+    tell_all_to_end();
     print("capforest: client %u: survived %u deaths, %u wrong\n", client, deaths, wrong);
     return wrong ? 1 : 0;
 }
@@ -562,16 +463,17 @@ static unsigned number(const char *s)
 
 int main(int argc, char **argv)
 {
-    if (argc == 3 && strcmp(argv[1], "serve") == 0)
-        return serve(argv[2]);
-    if (argc >= 5 && (strcmp(argv[1], "grow") == 0 || strcmp(argv[1], "watch") == 0)) {
+    const char *what = argc > 1 ? argv[1] : "";
+
+    if ((argc == 3 || argc == 4) && strcmp(what, "serve") == 0)
+        return forest_serve(argv[2], argc == 4 ? number(argv[3]) : 1);
+    if (argc >= 5) {
         begin(number(argv[2]), argc - 4, argv + 4);
-        if (argv[1][0] == 'g')
-            return grow(number(argv[2]), number(argv[3]));
-        if (places > 2 && place[places - 1].mortal)
+        if (strcmp(what, "grow") == 0 || strcmp(what, "visit") == 0)
+            return grow(number(argv[2]), number(argv[3]), what[0] == 'v');
+        if (strcmp(what, "watch") == 0 && places > 2 && place[places - 1].mortal)
             return watch(number(argv[2]), number(argv[3]), argv[argc - 1]);
     }
-    panic(
-        "usage: capforest serve NAME | grow NUMBER STEPS [+]NAME... | watch NUMBER DEATHS NAME... "
-        "+NAME");
+    panic("usage: capforest serve NAME [N] | grow NUMBER STEPS [+]NAME... | "
+          "visit NUMBER STEPS [+]NAME... | watch NUMBER DEATHS NAME... +NAME");
 }

@@ -112,22 +112,14 @@ static int run_fault(void *arg)
 
 static int fault(struct gate *g, bool store)
 {
-    uint64_t word[3] = {0};
     struct map_gate m;
+    int code = 0;
 
     line(vpe_create(&child, "maptest") == SE_OK &&
              vpe_delegate(&child, g->sel, SEL_GIVEN, 1) == SE_OK &&
              vpe_run(&child, run_fault, store ? &child : NULL) == SE_OK,
          "a second VPE");
-    while (word[0] == 0) {
-        dtu_relax(1000000);
-        if (gate_read(&child.mem, word, sizeof(word), (uintptr_t)&control.ready) != SE_OK)
-            break;
-    }
-    dtu_relax(10000000);
-    line(gate_read(&child.mem, word, sizeof(word), (uintptr_t)&control.ready) == SE_OK &&
-             word[0] != 0 && word[1] == 0,
-         "which is over");
+    line(vpe_wait(&child, &code) == SE_OK && code == VPE_CRASHED, "which is over");
     line(map_gate_open(&m, g, 0, MAP_PAGE, DTU_PERM_R) == SE_OK && m.at && m.at[8] == 0,
          "while others go on");
     print("maptest: %u failed\n", failed);
