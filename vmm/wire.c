@@ -333,9 +333,9 @@ static void print_udp(struct wire *w, FILE *out)
     fprintf(out,
             "  udp       sent %" PRIu64 " received %" PRIu64 " dropped: full %" PRIu64
             " refused %" PRIu64 " size %" PRIu64 " no-session %" PRIu64 " no-address %" PRIu64
-            " empty %" PRIu64 " oversize %" PRIu64 " stranger %" PRIu64 "\n",
+            " overflow %" PRIu64 " empty %" PRIu64 " oversize %" PRIu64 " stranger %" PRIu64 "\n",
             s.sent, s.received, s.tx_full, s.tx_refused, s.tx_size, s.tx_no_session,
-            s.tx_no_address, s.rx_empty, s.rx_oversize, s.rx_stranger);
+            s.tx_no_address, s.rx_overflow, s.rx_empty, s.rx_oversize, s.rx_stranger);
     if (!w->m->link_key)
         return;
     fprintf(out, "  sealed    hellos %" PRIu64 " moved %" PRIu64, s.hello_sent, s.moved);
