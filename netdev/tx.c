@@ -3,9 +3,10 @@
  * From the transmit ring into packets.
  *
  * A doorbell does a bounded amount of work: at most one lap of the ring and about KICK_BYTES, read
- * or sent, as segments may be a header each; the rest is left for netdev_poll().  Each descriptor is copied once.  A packet keeps the context that
- * was current at its first descriptor, so that none can change under it (e1000.md, hole 13).  The
- * gathered size never exceeds its limit, which only a checked context sets (2, 8, 12, 14, 16, 20).
+ * or sent, as segments may be a header each; the rest is left for netdev_poll().  Each descriptor
+ * is copied once.  A packet keeps the context that was current at its first descriptor, so that
+ * none can change under it (e1000.md, hole 13).  The gathered size never exceeds its limit, which
+ * only a checked context sets (2, 8, 12, 14, 16, 20).
  */
 #include <stdatomic.h>
 #include <string.h>

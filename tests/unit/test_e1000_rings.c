@@ -378,7 +378,8 @@ START_TEST(segments_bounded)
 }
 END_TEST
 
-/* Segments of one byte: little is read, much is sent.  A doorbell is worth about 4 MiB of either. */
+/* Segments of one byte: little is read, much is sent.  A doorbell is worth about 4 MiB of either.
+ */
 START_TEST(doorbell_bounded)
 {
     uint64_t before;
