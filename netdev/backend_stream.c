@@ -9,16 +9,22 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
 #include "address.h"
 
-#define SKIP_MAX 64u
+#define SKIP_MAX  64u
+#define QUIET_S   2 /* then a TCP connection asks whether its other end is there, */
+#define PROBE_S   1 /* so often, */
+#define PROBES    3 /* and so many times */
+#define UNACKED_S (QUIET_S + PROBE_S * PROBES)
 
 struct backend_stream {
     int fd;
@@ -45,6 +51,52 @@ static int address_of(const char *where, struct sockaddr_storage *addr, socklen_
     return 0;
 }
 
+/* A socket that nobody listens at any more: whoever did was killed. */
+static bool is_left_over(const struct sockaddr_storage *addr, socklen_t len)
+{
+    const struct sockaddr_un *un = (const void *)addr;
+    struct stat st;
+    int fd;
+    bool dead;
+
+    if (addr->ss_family != AF_UNIX || lstat(un->sun_path, &st) || !S_ISSOCK(st.st_mode))
+        return false;
+    fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    dead = fd >= 0 && connect(fd, (const struct sockaddr *)addr, len) && errno == ECONNREFUSED;
+    if (fd >= 0)
+        close(fd);
+    return dead;
+}
+
+static int bind_to(int fd, const struct sockaddr_storage *addr, socklen_t len)
+{
+    const struct sockaddr *a = (const void *)addr;
+
+    if (bind(fd, a, len) == 0)
+        return 0;
+    if (errno != EADDRINUSE)
+        return -1;
+    if (is_left_over(addr, len) && unlink(((const struct sockaddr_un *)addr)->sun_path) == 0)
+        return bind(fd, a, len);
+    errno = EADDRINUSE;
+    return -1;
+}
+
+/* A host that lost its power says no goodbye; its connection must end all the same. */
+static void bound_silence(int fd)
+{
+    static const struct {
+        int level, name, value;
+    } opts[] = {{SOL_SOCKET, SO_KEEPALIVE, 1},
+                {IPPROTO_TCP, TCP_KEEPIDLE, QUIET_S},
+                {IPPROTO_TCP, TCP_KEEPINTVL, PROBE_S},
+                {IPPROTO_TCP, TCP_KEEPCNT, PROBES},
+                {IPPROTO_TCP, TCP_USER_TIMEOUT, UNACKED_S * 1000}};
+
+    for (size_t i = 0; i < sizeof(opts) / sizeof(opts[0]); i++) /* a Unix socket has none of them */
+        setsockopt(fd, opts[i].level, opts[i].name, &opts[i].value, sizeof(opts[i].value));
+}
+
 static int open_socket(const char *where, bool listening)
 {
     struct sockaddr_storage addr;
@@ -58,7 +110,7 @@ static int open_socket(const char *where, bool listening)
         return -errno;
     if (listening) {
         setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
-        ret = bind(fd, (struct sockaddr *)&addr, len) || listen(fd, 1);
+        ret = bind_to(fd, &addr, len) || listen(fd, 1);
     } else {
         ret = connect(fd, (struct sockaddr *)&addr, len);
     }
@@ -91,6 +143,7 @@ struct backend_stream *backend_stream_new(int fd)
         free(s);
         return NULL;
     }
+    bound_silence(fd);
     s->fd = fd;
     return s;
 }

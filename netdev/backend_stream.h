@@ -25,11 +25,12 @@ struct backend_stream;
 
 /*
  * where: "unix:PATH" or "tcp:host:port".  _connect: a connected socket; _listen: a listening one.
- * The descriptor or -errno.
+ * The descriptor or -errno.  A Unix socket that a killed process has left is replaced.
  */
 int backend_stream_connect(const char *where);
 int backend_stream_listen(const char *where);
-/* Takes over the connected socket fd.  NULL and errno. */
+/* Takes over the connected socket fd; over TCP, an end that is silent for 5 s is gone.  NULL and
+ * errno. */
 struct backend_stream *backend_stream_new(int fd);
 void backend_stream_close(struct backend_stream *s);
 int backend_stream_fd(const struct backend_stream *s);

@@ -6,6 +6,7 @@
 #include "backend_udp.h"
 
 #include <errno.h>
+#include <linux/sock_diag.h>
 #include <netinet/in.h>
 #include <pthread.h>
 #include <stdlib.h>
@@ -458,7 +459,11 @@ void backend_udp_stats(const struct backend_udp *u, struct backend_udp_stats *ou
 {
     const uint64_t *from = (const uint64_t *)&u->stats;
     uint64_t *to = (uint64_t *)out;
+    uint32_t info[SK_MEMINFO_VARS] = {0};
+    socklen_t len = sizeof(info);
 
     for (size_t i = 0; i < sizeof(*out) / sizeof(*to); i++)
         to[i] = __atomic_load_n(&from[i], __ATOMIC_RELAXED);
+    if (getsockopt(u->fd, SOL_SOCKET, SO_MEMINFO, info, &len) == 0)
+        out->rx_overflow = info[SK_MEMINFO_DROPS];
 }

@@ -52,6 +52,7 @@ struct backend_udp_stats {
     uint64_t tx_size;                /* empty or too long */
     uint64_t tx_no_session;          /* the peer has not proven itself yet; asked to */
     uint64_t tx_no_address;          /* the peer has not spoken yet */
+    uint64_t rx_overflow;            /* the socket was full: dropped by the kernel, modulo 2^32 */
     uint64_t rx_empty;               /* zero bytes */
     uint64_t rx_oversize;            /* longer than frame_max allows */
     uint64_t rx_stranger;            /* not from a peer's address (no key) */

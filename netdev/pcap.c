@@ -4,9 +4,11 @@
 #include "pcap.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define ETHERNET      1u
 #define SHB           0x0A0D0D0Au
@@ -23,7 +25,8 @@ struct pcap {
 
 static void put(struct pcap *p, const void *data, size_t len)
 {
-    if (len && fwrite(data, 1, len, p->f) != len)
+    /* What follows a record that is cut off could not be read. */
+    if (!p->failed && len && fwrite(data, 1, len, p->f) != len)
         p->failed = true;
 }
 
@@ -52,13 +55,24 @@ static void headers(struct pcap *p)
     word(p, 32);
 }
 
+/* Non-blocking: a pipe whose reader is not there, or is slow, must not hold up who records. */
+static FILE *create(const char *path)
+{
+    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NONBLOCK, 0666);
+    FILE *f = fd < 0 ? NULL : fdopen(fd, "wb");
+
+    if (fd >= 0 && !f)
+        close(fd);
+    return f;
+}
+
 int pcap_open(const char *path, struct pcap **out)
 {
     struct pcap *p = calloc(1, sizeof(*p));
 
     if (!p)
         return -ENOMEM;
-    p->f = fopen(path, "wbe");
+    p->f = create(path);
     if (!p->f) {
         int ret = -errno;
 

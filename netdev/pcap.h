@@ -9,9 +9,10 @@
 
 struct pcap;
 
-/* 0 or -errno.  An existing file is replaced. */
+/* 0 or -errno.  An existing file is replaced; -ENXIO: a pipe that nobody reads. */
 int pcap_open(const char *path, struct pcap **out);
-/* time_ns: since 1970.  outbound: from our guest.  0 or -EIO; a record is written whole or fails.
+/* time_ns: since 1970.  outbound: from our guest.  0 or -EIO; after a record that failed there are
+ * no others.
  */
 int pcap_frame(struct pcap *p, uint64_t time_ns, bool outbound, const void *frame, size_t len);
 /* 0, or -EIO when anything got lost. */

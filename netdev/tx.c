@@ -2,10 +2,11 @@
 /*
  * From the transmit ring into packets.
  *
- * A doorbell does a bounded amount of work: at most one lap of the ring and about KICK_BYTES; the
- * rest is left for netdev_poll().  Each descriptor is copied once.  A packet keeps the context that
- * was current at its first descriptor, so that none can change under it (e1000.md, hole 13).  The
- * gathered size never exceeds its limit, which only a checked context sets (2, 8, 12, 14, 16, 20).
+ * A doorbell does a bounded amount of work: at most one lap of the ring and about KICK_BYTES, read
+ * or sent, as segments may be a header each; the rest is left for netdev_poll().  Each descriptor
+ * is copied once.  A packet keeps the context that was current at its first descriptor, so that
+ * none can change under it (e1000.md, hole 13).  The gathered size never exceeds its limit, which
+ * only a checked context sets (2, 8, 12, 14, 16, 20).
  */
 #include <stdatomic.h>
 #include <string.h>
@@ -219,10 +220,12 @@ static int serve(struct netdev *n, uint32_t *bytes)
 bool nd_tx_run(struct netdev *n)
 {
     uint32_t lap = ring_size(n), bytes = 0, causes = 0, generation = n->generation;
+    uint64_t before = n->stats.tx_bytes;
     int ret = 0;
 
     n->in_tx = true;
-    while (nd_tx_pending(n) && lap-- && bytes < KICK_BYTES) {
+    while (nd_tx_pending(n) && lap-- && bytes < KICK_BYTES &&
+           n->stats.tx_bytes - before < KICK_BYTES) {
         ret = serve(n, &bytes);
         if (ret < 0)
             break;

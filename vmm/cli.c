@@ -330,7 +330,9 @@ static int run(struct machine *m, const struct cli *c, struct diag *d)
     struct trace_record *schedule = NULL;
     int r = describe(m, c, d);
 
-    if (r == 0 && is_whole(m) && !m->seed.on && !m->seed.schedule && !c->recorded) {
+    /* A --node that is wrong was complained about, and is not missing. */
+    if (r == 0 && !diag_count(d) && is_whole(m) && !m->seed.on && !m->seed.schedule &&
+        !c->recorded) {
         diag_add(d, NULL, 0,
                  "%s describes %u nodes; say with --node which of them to run, or run all of them "
                  "in one process with --seed",

@@ -106,6 +106,19 @@ bool machine_is_stream(const char *s)
     return strncmp(s, "tcp:", 4) == 0 && machine_is_address(s + 4);
 }
 
+/* Of one host: others can neither be asked for nor sent to. */
+static bool is_unicast4(const struct in_addr *a)
+{
+    unsigned first = ntohl(a->s_addr) >> 24;
+
+    return first != 0 && first != 127 && first < 224;
+}
+
+static bool is_unicast6(const struct in6_addr *a)
+{
+    return !IN6_IS_ADDR_UNSPECIFIED(a) && !IN6_IS_ADDR_LOOPBACK(a) && !IN6_IS_ADDR_MULTICAST(a);
+}
+
 /* "v4", "v6" or "v4, v6". */
 static int parse_ips(struct machine_node *n, const char *v)
 {
@@ -117,9 +130,9 @@ static int parse_ips(struct machine_node *n, const char *v)
     if (snprintf(text, sizeof(text), "%s", v) >= (int)sizeof(text))
         return -EINVAL;
     for (char *w = strtok_r(text, ", \t", &save); w; w = strtok_r(NULL, ", \t", &save)) {
-        if (!n->ip4[0] && inet_pton(AF_INET, w, &four) == 1)
+        if (!n->ip4[0] && inet_pton(AF_INET, w, &four) == 1 && is_unicast4(&four))
             inet_ntop(AF_INET, &four, n->ip4, sizeof(n->ip4));
-        else if (!n->ip6[0] && inet_pton(AF_INET6, w, &six) == 1)
+        else if (!n->ip6[0] && inet_pton(AF_INET6, w, &six) == 1 && is_unicast6(&six))
             inet_ntop(AF_INET6, &six, n->ip6, sizeof(n->ip6));
         else
             return -EINVAL;
@@ -163,7 +176,8 @@ static const struct {
     [NODE_AT] = {"at", "host:port"},
     [NODE_STREAM] = {"stream", "listen: or connect: and tcp:host:port or unix:PATH"},
     [NODE_MAC] = {"mac", "six bytes like 52:54:00:12:34:56, no group address"},
-    [NODE_ADDRESS] = {"address", "an IPv4 address and perhaps an IPv6 address behind a comma"},
+    [NODE_ADDRESS] = {"address",
+                      "an IPv4 address of a host, and perhaps an IPv6 one behind a comma"},
 };
 
 static int parse_node_key(struct machine_node *n, enum node_key key, const char *v)

@@ -105,15 +105,15 @@ static void check_program(const struct machine *m, const char *folder, const cha
 {
     char *path = NULL;
     struct stat st;
-    const char *file;
+    const char *file, *how = key == KEY_LINK_PROGRAM ? "build it (`make bridge`)" : "build it";
     int line;
 
     file = place(m, key, &line);
     if (asprintf(&path, "%s/%s", folder, name) < 0)
         return;
     if (stat(path, &st) < 0)
-        diag_add(d, file, line, "program '%s' in %s: %s; build it or give its folder with --images",
-                 name, folder, strerror(errno));
+        diag_add(d, file, line, "program '%s' in %s: %s; %s or give its folder with --images", name,
+                 folder, strerror(errno), how);
     else if (!S_ISREG(st.st_mode))
         diag_add(d, file, line, "program '%s' in %s is no file; name another one", name, folder);
     else if (access(path, R_OK) < 0)

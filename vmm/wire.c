@@ -1,23 +1,26 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Frames on UDP or a stream.  Names of peers may become known only after we have begun (pods of a
- * cluster start in any order), and a stream's other end may come and go: both are looked after by
- * the thread that receives.
+ * cluster start in any order) and mean another address later (a pod that was started again), and a
+ * stream's other end may come and go: all are looked after by the I/O thread.
  */
 #include "wire.h"
 
 #include <errno.h>
 #include <inttypes.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "../netdev/address.h"
 #include "../netdev/backend_stream.h"
 
-#define RETRY_MS 500
+#define RETRY_MS   500
+#define LOOK_UP_MS 5000 /* between two questions to the resolver for peers that it knew */
 
 struct wire {
     const struct machine *m;
@@ -25,8 +28,13 @@ struct wire {
     struct backend_udp *udp;
     struct backend_udp_peer peer[MACHINE_MAX_NODES];
     bool added[MACHINE_MAX_NODES], named[MACHINE_MAX_NODES]; /* named: the user was told */
+    unsigned index[MACHINE_MAX_NODES];                       /* in the backend, when added */
     unsigned npeers, waiting;                                /* waiting: not added yet */
-    const char *stream;                                      /* "listen:..." or "connect:..." */
+    atomic_bool unproven;                                    /* a peer, as far as the key goes */
+    bool foreign;       /* the user was told that others have another key */
+    uint64_t strangers; /* counted when names were last looked up ... */
+    uint64_t looked_up; /* ... which was then, ms */
+    const char *stream; /* "listen:..." or "connect:..." */
     int listen_fd;
     struct backend_stream *conn;
     struct backend_stream_stats before; /* of connections that are over */
@@ -71,6 +79,7 @@ static int add_peers(struct wire *w, unsigned *bad)
         if (r == -EINVAL) /* resolved a moment ago: again later */
             continue;
         w->added[i] = true;
+        w->index[i] = r < 0 ? 0 : (unsigned)r;
         w->waiting--;
         *bad = i;
         if (r < 0)
@@ -81,7 +90,9 @@ static int add_peers(struct wire *w, unsigned *bad)
 
 static const char *add_error(int r)
 {
-    return r == -EEXIST ? "two have the same" : strerror(-r);
+    return r == -EEXIST         ? "two have the same: change one"
+           : r == -EAFNOSUPPORT ? "it is IPv6, our own is not: listen at [::]:PORT"
+                                : strerror(-r);
 }
 
 static int load_key(const struct machine *m, uint8_t key[SEAL_KEY_BYTES], char *err, size_t errsize)
@@ -91,7 +102,8 @@ static int load_key(const struct machine *m, uint8_t key[SEAL_KEY_BYTES], char *
     if (r < 0)
         snprintf(err, errsize, "key file %s: %s", m->link_key,
                  r == -EPERM    ? "others than its owner may read it: chmod 600"
-                 : r == -EINVAL ? "want 32 bytes or 64 hexadecimal digits"
+                 : r == -EINVAL ? "want 32 bytes or 64 hexadecimal digits, not all zero"
+                 : r == -ENOENT ? "no such file: make one by head -c 32 /dev/urandom, chmod 600"
                                 : strerror(-r));
     return r < 0 ? -EINVAL : 0;
 }
@@ -128,7 +140,58 @@ static int open_udp(struct wire *w, char *err, size_t errsize)
     if (r < 0)
         snprintf(err, errsize, "cannot use the address %s of a peer from %s: %s",
                  w->peer[bad].address, cfg.local, add_error(r));
-    return r;
+    atomic_store(&w->unproven, m->link_key != NULL);
+    return r == -EEXIST || r == -EAFNOSUPPORT ? -EINVAL : r; /* what the description says */
+}
+
+static uint64_t now_ms(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+}
+
+/*
+ * Without a key a peer is who its address says.  If datagrams come from strangers, one of them may
+ * be a peer whose name means another address by now.
+ */
+static void look_up_again(struct wire *w)
+{
+    struct backend_udp_stats s;
+    uint64_t now = now_ms();
+
+    backend_udp_stats(w->udp, &s);
+    if (s.rx_stranger == w->strangers || (w->looked_up && now - w->looked_up < LOOK_UP_MS))
+        return;
+    w->strangers = s.rx_stranger;
+    w->looked_up = now;
+    for (unsigned i = 0; i < w->npeers; i++)
+        if (w->added[i]) /* what does not resolve now stays where it was */
+            backend_udp_address(w->udp, w->index[i], w->peer[i].address);
+}
+
+/* A peer that cannot prove itself, and datagrams that our key does not open: tell, once. */
+static void watch_key(struct wire *w, void (*say)(void *, const char *), void *arg)
+{
+    struct backend_udp_stats s;
+    bool unproven = w->waiting > 0;
+    char line[256];
+
+    for (unsigned i = 0; i < w->npeers && !unproven; i++)
+        unproven = w->added[i] && !backend_udp_ready(w->udp, w->index[i]);
+    atomic_store(&w->unproven, unproven && !w->foreign);
+    if (!unproven || w->foreign)
+        return;
+    backend_udp_stats(w->udp, &s);
+    if (!s.rx_seal[SEAL_FORGED] && !s.rx_seal[SEAL_SHORT] && !s.rx_seal[SEAL_FORMAT])
+        return;
+    w->foreign = true;
+    snprintf(line, sizeof(line),
+             "datagrams come that are not sealed with the key of %s: give all "
+             "nodes the same key file",
+             w->m->link_key);
+    say(arg, line);
 }
 
 /* ---- stream ---------------------------------------------------------------------------------- */
@@ -271,7 +334,9 @@ int wire_poll(struct wire *w, struct pollfd *p)
     p->events = POLLIN;
     if (!w->stream) {
         p->fd = backend_udp_fd(w->udp);
-        return w->waiting ? RETRY_MS : -1;
+        if (w->waiting || atomic_load(&w->unproven))
+            return RETRY_MS;
+        return w->m->link_key ? -1 : LOOK_UP_MS;
     }
     p->fd = w->conn ? backend_stream_fd(w->conn) : w->listen_fd;
     return w->conn || w->listen_fd >= 0 ? -1 : RETRY_MS;
@@ -287,6 +352,10 @@ void wire_work(struct wire *w, void (*say)(void *arg, const char *line), void *a
         work_stream(w, say, arg);
         return;
     }
+    if (w->m->link_key)
+        watch_key(w, say, arg);
+    else
+        look_up_again(w);
     if (!w->waiting)
         return;
     while ((r = add_peers(w, &bad)) < 0) {
@@ -333,9 +402,9 @@ static void print_udp(struct wire *w, FILE *out)
     fprintf(out,
             "  udp       sent %" PRIu64 " received %" PRIu64 " dropped: full %" PRIu64
             " refused %" PRIu64 " size %" PRIu64 " no-session %" PRIu64 " no-address %" PRIu64
-            " empty %" PRIu64 " oversize %" PRIu64 " stranger %" PRIu64 "\n",
+            " overflow %" PRIu64 " empty %" PRIu64 " oversize %" PRIu64 " stranger %" PRIu64 "\n",
             s.sent, s.received, s.tx_full, s.tx_refused, s.tx_size, s.tx_no_session,
-            s.tx_no_address, s.rx_empty, s.rx_oversize, s.rx_stranger);
+            s.tx_no_address, s.rx_overflow, s.rx_empty, s.rx_oversize, s.rx_stranger);
     if (!w->m->link_key)
         return;
     fprintf(out, "  sealed    hellos %" PRIu64 " moved %" PRIu64, s.hello_sent, s.moved);

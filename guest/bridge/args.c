@@ -5,7 +5,7 @@
 #include "str.h"
 
 #define WORD_MAX  160u
-#define DEAD_MIN  10u /* ms; the link protocol's own bound */
+#define DEAD_MIN  100u /* ms; the link protocol's own bound (link.c) */
 #define DEAD_MAX  3600000u
 #define FNV_BASIS 0xCBF29CE484222325ull
 #define FNV_PRIME 0x100000001B3ull

@@ -9,7 +9,7 @@
  * between them.
  *
  *   mtu=N    UDP payload of a frame (1344: with all headers and a seal it fits a 1,500-byte path)
- *   dead=MS  how long a node may stay silent until it is dead (2000)
+ *   dead=MS  how long a node may stay silent until it is dead (2000; at least 100)
  *   stats    report on the console when a burst of traffic is over
  */
 #ifndef BRIDGE_ARGS_H

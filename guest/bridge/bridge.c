@@ -265,6 +265,17 @@ static void noc_delivered(void *arg, uint64_t handle, uint32_t result, const voi
     link_delivered(link, handle, result, data);
 }
 
+/* What is wrong on our side or theirs, and not on the way: told once. */
+static void complain(unsigned node)
+{
+    static bool told;
+
+    if (told || !link_stats(link)->drops[LINK_DROP_MACHINE])
+        return;
+    told = true;
+    print("node %u has another machine file: give all nodes the same one\n", node);
+}
+
 static bool received(void *arg, const struct net_addr *from, const uint8_t *data, size_t len)
 {
     (void)arg;
@@ -273,6 +284,7 @@ static bool received(void *arg, const struct net_addr *from, const uint8_t *data
             if (noc_room(&noc) < NOC_ROOM)
                 noc_run(&noc);
             link_input(link, k, data, len);
+            complain(k);
             return true;
         }
     return false;
@@ -430,6 +442,10 @@ static void print_stats(void)
               (unsigned long long)s->failed, (unsigned long long)s->frames_out,
               (unsigned long long)s->frames_in, (unsigned long long)s->resent,
               (unsigned long long)s->drops[LINK_DROP_OLD]);
+        for (unsigned i = 0; i < LINK_DROPS; i++)
+            if (i != LINK_DROP_OLD && s->drops[i])
+                print("link: %llu frames dropped: %s\n", (unsigned long long)s->drops[i],
+                      link_drop_name(i));
     }
 }
 

@@ -123,11 +123,47 @@ want_out 'Hello World'
 want_out 'kernel 0 on PE 1: 4 PEs'
 end
 
+# Refused, and it is said why.
+begin 'hosts: two machine files'
+for k in 0 1; do
+    cat >"$T/m/differ$k.ini" <<INI
+[run]
+timeout = 100
+[node 0]
+pes = 1-2
+line = linkhost 1 3
+listen = 127.0.0.1:7842
+[node 1]
+pes = 3-$((4 + k))
+line = linkhost 1 3
+listen = 127.0.0.1:7843
+INI
+done
+"$SEMPERVM" run --node 1 --images "${GUESTS:-build/guest}" "$T/m/differ1.ini" >/dev/null 2>&1 &
+other=$!
+mkfifo "$T/says"
+"$SEMPERVM" run --node 0 --images "${GUESTS:-build/guest}" "$T/m/differ0.ini" >"$T/says" 2>/dev/null &
+differs=$!
+grep -m 1 'node 1 has another machine file: give all nodes the same one' "$T/says" >"$T/out"
+kill "$other" "$differs" 2>/dev/null
+wait "$other" "$differs" 2>/dev/null
+last='sempervm run --node 0 differ0.ini'
+want_count 1 'another machine file'
+end
+
 begin 'hosts: which node?'
 vm run demos/dual-host.ini
 want_status 2
 want_one_line_err 'describes 2 nodes; say with --node'
 end
+
+for k in 16 x -1 ''; do
+    begin "hosts: --node '$k': one line, not another that it is missing"
+    vm run --node "$k" demos/dual-host.ini
+    want_status 2
+    want_one_line_err 'want a number from 0 to 15 or auto'
+    end
+done
 
 begin 'hosts: check looks at all nodes'
 vm check demos/triple-host.ini

@@ -5,11 +5,15 @@
  */
 #include <check.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "../../netdev/address.h"
@@ -177,6 +181,98 @@ static uint32_t word(const uint8_t *p, size_t at)
     return v;
 }
 
+/* A killed listener leaves its file: the next one takes its place, but no place that is in use. */
+START_TEST(left_over)
+{
+    char path[64], where[80];
+    int fd, again;
+
+    snprintf(path, sizeof(path), "/tmp/sempervm-stream-%d.sock", (int)getpid());
+    snprintf(where, sizeof(where), "unix:%s", path);
+    fd = backend_stream_listen(where);
+    ck_assert_int_ge(fd, 0);
+    ck_assert_int_eq(backend_stream_listen(where), -EADDRINUSE);
+    close(fd);
+    again = backend_stream_listen(where);
+    ck_assert_int_ge(again, 0);
+    fd = backend_stream_connect(where);
+    ck_assert_int_ge(fd, 0);
+    close(fd);
+    close(again);
+    unlink(path);
+    fd = open(path, O_CREAT | O_WRONLY, 0600);
+    ck_assert_int_ge(fd, 0);
+    close(fd);
+    ck_assert_int_eq(backend_stream_listen(where), -EADDRINUSE);
+    ck_assert_int_eq(access(path, F_OK), 0);
+    unlink(path);
+}
+END_TEST
+
+static int option(int fd, int level, int name)
+{
+    int value = -1;
+    socklen_t len = sizeof(value);
+
+    ck_assert_int_eq(getsockopt(fd, level, name, &value, &len), 0);
+    return value;
+}
+
+/* No test can pull a plug here: that the kernel is asked to notice is what can be seen. */
+START_TEST(silent_host)
+{
+    struct backend_stream *s;
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+
+    s = backend_stream_new(fd);
+    ck_assert_ptr_nonnull(s);
+    ck_assert_int_eq(option(fd, SOL_SOCKET, SO_KEEPALIVE), 1);
+    ck_assert_int_eq(option(fd, IPPROTO_TCP, TCP_KEEPIDLE), 2);
+    ck_assert_int_eq(option(fd, IPPROTO_TCP, TCP_KEEPINTVL), 1);
+    ck_assert_int_eq(option(fd, IPPROTO_TCP, TCP_KEEPCNT), 3);
+    ck_assert_int_eq(option(fd, IPPROTO_TCP, TCP_USER_TIMEOUT), 5000);
+    backend_stream_close(s);
+}
+END_TEST
+
+/* Recording into a pipe never waits: not for a reader, and not for a slow one. */
+START_TEST(capture_pipe)
+{
+    char path[64];
+    struct pcap *p;
+    int fd, left = 0, ret = 0;
+    uint32_t total = 0;
+    long n, len = 0;
+    uint8_t *all = malloc(8u << 20);
+
+    snprintf(path, sizeof(path), "/tmp/sempervm-pcap-%d.pipe", (int)getpid());
+    ck_assert_int_eq(mkfifo(path, 0600), 0);
+    ck_assert_int_eq(pcap_open(path, &p), -ENXIO);
+    fd = open(path, O_RDONLY | O_NONBLOCK);
+    ck_assert_int_ge(fd, 0);
+    ck_assert_int_eq(pcap_open(path, &p), 0);
+    for (unsigned i = 0; i < 1000 && ret == 0; i++)
+        ret = pcap_frame(p, 1, true, big, 1500);
+    ck_assert_int_eq(ret, -EIO);
+    /* There is room again, but nothing comes behind a record that was cut off. */
+    while ((n = read(fd, all + len, 65536)) > 0)
+        len += n;
+    left = (int)len;
+    ck_assert_int_eq(pcap_frame(p, 1, true, big, 1500), -EIO);
+    ck_assert_int_eq(pcap_close(p), -EIO);
+    while ((n = read(fd, all + len, 65536)) > 0)
+        len += n;
+    ck_assert_int_gt(left, 60);
+    for (long at = 60; at + 8 <= len; at += total) {
+        memcpy(&total, all + at + 4, 4);
+        ck_assert_uint_eq(total, 1500 + 44);
+    }
+    close(fd);
+    unlink(path);
+    free(all);
+}
+END_TEST
+
 START_TEST(capture)
 {
     char path[] = "/tmp/net_capture.XXXXXX";
@@ -232,7 +328,10 @@ int main(void)
     tcase_add_test(t, stream_nonsense);
     tcase_add_test(t, stream_full);
     tcase_add_test(t, stream_connects);
+    tcase_add_test(t, left_over);
+    tcase_add_test(t, silent_host);
     tcase_add_test(t, capture);
+    tcase_add_test(t, capture_pipe);
     suite_add_tcase(s, t);
     r = srunner_create(s);
     srunner_run_all(r, CK_ENV);

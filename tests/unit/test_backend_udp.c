@@ -415,6 +415,28 @@ START_TEST(lost_hellos)
 END_TEST
 
 /* A flood of replayed hellos and frames of no session draws a few answers for each batch. */
+/* What the kernel drops before we see it is counted, too. */
+START_TEST(overflow)
+{
+    struct backend_frame frame = {big, 1000, 0}, in[BACKEND_UDP_BATCH];
+    struct backend_udp_stats s, r;
+    int n;
+
+    mesh(2, NULL, "127.0.0.1:0", "127.0.0.1:%u");
+    for (unsigned i = 0; i < 20000; i++)
+        backend_udp_send(node[0], &frame, 1);
+    settle();
+    while ((n = backend_udp_receive(node[1], in, BACKEND_UDP_BATCH)) >= 0)
+        continue;
+    backend_udp_stats(node[0], &s);
+    backend_udp_stats(node[1], &r);
+    ck_assert_uint_eq(s.tx_refused, 0);
+    ck_assert_uint_eq(s.sent + s.tx_full, 20000);
+    ck_assert_uint_gt(r.rx_overflow, 0);
+    ck_assert_uint_eq(s.sent, r.received + r.rx_overflow);
+}
+END_TEST
+
 START_TEST(flood)
 {
     int evil = socket(AF_INET, SOCK_DGRAM, 0);
@@ -554,6 +576,7 @@ int main(void)
     tcase_add_test(t, learns);
     tcase_add_test(t, restart);
     tcase_add_test(t, lost_hellos);
+    tcase_add_test(t, overflow);
     tcase_add_test(t, flood);
     tcase_add_test(t, threads);
     tcase_add_loop_test(t, added_late, 0, 2);

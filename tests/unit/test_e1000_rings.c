@@ -378,6 +378,25 @@ START_TEST(segments_bounded)
 }
 END_TEST
 
+/* Segments of one byte: little is read, much is sent.  A doorbell is worth about 4 MiB of either.
+ */
+START_TEST(doorbell_bounded)
+{
+    uint64_t before;
+
+    context(0, OFFSETS(14, 24, 33, 34, 50, 0), 0xFFFFF, TSE | CMD(3), 240, 1);
+    for (unsigned i = 1; i < DESCS; i++)
+        tx_desc(i, 0, DATA | TSE | EOP | (240 + 4096));
+    kicks = 0;
+    before = netdev_stats(n)->tx_bytes;
+    wr(E_TDT, DESCS - 1);
+    ck_assert_uint_le(netdev_stats(n)->tx_bytes - before, (4u << 20) + 4096 * 241);
+    ck_assert_uint_eq(kicks, 1);
+    ck_assert(netdev_poll(n) || rd(E_TDH) == DESCS - 1);
+    ck_assert_uint_eq(rd(E_TDH), DESCS - 1);
+}
+END_TEST
+
 START_TEST(statistics)
 {
     static const uint32_t len[] = {60, 61, 123, 124, 251, 252, 507, 508, 1019, 1020, 1500};
@@ -422,6 +441,7 @@ static void fill(TCase *t)
     tcase_add_test(t, segmentation);
     tcase_add_test(t, checksum_only);
     tcase_add_test(t, segments_bounded);
+    tcase_add_test(t, doorbell_bounded);
     tcase_add_test(t, statistics);
 }
 
