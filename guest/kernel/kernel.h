@@ -215,6 +215,7 @@ struct vpe {
     uint8_t sysc_ep;
     uint8_t flags; /* enum vpe_flags */
     bool reaping;  /* in kern.reap */
+    bool abroad;   /* another kernel was sent a capability for it */
     int32_t exitcode;
     unsigned refs;    /* VPE capabilities for it, its own at selector 0 not counted */
     uint64_t recvbuf; /* local address where its receive buffers begin */
