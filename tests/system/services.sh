@@ -84,11 +84,12 @@ want_out '^capclient: 2 rounds'
 want_out '^capserver: 3 capabilities given, 3 revoked'
 end
 
-# A crash tells nobody: the caller gets an error after a time of silence, here of virtual time.
+# The machine tells the kernel of a crash; the caller gets an error.  (One that is only silent is
+# given up after a time, strangers in tests/unit.)
 begin 'services: a service that crashes in the middle of a request'
 vm run --seed 1 --pes 5 --timeout "$VM_LIMIT" -- kernel srvtest serve mortal daemon -- \
     srvtest crash requires=mortal
-want_out 'service mortal does not answer'
+want_out 'srvtest on PE 2 has crashed'
 want_out '^ok +it crashes in the middle of a request$'
 want_out '^srvtest: 0 failed$'
 end
