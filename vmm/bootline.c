@@ -150,6 +150,7 @@ struct check {
 
 #define COMPLAIN(c, ...) diag_add((c)->d, (c)->file, (c)->line, __VA_ARGS__)
 
+/* 0: it is none, which was said. */
 static unsigned number(const struct check *c, const char *word, const char *value)
 {
     char *end;
@@ -159,7 +160,7 @@ static unsigned number(const struct check *c, const char *word, const char *valu
     n = strtoul(value, &end, 10);
     if (!isdigit((unsigned char)*value) || *end || errno || n < 1 || n > MACHINE_MAX_PES) {
         COMPLAIN(c, "boot line: '%s' wants a number from 1 to %u", word, MACHINE_MAX_PES);
-        return 1;
+        return 0;
     }
     return (unsigned)n;
 }
@@ -266,7 +267,7 @@ static unsigned check_kernel(const struct check *c, const struct boot_group *k)
         else
             need += check_program(c, &g);
     }
-    if (need > pes)
+    if (pes > 0 && need > pes)
         COMPLAIN(c, "boot line: a kernel's group needs %u PEs but has %u; %s pes=%u", need, pes,
                  given ? "make it" : "end it with", need);
     return pes;

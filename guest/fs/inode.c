@@ -237,6 +237,31 @@ static unsigned join_last(struct fs *fs, struct fs_inode *in, uint32_t want, uin
     return set_extent(fs, in, last, e);
 }
 
+/*
+ * A new last extent.  Where it has taken the blocks that noting it needs (one of extents, or two),
+ * its own last ones are given back for that: a file can have all blocks but those.
+ */
+static unsigned add_extent(struct fs *fs, struct fs_inode *in, uint32_t want, struct fs_extent *out)
+{
+    unsigned err;
+
+    if (in->extents >= fs_extents_max(fs))
+        return SE_NO_SPACE;
+    err = fs_alloc(fs, 0, want, &out->start, &out->length);
+    if (err)
+        return err;
+    while ((err = set_extent(fs, in, in->extents, *out)) == SE_NO_SPACE && out->length > 1) {
+        err = fs_free(fs, out->start + --out->length, 1);
+        if (err)
+            break;
+    }
+    if (err)
+        fs_free(fs, out->start, out->length);
+    else
+        in->extents++;
+    return err;
+}
+
 unsigned fs_grow(struct fs *fs, struct fs_inode *in, uint32_t want, bool join,
                  struct fs_extent *out)
 {
@@ -254,19 +279,10 @@ unsigned fs_grow(struct fs *fs, struct fs_inode *in, uint32_t want, bool join,
         err = join_last(fs, in, want, &joined);
     if (err)
         return err;
-    if (joined == 0) {
-        if (in->extents >= fs_extents_max(fs))
-            return SE_NO_SPACE;
-        err = fs_alloc(fs, 0, want, &out->start, &out->length);
-        if (err)
-            return err;
-        err = set_extent(fs, in, in->extents, *out);
-        if (err) {
-            fs_free(fs, out->start, out->length);
-            return err;
-        }
-        in->extents++;
-    }
+    if (joined == 0)
+        err = add_extent(fs, in, want, out);
+    if (err)
+        return err;
     in->size = (blocks + joined + out->length) * bs;
     return fs_iput(fs, in);
 }

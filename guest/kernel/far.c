@@ -37,7 +37,9 @@ int far_get_vpe(uint64_t key, struct cap *into)
     struct far_vpe *f;
 
     if (peer_is_ours(ddl_pe(key))) {
-        if (!self || self->type != CAP_VPE || self->vpe != self->holder)
+        /* Nobody can hand on what we never gave away, nor name it without its serial number. */
+        if (!self || self->type != CAP_VPE || self->vpe != self->holder || !self->vpe->abroad ||
+            ddl_serial(key) == 0)
             return SE_INV_ARGS;
         into->vpe = self->vpe;
         into->vpe->refs++;
@@ -58,6 +60,7 @@ uint64_t far_vpe_key(const struct cap *c)
 {
     if (c->type == CAP_FAR_VPE)
         return c->far->key;
+    c->vpe->abroad = true;
     return cap_key(cap_get(&c->vpe->caps, CAP_SELF_VPE));
 }
 

@@ -215,6 +215,7 @@ struct vpe {
     uint8_t sysc_ep;
     uint8_t flags; /* enum vpe_flags */
     bool reaping;  /* in kern.reap */
+    bool abroad;   /* another kernel was sent a capability for it */
     int32_t exitcode;
     unsigned refs;    /* VPE capabilities for it, its own at selector 0 not counted */
     uint64_t recvbuf; /* local address where its receive buffers begin */
@@ -283,6 +284,7 @@ struct kernel {
     bool ending;        /* only daemons are left; services were told */
     uint64_t ending_ns; /* time without messages since then */
     bool srv_news;      /* a service was registered since start_pending() last looked */
+    uint64_t no_news;   /* ns since then, while programs wait for a service */
     bool pe_news;       /* a PE became free or lost since pe_poll() last told who waits for one */
     uint16_t serial;    /* of the last capability */
     uint32_t tids;      /* the last call to another kernel */
@@ -573,6 +575,14 @@ bool start_named(const char *name, unsigned *id);
 
 /* Starts those whose required services are there by now. */
 void start_pending(void);
+
+/*
+ * For ns nanoseconds nothing has come.  Programs that wait for a service are given up when for two
+ * minutes none was registered anywhere, and only daemons run here: where there are other kernels,
+ * or daemons that go on for ever, nobody ever says that there will be none.  Call it again after so
+ * many ns, 0: no need to.
+ */
+uint64_t start_tick(uint64_t ns);
 
 /*
  * Is nobody left but daemons?  Then services are told to shut down, and when none is left the

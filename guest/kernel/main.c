@@ -367,6 +367,7 @@ static uint64_t turn(uint64_t idle)
     }
     ns = sooner(ns, srv_tick(gone));
     ns = sooner(ns, peer_tick(gone));
+    ns = sooner(ns, start_tick(gone));
     vpe_reap();
     if (ns && !vreg_has(VREG_F_WAIT))
         __builtin_ia32_pause(); /* no timer: keep looking */

@@ -7,6 +7,8 @@
 #include "print.h"
 #include "str.h"
 
+#define NEWS_NS (120ull * 1000000000)
+
 static void report(const char *name, const char *what)
 {
     print("kernel %u: cannot start %s: %s\n", kern.id, name, what);
@@ -140,6 +142,7 @@ void start_pending(void)
     if (!kern.srv_news)
         return;
     kern.srv_news = false;
+    kern.no_news = 0;
     for (unsigned i = 0; i < kern.pe_count; i++)
         some |= waits(vpe_at(i)) && missing(vpe_at(i));
     /* What requires nothing may be what the others wait for, in this kernel or another one. */
@@ -155,24 +158,57 @@ void start_pending(void)
             run(vpe_at(i));
 }
 
-/* Nobody runs who could register what the others wait for.  Mostly the first one we look at does.
- */
-static void give_up_pending(void)
+static void give_up(void)
 {
-    for (unsigned i = 0; i < kern.pe_count; i++)
-        if (kern.pes[kern.pe_order[i]].vpe && kern.pes[kern.pe_order[i]].vpe->state == VPE_RUNNING)
-            return;
-    if (group_others())
-        return;
     for (unsigned i = 0; i < kern.pe_count; i++) {
-        struct vpe *v = kern.pes[kern.pe_order[i]].vpe;
+        struct vpe *v = vpe_at(i);
 
-        if (!waits(v))
+        if (!waits(v) || !missing(v))
             continue;
         print("kernel %u: nobody offers the service %s\n", kern.id, missing(v));
         report(v->name, "what it requires is not there");
         vpe_exit(v, 1);
     }
+    kern.srv_news = true; /* others wait until our programs could begin */
+}
+
+/* Nobody runs who could register what the others wait for.  Mostly the first one we look at does.
+ */
+static void give_up_pending(void)
+{
+    for (unsigned i = 0; i < kern.pe_count; i++)
+        if (vpe_at(i) && vpe_at(i)->state == VPE_RUNNING)
+            return;
+    for (unsigned i = 0; i < kern.pe_count; i++) {
+        if (!waits(vpe_at(i)) || !missing(vpe_at(i)))
+            continue;
+        if (!group_others())
+            give_up();
+        return;
+    }
+}
+
+uint64_t start_tick(uint64_t ns)
+{
+    bool some = false;
+
+    /* Other nodes may be switched on tomorrow. */
+    if (kern.boot.state != BOOT_IDLE || (kern.peers.independent && group_others()))
+        return 0;
+    for (unsigned i = 0; i < kern.pe_count; i++) {
+        const struct vpe *v = vpe_at(i);
+
+        if (v && v->state == VPE_RUNNING && !(v->flags & VPE_F_DAEMON))
+            return 0;
+        some |= waits(v) && missing(v);
+    }
+    if (!some)
+        return 0;
+    kern.no_news += ns;
+    if (kern.no_news < NEWS_NS)
+        return NEWS_NS - kern.no_news;
+    give_up();
+    return 1; /* what that leads to is looked at next */
 }
 
 bool start_finished(void)

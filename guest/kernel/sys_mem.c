@@ -52,11 +52,14 @@ static int forget(const struct mem_area *a)
 
 /*
  * Free memory, or, for file systems, a piece of the image region at the front of the memory PE,
- * which stays allocated to nobody.
+ * which stays allocated to nobody.  All files are in there, so it is for those whom the boot line
+ * names: what they start would get around the service.
  */
 static int request(struct cap *mem, uint64_t addr, uint64_t size)
 {
     if (addr != REQ_ANY) {
+        if (!(mem->holder->flags & VPE_F_BOOT))
+            return SE_NO_PERM;
         if (addr % 8 || addr > kern.fs_end || size > kern.fs_end - addr)
             return SE_OUT_OF_MEM;
         mem->mem.addr = addr;

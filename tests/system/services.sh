@@ -58,6 +58,19 @@ want_status 1
 want_out 'nobody offers the service nothing'
 end
 
+# Virtual time again: neither daemons that go on for ever nor other kernels say that it never comes.
+begin 'services: a service that no kernel offers'
+vm run --seed 1 --pes 6 --timeout "$VM_LIMIT" -- kernel kernel hello requires=nothing pes=2 -- hello
+want_out 'kernel 1: nobody offers the service nothing'
+want_out '^Hello World$'
+end
+
+begin 'services: a service that nobody offers, beside a daemon'
+vm run --seed 1 --pes 6 --timeout "$VM_LIMIT" -- kernel capserver 3 daemon -- hello requires=nothing
+want_status 1
+want_out 'nobody offers the service nothing'
+end
+
 begin 'services: a second service of that name'
 vm run --pes 4 --timeout "$VM_LIMIT" -- kernel srvtest serve twice daemon -- srvtest serve twice
 want_status 1
@@ -71,11 +84,12 @@ want_out '^capclient: 2 rounds'
 want_out '^capserver: 3 capabilities given, 3 revoked'
 end
 
-# A crash tells nobody: the caller gets an error after a time of silence, here of virtual time.
+# The machine tells the kernel of a crash; the caller gets an error.  (One that is only silent is
+# given up after a time, strangers in tests/unit.)
 begin 'services: a service that crashes in the middle of a request'
 vm run --seed 1 --pes 5 --timeout "$VM_LIMIT" -- kernel srvtest serve mortal daemon -- \
     srvtest crash requires=mortal
-want_out 'service mortal does not answer'
+want_out 'srvtest on PE 2 has crashed'
 want_out '^ok +it crashes in the middle of a request$'
 want_out '^srvtest: 0 failed$'
 end

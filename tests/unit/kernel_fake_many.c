@@ -340,6 +340,7 @@ void fake_time(uint64_t ns)
             continue;
         srv_tick(ns);
         peer_tick(ns);
+        start_tick(ns);
         vpe_reap();
     }
     kern_now = now;

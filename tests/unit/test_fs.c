@@ -151,6 +151,28 @@ START_TEST(full)
 }
 END_TEST
 
+/* The extent that takes all that is left leaves place for the blocks of extents that note it. */
+START_TEST(full_but_for_the_indirect_blocks)
+{
+    static const unsigned tables[] = {[FS_DIRECT] = 1, [FS_DIRECT + 128] = 2};
+    unsigned extents = _i ? FS_DIRECT + 128 : FS_DIRECT;
+    struct fs_inode in;
+    struct fs_extent e;
+    uint32_t left;
+
+    make_fragmented("/f", extents, &in);
+    left = fs->sb.free_blocks;
+    ck_assert_uint_eq(fs_grow(fs, &in, UINT32_MAX, false, &e), SE_OK);
+    ck_assert_uint_eq(e.length, left - tables[extents]);
+    ck_assert_uint_eq(fs->sb.free_blocks, 0);
+    ck_assert_uint_eq(in.extents, extents + 1);
+    ck_assert(sound());
+    ck_assert_uint_eq(fs_grow(fs, &in, 1, false, &e), SE_NO_SPACE);
+    ck_assert_uint_eq(fs_unlink(fs, "/f"), SE_OK);
+    ck_assert(sound());
+}
+END_TEST
+
 /* ---- directories ---- */
 
 /* Names of all lengths, removed in another order: entries move up, blocks go. */
@@ -460,6 +482,7 @@ int main(void)
     tcase_add_test(c, all_levels);
     tcase_add_test(c, joined);
     tcase_add_test(c, full);
+    tcase_add_loop_test(c, full_but_for_the_indirect_blocks, 0, 2);
     tcase_add_test(c, directory_holes);
     tcase_add_test(c, odd_paths);
     tcase_add_test(c, lying_superblock);

@@ -307,6 +307,43 @@ START_TEST(lies)
 }
 END_TEST
 
+/* Kernel 0 gives the client what it says is a capability for a VPE of kernel 1 itself. */
+static int given(uint64_t vpe)
+{
+    int err;
+
+    fake_auto = false;
+    ck_assert_int_eq(CALL(pc, SYSC_OBTAIN, 0, SESS, RANGE(GOT, 1)), FAKE_LATER);
+    fake_use(1);
+    KCALL(0, 1, KC_EXCHANGEOSESSREPLY, cli->wait.tid, 0, 0, CRD_OBJ, 100, 1,
+          cap_key(cap(srv, CHILD)), vpe);
+    err = last(pc);
+    fake_auto = true;
+    fake_deliver();
+    ANSWER(ps, SE_NO_PERM);
+    return err;
+}
+
+/* Only what was given away can come home, and under its full name. */
+START_TEST(never_given_away)
+{
+    uint64_t key, bare;
+
+    fake_use(1);
+    key = cap_key(cap(by1, CAP_SELF_VPE));
+    bare = ddl_key(p1, p1, DDL_VPECAP, CAP_SELF_VPE);
+    ck_assert_int_eq(given(key), SE_INV_ARGS);
+    ck_assert_int_eq(given(bare), SE_INV_ARGS);
+    ck_assert_ptr_null(cap(cli, GOT));
+    fake_use(1);
+    ck_assert_ptr_nonnull(cap_derive(cap(by1, CAP_SELF_VPE), cli, 90));
+    delegate(pc, 90, 200, 1);
+    ck_assert_int_eq(given(bare), SE_INV_ARGS);
+    ck_assert_int_eq(given(key), SE_OK);
+    ck_assert_ptr_eq(cap(cli, GOT)->vpe, by1);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("VPEs and services of other kernels");
@@ -324,6 +361,7 @@ int main(void)
     tcase_add_test(t, session_comes_home);
     tcase_add_test(t, not_to_the_original);
     tcase_add_test(t, lies);
+    tcase_add_test(t, never_given_away);
     suite_add_tcase(s, t);
     return run_suite(s);
 }

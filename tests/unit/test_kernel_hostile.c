@@ -41,6 +41,11 @@ START_TEST(many_services)
     KCALL(2, 0, KC_ANNOUNCESRV, ddl_key(p2, p2, DDL_SERVICE, 1), 1, 'z');
     fake_use(0);
     ck_assert(rservice_exists("z"));
+    /* Nobody announces for others: their clients would be sent there. */
+    KCALL(1, 0, KC_ANNOUNCESRV, ddl_key(p2, p2, DDL_SERVICE, 2), 1, 'y');
+    KCALL(1, 0, KC_ANNOUNCESRV, ddl_key(p0, p0, DDL_SERVICE, 2), 1, 'y');
+    fake_use(0);
+    ck_assert(!rservice_exists("y"));
 }
 END_TEST
 

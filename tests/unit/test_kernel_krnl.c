@@ -196,6 +196,27 @@ START_TEST(overlapping)
 }
 END_TEST
 
+/* One that began further down, in the same kernel, waits for another: so does the one above it. */
+START_TEST(overlapping_in_one_kernel)
+{
+    fake_use(0);
+    ck_assert_ptr_nonnull(cap_derive(cap(srv, MEM), by0, GOT));
+    service(p0, 't');
+    ck_assert_int_eq(CALL(pc, SYSC_CREATESESS, 0, SESS, 2, 't' << 8 | 'f'), FAKE_LATER);
+    ANSWER(p0, SE_OK, 5);
+    ck_assert_int_eq(CALL(pc, SYSC_OBTAIN, 0, SESS, RANGE(GOT, 1)), FAKE_LATER);
+    ANSWER(p0, SE_OK, RANGE(GOT, 1));
+    ck_assert_int_eq(last(pc), SE_OK);
+    fake_auto = false;
+    ck_assert_int_eq(CALL(p0, SYSC_REVOKE, RANGE(GOT, 1), 1), FAKE_LATER);
+    ck_assert_int_eq(CALL(ps, SYSC_REVOKE, RANGE(MEM, 1), 1), FAKE_LATER);
+    fake_deliver();
+    ck_assert_int_eq(last(p0), SE_OK);
+    ck_assert_int_eq(last(ps), SE_OK);
+    ck_assert_ptr_null(cap(cli, GOT));
+}
+END_TEST
+
 /* A revocation that overtakes the capability it is for. */
 START_TEST(overtaken)
 {
@@ -496,6 +517,7 @@ static Suite *suite(void)
     tcase_add_test(t, delegated);
     tcase_add_test(t, chain);
     tcase_add_test(t, overlapping);
+    tcase_add_test(t, overlapping_in_one_kernel);
     tcase_add_test(t, overtaken);
     tcase_add_test(t, overtaken_delegation);
     tcase_add_test(t, ends_anywhere);

@@ -381,6 +381,24 @@ START_TEST(reqmem)
 }
 END_TEST
 
+/* Programs that others start get at files through the service only. */
+START_TEST(images_are_for_the_boot_line)
+{
+    unsigned pe;
+
+    ck_assert_int_eq(CALL(pa, SYSC_CREATEVPE, 2, 3, 1, 'c', pe_desc(0, 0, PE_TYPE_SPM), 0xFFFF, 0),
+                     SE_OK);
+    pe = cap_get(&a->caps, 2)->vpe->pe;
+    ck_assert_int_eq(CALL(pa, SYSC_VPECTRL, 2, VPECTRL_START, 0), SE_OK);
+    ck_assert_int_eq(CALL(pe, SYSC_REQMEM, 2, 0, 64, 3), SE_NO_PERM);
+    ck_assert_int_eq(CALL(pe, SYSC_REQMEM, 2, MEM_MODULES - 64, 64, 1), SE_NO_PERM);
+    ck_assert_ptr_null(cap_at(&kern.pes[pe].vpe->caps, 2));
+    ck_assert_int_eq(CALL(pe, SYSC_REQMEM, 2, ~0ull, 64, 3), SE_OK);
+    ck_assert_int_eq(CALL(pa, SYSC_REQMEM, 4, 0, 64, 3), SE_OK);
+    CALL(pe, SYSC_EXIT, 0);
+}
+END_TEST
+
 START_TEST(memory_comes_empty)
 {
     ck_assert_int_eq(CALL(pa, SYSC_REQMEM, 2, ~0ull, 4096, 3), SE_OK);
@@ -468,6 +486,7 @@ int main(void)
     tcase_add_test(t, revoke);
     tcase_add_test(t, revoke_reaches_endpoints_elsewhere);
     tcase_add_test(t, reqmem);
+    tcase_add_test(t, images_are_for_the_boot_line);
     tcase_add_test(t, memory_comes_empty);
     tcase_add_test(t, derivemem);
     tcase_add_loop_test(t, hostile_words, 0, 10);

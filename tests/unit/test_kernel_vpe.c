@@ -135,6 +135,28 @@ START_TEST(required_services)
 }
 END_TEST
 
+/* A daemon that runs might offer it: for two minutes after the last news. */
+START_TEST(a_service_that_never_comes)
+{
+    START(W("prog"), W("requires=fs"), W("--"), W("prog"), W("daemon"));
+    ck_assert(!start_finished());
+    fake_time(119000000000);
+    ck_assert_int_eq(CALL(3, SYSC_ATTACHRB, 0, 2, RB + 4096, 12, 8, 0), SE_OK);
+    ck_assert_int_eq(CALL(3, SYSC_CREATEGATE, 0, 20, 0, 2, 256), SE_OK);
+    ck_assert_int_eq(CALL(3, SYSC_CREATESRV, 20, 21, 1, 0x66), SE_OK);
+    start_pending();
+    fake_time(119000000000);
+    ck_assert_int_eq(kern.pes[2].vpe->state, VPE_CREATED);
+    ck_assert_ptr_null(strstr(fake_console(), "nobody offers"));
+    ck_assert_uint_eq(start_tick(2000000000), 1); /* soon: who sleeps does not end the machine */
+    ck_assert(strstr(fake_console(), "nobody offers the service fs"));
+    ck_assert_uint_eq(kern.stats.failed, 1);
+    ck_assert_uint_eq(kern.nvpes, 1);
+    CALL(3, SYSC_EXIT, 0);
+    ck_assert(start_finished());
+}
+END_TEST
+
 START_TEST(daemons_do_not_keep_the_machine)
 {
     START(W("prog"), W("daemon"), W("--"), W("prog"));
@@ -500,6 +522,7 @@ int main(void)
     tcase_add_test(t, boot_two);
     tcase_add_test(t, boot_errors);
     tcase_add_test(t, required_services);
+    tcase_add_test(t, a_service_that_never_comes);
     tcase_add_test(t, daemons_do_not_keep_the_machine);
     tcase_add_test(t, loadgen_has_more_receive_buffers);
     tcase_add_test(t, child);

@@ -126,6 +126,17 @@ START_TEST(bad_boot_lines)
 }
 END_TEST
 
+/* What cannot be read is not counted with, too. */
+START_TEST(one_complaint_about_pes)
+{
+    static const char *const lines[] = {"kernel kernel hello pes=0", "kernel kernel hello pes=x"};
+
+    ck_assert_int_eq(bootline(lines[_i]), 0);
+    ck_assert_int_eq(machine_validate(&m, &d), -EINVAL);
+    ck_assert_uint_eq(diag_count(&d), 1);
+}
+END_TEST
+
 START_TEST(boot_line_bounds)
 {
     static char big[PE_RT_SIZE];
@@ -476,6 +487,7 @@ int main(void)
     tcase_add_checked_fixture(t, fx_setup, fx_teardown);
     tcase_add_loop_test(t, boot_lines, 0, sizeof(good_lines) / sizeof(good_lines[0]));
     tcase_add_loop_test(t, bad_boot_lines, 0, sizeof(bad_lines) / sizeof(bad_lines[0]));
+    tcase_add_loop_test(t, one_complaint_about_pes, 0, 2);
     tcase_add_test(t, boot_line_bounds);
     tcase_add_test(t, too_many_modules);
     tcase_add_test(t, default_pes);
