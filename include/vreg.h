@@ -43,6 +43,7 @@ enum vreg {
     /* With VREG_F_CALL only */
     VREG_CALL = 0xB0, /* store vreg_call(): command, wait, FETCH in one; load: what was fetched */
     VREG_LIST = 0xE8, /* store vreg_list(): several commands; load: how many went well */
+    VREG_STEP = 0xF8, /* store vreg_call_step(): as CALL, the command from a struct vreg_step */
     /* With VREG_F_OVER only */
     VREG_OVER = 0xF0, /* load: PEs of this node that are over (they crashed or have ended); store
                          anything, privileged: WAKEUP whenever there is another one.  Through the
@@ -118,6 +119,12 @@ static inline uint64_t vreg_call(uint32_t command, unsigned ep, unsigned us, uns
 #define VREG_CALL_NO_EP 0xFFu
 #define VREG_CALL_ONLY  0x80u /* with VREG_F_ONLY */
 
+/* The same, the command being the step at local address `step`, a multiple of 8 below 32 GiB. */
+static inline uint64_t vreg_call_step(uint64_t step, unsigned ep, unsigned us, unsigned want)
+{
+    return vreg_call((uint32_t)(step >> 3), ep, us, want);
+}
+
 /* One command of a list: its registers, and what it ended with. */
 struct vreg_step {
     uint64_t command; /* as for COMMAND */
@@ -125,7 +132,7 @@ struct vreg_step {
     uint64_t offset; /* of FETCH, afterwards: the message's address, or 0 */
     uint64_t reply_label, reply_ep;
     uint64_t result; /* afterwards: the command's error */
-    uint64_t reserved;
+    uint64_t config; /* local address of three words that the endpoint gets first; 0: none */
 };
 _Static_assert(sizeof(struct vreg_step) == 64, "vdtu/README.md");
 #define VREG_STEPS_MAX 64u

@@ -32,17 +32,24 @@ void vdtu_ring_touch(struct vdtu *d)
     __atomic_store_n(&t->version, ring_get(&t->version) + 1, __ATOMIC_RELEASE);
 }
 
+/* The sequence number in slot i; 0: none that could be there. */
+static uint64_t seq_at(const uint8_t *area, unsigned i, unsigned slots, unsigned stride)
+{
+    uint64_t seq = __atomic_load_n((const uint64_t *)(const void *)(area + i * (size_t)stride),
+                                   __ATOMIC_ACQUIRE);
+
+    return seq > 0 && (seq - 1) % slots == i ? seq : 0;
+}
+
 /* How many messages there were, from the sequence numbers in `slots` slots. */
 static uint64_t highest(const uint8_t *area, unsigned slots, unsigned stride)
 {
     uint64_t top = 0;
 
     for (unsigned i = 0; i < slots; i++) {
-        uint64_t seq = __atomic_load_n((const uint64_t *)(const void *)(area + i * (size_t)stride),
-                                       __ATOMIC_ACQUIRE);
+        uint64_t seq = seq_at(area, i, slots, stride);
 
-        if (seq > top && (seq - 1) % slots == i)
-            top = seq;
+        top = seq > top ? seq : top;
     }
     return top;
 }
@@ -56,7 +63,7 @@ uint64_t vdtu_chan_sent(const struct vdtu_chan *c, unsigned end)
     unsigned off = (end == SRC ? RING_FWD_OFF : RING_REP_OFF) - RING_SHARED_OFF;
 
     if (end == SRC && c->kept)
-        return highest(c->block.frozen, c->slots, c->stride);
+        return c->total;
     return highest(c->block.shared + off, c->slots, end == SRC ? c->stride : c->rstride);
 }
 
@@ -120,19 +127,27 @@ static void set_state(struct vdtu_chan *c, enum ring_state state)
     }
 }
 
-static void freeze(struct vdtu_chan *c)
+/*
+ * Copies what the receiver has not taken yet: mostly nothing, and then the pages of its frozen area
+ * are not touched.  How many messages there were at all.
+ */
+static uint64_t freeze(struct vdtu_chan *c)
 {
     const uint8_t *from = c->block.shared + (RING_FWD_OFF - RING_SHARED_OFF);
+    uint64_t taken = own(c, RING_OWN_TAKEN), top = 0;
 
     for (unsigned slot = 0; slot < c->slots; slot++) {
         size_t off = slot * (size_t)c->stride;
-        uint64_t seq =
-            __atomic_load_n((const uint64_t *)(const void *)(from + off), __ATOMIC_ACQUIRE);
+        uint64_t seq = seq_at(from, slot, c->slots, c->stride);
 
+        top = seq > top ? seq : top;
+        if (seq <= taken)
+            continue;
         for (size_t i = 8; i < c->stride; i += 8)
             ring_set(c->block.frozen + off + i, ring_get(from + off + i));
         ring_set(c->block.frozen + off, seq);
     }
+    return top;
 }
 
 static void nudge(struct vdtu *d)
@@ -140,6 +155,15 @@ static void nudge(struct vdtu *d)
     __atomic_store_n(&d->belled, true, __ATOMIC_SEQ_CST);
     if (d->ops.bell)
         d->ops.bell(d->arg);
+}
+
+/*
+ * Has the receiver something to do about the end of the channel?  One that sleeps and has taken all
+ * learns of it when it wakes for something else: until then it keeps an entry, and no core.
+ */
+static bool must_look(const struct vdtu_chan *c)
+{
+    return !c->kept || own(c, RING_OWN_TAKEN) < c->total;
 }
 
 void vdtu_chan_kill(struct vdtu_chan *c, bool keep)
@@ -153,10 +177,8 @@ void vdtu_chan_kill(struct vdtu_chan *c, bool keep)
                          __ATOMIC_RELAXED);
     set_state(c, RING_DYING);
     ring_fence();
+    c->total = keep ? freeze(c) : vdtu_chan_sent(c, SRC);
     c->kept = keep;
-    if (keep)
-        freeze(c);
-    c->total = vdtu_chan_sent(c, SRC);
     vdtu_chan_count(c);
     if (src)
         ring_set(&src->last, c->total);
@@ -165,7 +187,8 @@ void vdtu_chan_kill(struct vdtu_chan *c, bool keep)
         if (c->attached[end]) {
             __atomic_fetch_sub(&c->d[end]->ring->live[c->ep[end]], 1, __ATOMIC_RELEASE);
             vdtu_ring_touch(c->d[end]);
-            nudge(c->d[end]);
+            if (end == SRC || must_look(c))
+                nudge(c->d[end]);
         }
 }
 

@@ -424,6 +424,8 @@ static int enter(struct pe *pe)
 {
     int r, e;
 
+    if (pe->node->sched->enter)
+        pe->node->sched->enter(pe);
     if (!pe->nic)
         return ioctl(pe->vcpu_fd, KVM_RUN, 0);
     nic_enter(pe->nic);

@@ -27,6 +27,7 @@
 #include "exits.h"
 #include "nic.h"
 #include "node.h"
+#include "window.h"
 
 enum { SLOT_MEM = 0, SLOT_SHIM = 1, SLOT_REGS = 2, SLOT_ABOVE_SPLIT = 3, SLOT_SHIM_OWN = 4 };
 
@@ -218,6 +219,8 @@ int pe_open(struct pe *pe, const struct kvm *kvm, char *err, size_t errsize)
 
     if ((r = add_memory(pe, shim, pe->node->shim_readonly ? KVM_MEM_READONLY : 0)) < 0)
         return failed(pe, "add the memory slots", r, err, errsize);
+    if ((r = window_open(pe)) < 0)
+        return failed(pe, "add the window for rings", r, err, errsize);
     if ((r = add_queue(pe)) < 0)
         return failed(pe, "queue register stores", r, err, errsize);
     if ((r = add_vcpu(pe, kvm)) < 0)

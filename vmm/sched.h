@@ -44,6 +44,8 @@ struct sched {
     bool (*spurious)(struct pe *pe);
     /* Somebody outside of the node wrote to the PE's memory. */
     void (*touched)(struct pe *pe);
+    /* The PE goes into its guest now: what it has done to others is done. */
+    void (*enter)(struct pe *pe);
     /* KVM_RUN was interrupted by a signal. */
     void (*interrupted)(struct pe *pe);
 };

@@ -6,7 +6,12 @@
  * `awake` counts the PEs that may still do something by themselves: those that run and those that
  * wait with a limit.  Whoever wakes a PE counts it before it lets go, so when the count reaches
  * zero nobody is left who could wake anybody: the machine is at rest.
+ *
+ * The other count is the one that PEs see (window.h): those that have a core or want one.  It, too,
+ * is raised by whoever wakes a PE: the PE itself could do so only once it has a core, which those
+ * who spin would keep from it.
  */
+#include "cores.h"
 #include "nic.h"
 #include "sched.h"
 
@@ -37,6 +42,9 @@ struct runner {
     bool unparked;    /* the same for park(); under lock */
     bool parked;      /* is in park(); under lock */
     bool resting;     /* waits without a limit, not in `awake`; under lock */
+    bool asleep;      /* wants no core (window.h); under lock */
+    bool slept;       /* since it last ran; its own */
+    struct seat seat;
 };
 
 struct threads {
@@ -44,7 +52,18 @@ struct threads {
     uint8_t *stacks;         /* GUARD_SIZE and STACK_SIZE in turn */
     size_t stacks_size;
     struct runner *runners;
+    struct cores *cores; /* NULL: the host's scheduler has the choice */
 };
+
+/*
+ * Those that this thread has woken, but not yet signalled: a DTU's lock may be held when a PE is
+ * woken, and who wakes on the same core would at once wait for it.
+ */
+#define DUE_MAX 8u
+
+static _Thread_local struct runner *self; /* NULL: this thread runs no PE */
+static _Thread_local struct runner *due[DUE_MAX];
+static _Thread_local unsigned ndue;
 
 static struct runner *runner_of(struct pe *pe)
 {
@@ -61,6 +80,60 @@ static uint64_t threads_now(struct node *n)
     return host_now() - n->start_ns;
 }
 
+static struct cores *cores_of(const struct runner *r)
+{
+    return ((struct threads *)r->pe->node->sched_state)->cores;
+}
+
+/* By the runner itself, its lock held. */
+static void fall_asleep(struct runner *r)
+{
+    if (r->asleep)
+        return;
+    r->asleep = r->slept = true;
+    windows_asleep(r->pe->node, 1);
+    cores_leave(cores_of(r), &r->seat);
+}
+
+/* By whoever wakes it, the lock held. */
+static void wake_up(struct runner *r)
+{
+    if (!r->asleep)
+        return;
+    r->asleep = false;
+    windows_asleep(r->pe->node, -1);
+    cores_wake(cores_of(r), &r->seat, self ? &self->seat : NULL);
+}
+
+/* By the runner itself: it goes on, whoever woke it, or nobody did. */
+static void go_on(struct runner *r)
+{
+    wake_up(r);
+    if (r->slept)
+        cores_runs(cores_of(r), &r->seat);
+    r->slept = false;
+}
+
+static void signal_one(struct runner *r)
+{
+    pthread_cond_signal(&r->cond);
+    if (r->pe->nic)
+        nic_poke(r->pe->nic);
+}
+
+static void signal_due(void)
+{
+    for (unsigned i = 0; i < ndue; i++)
+        signal_one(due[i]);
+    ndue = 0;
+}
+
+static void threads_enter(struct pe *pe)
+{
+    (void)pe;
+    signal_due();
+}
+
 static void notify(struct pe *pe, bool token, bool unpark)
 {
     struct runner *r = runner_of(pe);
@@ -71,15 +144,22 @@ static void notify(struct pe *pe, bool token, bool unpark)
     r->token |= token;
     r->unparked |= unpark;
     news = r->parked ? unpark : token;
-    if (r->resting && news) {
+    if (news) {
+        wake_up(r);
+        if (r->resting)
+            atomic_fetch_add(&t->awake, 1);
         r->resting = false;
-        atomic_fetch_add(&t->awake, 1);
     }
     pthread_mutex_unlock(&r->lock);
-    if (news) /* without the lock, which is the first thing that it takes */
-        pthread_cond_signal(&r->cond);
-    if (pe->nic)
-        nic_poke(pe->nic);
+    if (!news && !pe->nic)
+        return;
+    if (!self) {
+        signal_one(r);
+        return;
+    }
+    if (ndue == DUE_MAX)
+        signal_due();
+    due[ndue++] = r;
 }
 
 static void threads_wake(struct pe *pe)
@@ -124,6 +204,8 @@ static void block_at_nic(struct runner *r)
         nic_listen(pe->nic, true);
         pthread_mutex_lock(&r->lock);
         woken = r->token;
+        if (!woken)
+            fall_asleep(r);
         r->token = false;
         pthread_mutex_unlock(&r->lock);
         if (!woken)
@@ -131,6 +213,9 @@ static void block_at_nic(struct runner *r)
         nic_listen(pe->nic, false);
         now = host_now();
     }
+    pthread_mutex_lock(&r->lock);
+    go_on(r);
+    pthread_mutex_unlock(&r->lock);
     pe->wait_ns += now - since;
 }
 
@@ -141,15 +226,14 @@ static void block(struct runner *r)
     uint64_t until = pe->deadline, since = host_now();
     struct timespec ts;
 
-    windows_asleep(n, 1);
+    signal_due();
     if (pe->nic && nic_is_direct(pe->nic)) {
         block_at_nic(r);
-        windows_asleep(n, -1);
         return;
     }
-
     pthread_mutex_lock(&r->lock);
     while (!r->token && atomic_load(&n->end) == NODE_RUNS) {
+        fall_asleep(r);
         if (until == VREG_WAIT_FOREVER) {
             if (!r->resting) {
                 r->resting = true;
@@ -165,8 +249,8 @@ static void block(struct runner *r)
             break;
     }
     r->token = false;
+    go_on(r);
     pthread_mutex_unlock(&r->lock);
-    windows_asleep(n, -1);
     pe->wait_ns += host_now() - since;
 }
 
@@ -177,9 +261,11 @@ static void threads_park(struct pe *pe)
     struct node *n = pe->node;
     uint64_t since = host_now();
 
+    signal_due();
     pthread_mutex_lock(&r->lock);
     r->parked = true;
     while (!r->unparked && atomic_load(&n->end) == NODE_RUNS) {
+        fall_asleep(r);
         if (!r->resting) {
             r->resting = true;
             one_less(n);
@@ -188,6 +274,7 @@ static void threads_park(struct pe *pe)
         pthread_cond_wait(&r->cond, &r->lock);
     }
     r->parked = r->unparked = false;
+    go_on(r);
     pthread_mutex_unlock(&r->lock);
     pe->wait_ns += host_now() - since;
 }
@@ -202,6 +289,8 @@ static void *runner_main(void *arg)
     snprintf(name, sizeof(name), "pe %u", pe->id);
     prctl(PR_SET_NAME, name);   /* for top -H, and for whoever pins PEs to cores */
     r->thread = pthread_self(); /* pthread_create may not have stored it yet */
+    self = r;
+    cores_begin(cores_of(r), &r->seat);
     atomic_store(&r->live, true);
     if (pe_open(pe, &n->kvm, err, sizeof(err)) < 0) {
         node_log(n, LOG_ERROR, "%s", err);
@@ -215,10 +304,12 @@ static void *runner_main(void *arg)
         else if (why == PE_OVER)
             break;
     }
+    signal_due();
+    windows_asleep(n, 1); /* for ever: nobody wakes it any more */
+    cores_over(cores_of(r), &r->seat);
     if (pe->end != PE_RUNNING) {
         struct threads *t = n->sched_state;
 
-        windows_asleep(n, 1);
         one_less(n);
         if (atomic_fetch_add(&t->over, 1) + 1 == n->npes && n->control)
             one_less(n); /* nobody is left to be looked at */
@@ -301,6 +392,7 @@ static int threads_start(struct node *n, char *err, size_t errsize)
         snprintf(err, errsize, "out of memory for %u PEs: use fewer (--pes)", n->npes);
         return -ENOMEM;
     }
+    t->cores = windows_on(n) ? cores_new() : NULL;
     sigemptyset(&sa.sa_mask);
     sigaction(SIGUSR1, &sa, NULL);
     for (i = 0; i < n->npes; i++) {
@@ -335,6 +427,7 @@ static void threads_stop(struct node *n)
     }
     if (t->stacks)
         munmap(t->stacks, t->stacks_size);
+    cores_free(t->cores);
     free(t->runners);
     free(t);
     n->sched_state = NULL;
@@ -349,4 +442,5 @@ const struct sched sched_threads = {
     .park = threads_park,
     .unpark = threads_unpark,
     .now = threads_now,
+    .enter = threads_enter,
 };

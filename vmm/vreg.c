@@ -90,8 +90,17 @@ static void start_wait(struct pe *pe, uint64_t limit)
         pe_wait_begin(pe, PE_WAIT_VREG, VREG_WAIT_FOREVER);
 }
 
+/* The command of VREG_CALL or VREG_STEP; false: there is nothing to wait for. */
+static bool call_command(struct pe *pe, unsigned off, uint32_t value)
+{
+    if (off == VREG_STEP)
+        return vreg_run_list(pe, vreg_list((uint64_t)value << 3, 1)) == 1;
+    vdtu_store(pe->dtu, DTU_COMMAND, value, 8);
+    return vdtu_reg(pe->dtu, DTU_COMMAND) >> DTU_CMD_ERR_SHIFT == 0;
+}
+
 /* The wait, if there is one, goes on in exits.c. */
-static void call(struct pe *pe, uint64_t value)
+static void call(struct pe *pe, unsigned off, uint64_t value)
 {
     uint64_t us = value >> 40 & 0xFFFF;
     unsigned want = value >> 56;
@@ -100,8 +109,7 @@ static void call(struct pe *pe, uint64_t value)
 
     ep &= only ? ~VREG_CALL_ONLY : ~0u;
     *pe_vreg(pe, VREG_CALL) = 0;
-    vdtu_store(pe->dtu, DTU_COMMAND, (uint32_t)value, 8);
-    if (vdtu_reg(pe->dtu, DTU_COMMAND) >> DTU_CMD_ERR_SHIFT)
+    if (!call_command(pe, off, (uint32_t)value))
         return;
     start_wait(pe, us && !want ? us * 1000 : VREG_WAIT_FOREVER);
     pe->fetch = ep < DTU_EPS ? (int)ep : -1;
@@ -157,7 +165,8 @@ enum pe_why vreg_store(struct pe *pe, unsigned off, uint64_t value, unsigned siz
             start_wait(pe, value);
         return PE_KICKED;
     case VREG_CALL:
-        call(pe, value);
+    case VREG_STEP:
+        call(pe, off, value);
         return PE_KICKED;
     case VREG_LIST:
         *pe_vreg(pe, VREG_LIST) = vreg_run_list(pe, value);

@@ -21,6 +21,22 @@ struct list {
     unsigned run, failed;
 };
 
+/* The stores that the program would have made to the command's endpoint; r0 goes last. */
+static bool configure(struct pe *pe, const struct vreg_step *s)
+{
+    unsigned ep = s->command >> 3 & 0xFF;
+    uint64_t words[3];
+
+    if (s->config == 0)
+        return true;
+    if (ep >= DTU_EPS || s->config % 8 ||
+        vdtu_mem_read(pe->dtu, s->config, words, sizeof(words)) != sizeof(words))
+        return false;
+    for (unsigned i = 3; i-- > 0;)
+        vdtu_store(pe->dtu, DTU_EP(ep, i), words[i], 8);
+    return true;
+}
+
 /* The results are stores of the program: not above RW_BARRIER (dtu-spec 5.5). */
 static bool inside(struct pe *pe, uint64_t at)
 {
@@ -103,6 +119,10 @@ static void run_steps(struct list *l, uint64_t at, unsigned count, bool together
     for (; l->run < count && (together || !l->failed); l->run++, at += sizeof(s)) {
         if (!inside(pe, at) || (l->run > 0 && !may_go_on(pe)) ||
             vdtu_mem_read(pe->dtu, at, &s, sizeof(s)) != sizeof(s))
+            break;
+        if (s.config)
+            finish(l); /* it is sent from what the endpoint was */
+        if (!configure(pe, &s))
             break;
         run_step(l, at, &s);
     }

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Windows: one memory slot for each PE that wants rings, added when it asks for the first time and
- * as large as it asked.  All that PEs share is in one memfd: a page that says how many PEs are
- * awake, a status page for each PE, and the blocks of the channels.  A channel is two mappings of
- * its block over the private memory of two windows, with MAP_FIXED: KVM follows by itself, no
- * memory slot changes (kvm-notes.md).  A write to a page that is another's alone ends KVM_RUN with
- * EFAULT: the PE that does it is over.
+ * Windows: a memory slot for each PE, for as many entries as programs mostly want, added before the
+ * PE runs: once it has, the kernel waits for its readers and a slot takes milliseconds.  A PE that
+ * wants more pays for a second one; of the first PE, which runs a kernel, it has all.  All that PEs
+ * share is in one memfd: a page that says how many PEs are awake, a status page for each PE, and
+ * the blocks of the channels.  A channel is two mappings of its block over the private memory of
+ * two windows, with MAP_FIXED: KVM follows by itself, no memory slot changes (kvm-notes.md).  A
+ * write to a page that is another's alone ends KVM_RUN with EFAULT: the PE that does it is over.
  */
 #include "window.h"
 
@@ -20,12 +21,13 @@
 #include "node.h"
 
 #define SLOT_WINDOW 8u
+#define SLOT_MORE   10u
+#define ENTRIES     64u /* that a PE has without asking for more (guest/lib/start.c) */
 #define BLOCKS_MAX  65536u
 #define PAGE        4096u
 
 struct window {
-    uint8_t *at; /* NULL: none yet */
-    size_t size;
+    uint8_t *at; /* NULL: none */
     unsigned entries;
 };
 
@@ -124,7 +126,8 @@ static void window_drop(void *arg, unsigned pe)
     struct window *win = &w->win[pe];
 
     memset(w->map + pe * (size_t)PAGE, 0, PAGE);
-    if (win->at && private_at(win->at + RING_SCRATCH_OFF, win->size - RING_SCRATCH_OFF) < 0)
+    if (win->at &&
+        private_at(win->at + RING_SCRATCH_OFF, entry_off(win->entries) - RING_SCRATCH_OFF) < 0)
         node_finish(arg, NODE_HOST, 0);
 }
 
@@ -133,30 +136,42 @@ static const struct vdtu_ring_mem memory = {
 
 /* ---- PEs ---- */
 
-static int window_new(struct pe *pe, unsigned entries)
+/* The guest sees `entries` of them; those it saw before stay as they are. */
+static int show_entries(struct pe *pe, struct window *win, unsigned entries)
+{
+    size_t from = win->entries ? entry_off(win->entries) : 0;
+    struct kvm_userspace_memory_region r = {.slot = win->entries ? SLOT_MORE : SLOT_WINDOW,
+                                            .guest_phys_addr = RING_WINDOW_GPA + from,
+                                            .memory_size = entry_off(entries) - from,
+                                            .userspace_addr = (uint64_t)(uintptr_t)win->at + from};
+
+    if (ioctl(pe->vm_fd, KVM_SET_USER_MEMORY_REGION, &r) < 0)
+        return -errno;
+    win->entries = entries;
+    return 0;
+}
+
+int window_open(struct pe *pe)
 {
     struct windows *w = pe->node->windows;
-    struct window *win = &w->win[pe->id];
-    struct kvm_userspace_memory_region r = {.slot = SLOT_WINDOW,
-                                            .guest_phys_addr = RING_WINDOW_GPA};
-    size_t size = entry_off(entries);
+    size_t size = entry_off(RING_ENTRIES_MAX);
+    struct window *win;
     uint8_t *at;
+    int r;
 
+    if (!w)
+        return 0;
+    win = &w->win[pe->id];
     at = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1,
               0);
     if (at == MAP_FAILED)
         return -errno;
     madvise(at, size, MADV_NOHUGEPAGE);
-    r.memory_size = size;
-    r.userspace_addr = (uint64_t)(uintptr_t)at;
-    if (put_at(w, at + RING_STATUS_OFF, pe->id * (size_t)PAGE, PAGE, PROT_READ | PROT_WRITE) < 0 ||
-        put_at(w, at + RING_NODE_OFF, 0, PAGE, PROT_READ) < 0 ||
-        ioctl(pe->vm_fd, KVM_SET_USER_MEMORY_REGION, &r) < 0) {
-        munmap(at, size);
-        return -ENOMEM;
-    }
-    *win = (struct window){at, size, entries};
-    return 0;
+    *win = (struct window){.at = at};
+    r = put_at(w, at + RING_STATUS_OFF, pe->id * (size_t)PAGE, PAGE, PROT_READ | PROT_WRITE);
+    if (r == 0)
+        r = put_at(w, at + RING_NODE_OFF, 0, PAGE, PROT_READ);
+    return r < 0 ? r : show_entries(pe, win, pe->place == 0 ? RING_ENTRIES_MAX : ENTRIES);
 }
 
 unsigned window_want(struct pe *pe, uint64_t entries)
@@ -170,9 +185,11 @@ unsigned window_want(struct pe *pe, uint64_t entries)
     win = &w->win[pe->id];
     if (entries > RING_ENTRIES_MAX)
         entries = RING_ENTRIES_MAX;
-    if (entries == 0 || (!win->at && window_new(pe, (unsigned)entries) < 0))
+    if (entries == 0 || !win->at)
         return 0;
-    /* The slot stays as large as it is: taking one away costs milliseconds. */
+    /* Once, and for all: taking a slot away costs milliseconds. */
+    if (entries > win->entries && win->entries == ENTRIES)
+        show_entries(pe, win, RING_ENTRIES_MAX);
     if (entries > win->entries)
         entries = win->entries;
     if (vdtu_ring_enable(pe->dtu, (unsigned)entries, pe->regs + 2 * PAGE,
@@ -227,7 +244,7 @@ void windows_close(struct node *n)
         return;
     for (unsigned i = 0; w->win && i < DTU_PES; i++)
         if (w->win[i].at)
-            munmap(w->win[i].at, w->win[i].size);
+            munmap(w->win[i].at, entry_off(RING_ENTRIES_MAX));
     if (w->map != MAP_FAILED)
         munmap(w->map, w->size);
     if (w->fd >= 0)

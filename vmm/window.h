@@ -21,6 +21,9 @@ void windows_close(struct node *n);
 /* Has this node rings? */
 bool windows_on(const struct node *n);
 
+/* The PE's own, before it runs for the first time; nothing where there are none.  0 or -errno. */
+int window_open(struct pe *pe);
+
 /* VREG_RING: the PE wants so many entries, 0: none.  By whoever runs it.  Entries it has. */
 unsigned window_want(struct pe *pe, uint64_t entries);
 

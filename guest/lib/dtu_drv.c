@@ -12,6 +12,11 @@
 /* Looks at our rings while cores are to spare: about a millisecond, longer than a wake-up takes, or
  * two that answer each other would fall asleep in turn for ever. */
 #define RING_SPIN 20000
+/* Looks while one core is missing, and every second PE as many again: in half of that time another
+ * sees it, too, and falls asleep. */
+#define RING_GRACE 700
+/* In any case: an answer of who is awake comes within that, and costs no exit. */
+#define RING_LEAST 200
 
 static unsigned run(unsigned op, unsigned ep)
 {
@@ -37,10 +42,63 @@ static void set_arg(unsigned reg, uint64_t value)
         dtu_set(reg, value);
 }
 
-static void set_data(const void *data, size_t len)
+/* ---- commands with arguments ---- */
+
+#define NOT_RUN (~0ull)
+
+/* What dtu_config_for_command() has left for the next command of that endpoint. */
+static uint64_t words_due[3] __attribute__((aligned(64)));
+static unsigned ep_due = DTU_EPS;
+
+/* The command's arguments; what it does not look at is what the registers have. */
+static struct vreg_step step_of(unsigned op, unsigned ep, const void *data, size_t len)
 {
-    set_arg(DTU_DATA_ADDR, (uintptr_t)data);
-    set_arg(DTU_DATA_SIZE, len);
+    return (struct vreg_step){.command = DTU_CMD(op, ep),
+                              .data_addr = (uintptr_t)data,
+                              .data_size = len,
+                              .offset = dtu_get(DTU_OFFSET),
+                              .reply_label = dtu_get(DTU_REPLY_LABEL),
+                              .reply_ep = dtu_get(DTU_REPLY_EPID),
+                              .result = NOT_RUN,
+                              .config = ep == ep_due ? (uintptr_t)words_due : 0};
+}
+
+/* One exit, whatever the registers have: is that less than to store what differs? */
+static bool worth_a_step(const struct vreg_step *s)
+{
+    if (!vreg_has(VREG_F_CALL))
+        return false;
+    return s->config || dtu_get(DTU_DATA_ADDR) != s->data_addr ||
+           dtu_get(DTU_DATA_SIZE) != s->data_size || dtu_get(DTU_OFFSET) != s->offset ||
+           dtu_get(DTU_REPLY_LABEL) != s->reply_label || dtu_get(DTU_REPLY_EPID) != s->reply_ep;
+}
+
+static void set_args(const struct vreg_step *s, unsigned ep)
+{
+    for (unsigned i = 3; s->config && i-- > 0;)
+        set_arg(DTU_EP(ep, i), words_due[i]);
+    set_arg(DTU_DATA_ADDR, s->data_addr);
+    set_arg(DTU_DATA_SIZE, s->data_size);
+    set_arg(DTU_OFFSET, s->offset);
+    set_arg(DTU_REPLY_LABEL, s->reply_label);
+    set_arg(DTU_REPLY_EPID, s->reply_ep);
+}
+
+static unsigned run_step(struct vreg_step *s)
+{
+    unsigned op = s->command & 7, ep = (unsigned)(s->command >> 3);
+
+    if (worth_a_step(s)) {
+        __asm__ volatile("" ::: "memory");
+        vreg_set(VREG_LIST, vreg_list((uintptr_t)s, 1));
+        __asm__ volatile("" ::: "memory");
+    }
+    if (s->result == NOT_RUN) {
+        set_args(s, ep);
+        s->result = run(op, ep);
+    }
+    ep_due = DTU_EPS;
+    return (unsigned)s->result;
 }
 
 unsigned dtu_unread(unsigned ep)
@@ -53,93 +111,126 @@ unsigned dtu_unread(unsigned ep)
 }
 
 /*
- * The command whose arguments are set, then sleep until there is a message, and the next one of
- * `from` is fetched: one exit.  Where that is not possible only the command.
+ * The command, then sleep until there is a message, and the next one of `from` is fetched: one
+ * exit.  Where that is not possible only the command.
  */
-static unsigned run_and_wait(unsigned op, unsigned ep, unsigned from, unsigned us, unsigned want)
+static unsigned run_and_wait(struct vreg_step *s, unsigned from)
 {
-    unsigned err;
+    bool step = worth_a_step(s);
 
     if (!vreg_has(VREG_F_CALL) || dtu_get(DTU_MSG_CNT) || !ring_sleep(&ring_self))
-        return op == DTU_IDLE ? SE_OK : run(op, ep);
+        return run_step(s);
     __asm__ volatile("" ::: "memory");
-    vreg_set(VREG_CALL, vreg_call((uint32_t)DTU_CMD(op, ep), from, us, want));
+    if (step)
+        vreg_set(VREG_STEP, vreg_call_step((uintptr_t)s, from, 0, 0));
+    else
+        vreg_set(VREG_CALL, vreg_call((uint32_t)s->command, from, 0, 0));
     __asm__ volatile("" ::: "memory");
-    err = (unsigned)(dtu_get(DTU_COMMAND) >> DTU_CMD_ERR_SHIFT);
     ring_awake(&ring_self);
-    if (!err)
+    if (step && s->result == NOT_RUN)
+        return run_step(s);
+    ep_due = DTU_EPS;
+    if (!step)
+        s->result = dtu_get(DTU_COMMAND) >> DTU_CMD_ERR_SHIFT;
+    if (!s->result)
         ring_fetched(&ring_self, from, vreg_get(VREG_CALL));
-    return err;
+    return (unsigned)s->result;
 }
 
-/* Sends by a ring; RING_TRAP: there is none, and the arguments for the command are set. */
-static unsigned by_ring(unsigned ep, const void *data, size_t len, unsigned reply_ep,
-                        uint64_t reply_label)
+/* Sleeps so, without a command. */
+static void wait_for(unsigned from, unsigned us, unsigned want)
 {
-    unsigned err = ring_send(&ring_self, ep, data, len, reply_ep, reply_label);
+    if (!vreg_has(VREG_F_CALL) || dtu_get(DTU_MSG_CNT) || !ring_sleep(&ring_self))
+        return;
+    __asm__ volatile("" ::: "memory");
+    vreg_set(VREG_CALL, vreg_call(DTU_IDLE, from, us, want));
+    __asm__ volatile("" ::: "memory");
+    ring_awake(&ring_self);
+    ring_fetched(&ring_self, from, vreg_get(VREG_CALL));
+}
 
-    if (err != RING_TRAP)
-        return err;
-    set_data(data, len);
-    set_arg(DTU_REPLY_EPID, reply_ep);
-    set_arg(DTU_REPLY_LABEL, reply_label);
-    return RING_TRAP;
+static struct vreg_step send_step(unsigned ep, const void *data, size_t len, unsigned reply_ep,
+                                  uint64_t reply_label)
+{
+    struct vreg_step s = step_of(DTU_SEND, ep, data, len);
+
+    s.reply_ep = reply_ep;
+    s.reply_label = reply_label;
+    return s;
 }
 
 unsigned dtu_send(unsigned ep, const void *data, size_t len, unsigned reply_ep,
                   uint64_t reply_label)
 {
-    unsigned err = by_ring(ep, data, len, reply_ep, reply_label);
+    unsigned err = ring_send(&ring_self, ep, data, len, reply_ep, reply_label);
+    struct vreg_step s;
 
-    return err == RING_TRAP ? run(DTU_SEND, ep) : err;
+    if (err != RING_TRAP)
+        return err;
+    s = send_step(ep, data, len, reply_ep, reply_label);
+    return run_step(&s);
 }
 
 unsigned dtu_call(unsigned ep, const void *data, size_t len, unsigned reply_ep,
                   uint64_t reply_label)
 {
-    unsigned err = by_ring(ep, data, len, reply_ep, reply_label);
+    unsigned err = ring_send(&ring_self, ep, data, len, reply_ep, reply_label);
+    struct vreg_step s;
 
-    return err == RING_TRAP ? run_and_wait(DTU_SEND, ep, reply_ep, 0, 0) : err;
+    if (err != RING_TRAP)
+        return err;
+    s = send_step(ep, data, len, reply_ep, reply_label);
+    return run_and_wait(&s, reply_ep);
 }
 
-static void set_reply(const struct dtu_header *msg, const void *data, size_t len)
+static struct vreg_step reply_step(unsigned ep, const struct dtu_header *msg, const void *data,
+                                   size_t len)
 {
-    set_data(data, len);
-    set_arg(DTU_OFFSET, (uintptr_t)msg);
+    struct vreg_step s = step_of(DTU_REPLY, ep, data, len);
+
+    s.offset = (uintptr_t)msg;
+    return s;
 }
 
 unsigned dtu_reply_wait(unsigned ep, const struct dtu_header *msg, const void *data, size_t len)
 {
+    struct vreg_step s;
+
     if (ring_owns(&ring_self, msg))
         return ring_reply(&ring_self, msg, data, len);
-    set_reply(msg, data, len);
-    return run_and_wait(DTU_REPLY, ep, ep, 0, 0);
+    s = reply_step(ep, msg, data, len);
+    return run_and_wait(&s, ep);
 }
 
 unsigned dtu_reply(unsigned ep, const struct dtu_header *msg, const void *data, size_t len)
 {
+    struct vreg_step s;
+
     if (ring_owns(&ring_self, msg))
         return ring_reply(&ring_self, msg, data, len);
-    set_reply(msg, data, len);
-    return run(DTU_REPLY, ep);
+    s = reply_step(ep, msg, data, len);
+    return run_step(&s);
+}
+
+static unsigned transfer(unsigned op, unsigned ep, const void *buf, size_t len, uint64_t off)
+{
+    struct vreg_step s;
+
+    if (len == 0) /* never completes on the gem5 model (dtu-spec 10.4 #51) */
+        return SE_OK;
+    s = step_of(op, ep, buf, len);
+    s.offset = off;
+    return run_step(&s);
 }
 
 unsigned dtu_read(unsigned ep, void *buf, size_t len, uint64_t off)
 {
-    if (len == 0) /* never completes on the gem5 model (dtu-spec 10.4 #51) */
-        return SE_OK;
-    set_data(buf, len);
-    set_arg(DTU_OFFSET, off);
-    return run(DTU_READ, ep);
+    return transfer(DTU_READ, ep, buf, len, off);
 }
 
 unsigned dtu_write(unsigned ep, const void *buf, size_t len, uint64_t off)
 {
-    if (len == 0)
-        return SE_OK;
-    set_data(buf, len);
-    set_arg(DTU_OFFSET, off);
-    return run(DTU_WRITE, ep);
+    return transfer(DTU_WRITE, ep, buf, len, off);
 }
 
 uint64_t dtu_fetch_slot(unsigned ep)
@@ -183,14 +274,43 @@ void dtu_debug(uint32_t value)
     dtu_set(DTU_COMMAND, DTU_DEBUG | (uint64_t)value << 3);
 }
 
-bool dtu_spin(void)
+/* Anything unread, or of that endpoint alone: or is it none any more? */
+static bool is_news(unsigned ep)
 {
-    for (unsigned i = 0; i < RING_SPIN && ring_may_spin(&ring_self); i++) {
-        if (dtu_get(DTU_MSG_CNT) || ring_any(&ring_self))
+    if (ep < DTU_EPS)
+        return dtu_unread(ep) || dtu_type(ep) != DTU_EP_RECV;
+    return dtu_get(DTU_MSG_CNT) || ring_any(&ring_self);
+}
+
+/*
+ * When somebody is woken while all cores spin, one of us is too many, not all.  Who spun already
+ * when it happened gives up at once; who begins then (it may be who woke the other, and waits for
+ * it now) waits first whether that is enough.
+ */
+static bool spin(unsigned ep)
+{
+    bool came_late = true;
+    unsigned grace;
+
+    if (!ring_self.on)
+        return false;
+    grace = RING_GRACE << (vreg_get(VREG_PE) & 1);
+    for (unsigned i = 0; i < RING_SPIN; i++) {
+        int spare = ring_spare(&ring_self);
+
+        if (is_news(ep))
             return true;
+        if (i >= RING_LEAST && (spare < -1 || (spare < 0 && (!came_late || i >= grace))))
+            return false;
+        came_late &= spare < 0;
         __builtin_ia32_pause();
     }
     return false;
+}
+
+bool dtu_spin(void)
+{
+    return spin(DTU_EPS);
 }
 
 void dtu_sleep(uint64_t ns)
@@ -215,7 +335,7 @@ void dtu_wait(uint64_t ns)
 static void wait_and_fetch(unsigned ep)
 {
     if (!dtu_spin())
-        run_and_wait(DTU_IDLE, 0, ep, 0, 0);
+        wait_for(ep, 0, 0);
 }
 
 void dtu_relax(uint64_t ns)
@@ -229,24 +349,13 @@ void dtu_relax(uint64_t ns)
     __asm__ volatile("" ::: "memory");
 }
 
-/* Looks at one endpoint only, while cores are to spare. */
-static bool spin_for(unsigned ep)
-{
-    for (unsigned i = 0; i < RING_SPIN && ring_may_spin(&ring_self); i++) {
-        if (dtu_unread(ep) || dtu_type(ep) != DTU_EP_RECV)
-            return true;
-        __builtin_ia32_pause();
-    }
-    return false;
-}
-
 void dtu_wait_only(unsigned ep)
 {
     if (!vreg_has(VREG_F_ONLY)) {
         dtu_relax(0);
         return;
     }
-    if (spin_for(ep) || !ring_sleep_for(&ring_self, ep))
+    if (spin(ep) || !ring_sleep_for(&ring_self, ep))
         return;
     __asm__ volatile("" ::: "memory");
     vreg_set(VREG_CALL, vreg_call(DTU_IDLE, ep | VREG_CALL_ONLY, 0, 0));
@@ -396,7 +505,7 @@ unsigned dtu_fetch_many(unsigned ep, const struct dtu_header **msgs, unsigned do
         if (n || done)
             continue;
         if (!dtu_get(DTU_MSG_CNT) && !ring_any(&ring_self))
-            run_and_wait(DTU_IDLE, 0, VREG_CALL_NO_EP, us, max);
+            wait_for(VREG_CALL_NO_EP, us, max);
         else
             dtu_relax(0);
     }
@@ -414,9 +523,14 @@ void dtu_config_words(unsigned ep, const uint64_t words[3])
 
 void dtu_config_for_command(unsigned ep, const uint64_t words[3])
 {
+    bool differs = false;
+
     ring_self.own |= 1u << ep;
-    for (unsigned i = 3; i-- > 0;)
-        set_arg(DTU_EP(ep, i), words[i]);
+    for (unsigned i = 0; i < 3; i++) {
+        words_due[i] = words[i];
+        differs |= dtu_get(DTU_EP(ep, i)) != words[i];
+    }
+    ep_due = differs ? ep : DTU_EPS;
 }
 
 void dtu_config_send(unsigned ep, unsigned pe, unsigned vpe, unsigned dst_ep, unsigned maxmsg,

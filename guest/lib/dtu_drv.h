@@ -184,7 +184,7 @@ void dtu_config_mem(unsigned ep, unsigned pe, unsigned vpe, uint64_t addr, uint6
                     unsigned perm);
 void dtu_config_words(unsigned ep, const uint64_t words[3]);
 /* The same for an endpoint that is configured for one command, which follows at once, and never
- * otherwise: stores only what differs. */
+ * otherwise: done with that command, and only if something differs. */
 void dtu_config_for_command(unsigned ep, const uint64_t words[3]);
 void dtu_invalidate(unsigned ep);
 

@@ -206,12 +206,12 @@ void ring_awake(struct rings *r)
         __atomic_store_n(&own_status(r)->sleeping, 0, __ATOMIC_RELAXED);
 }
 
-bool ring_may_spin(const struct rings *r)
+int ring_spare(const struct rings *r)
 {
     const struct ring_node *n = (const struct ring_node *)(const void *)(r->window + RING_NODE_OFF);
 
-    return r->on && __atomic_load_n(&n->running, __ATOMIC_RELAXED) <=
-                        __atomic_load_n(&n->cores, __ATOMIC_RELAXED);
+    return (int)(__atomic_load_n(&n->cores, __ATOMIC_RELAXED) -
+                 __atomic_load_n(&n->running, __ATOMIC_RELAXED));
 }
 
 /* ---- start ---- */

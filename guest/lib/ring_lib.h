@@ -134,12 +134,12 @@ unsigned ring_reply(struct rings *r, const struct dtu_header *msg, const void *d
 
 /*
  * Before a wait: true if it may begin, and then senders ring the bell.  ring_awake() after it.
- * ring_may_spin(): are there cores to spare?
+ * ring_spare(), where rings are on: cores for which no PE is awake; negative: more PEs than cores.
  */
 bool ring_sleep(struct rings *r);
 /* The same for who wants messages of endpoint ep only; others ring the bell, too. */
 bool ring_sleep_for(struct rings *r, unsigned ep);
 void ring_awake(struct rings *r);
-bool ring_may_spin(const struct rings *r);
+int ring_spare(const struct rings *r);
 
 #endif

@@ -55,7 +55,9 @@ void guest_start(void)
     /* The kernel sets coreid last (semperos-platform 5.7); a stray wake-up may be earlier. */
     while (env()->coreid == 0)
         dtu_relax(POLL_NS);
-    ring_init(ring_entries);
+    /* As memory has it: the compiler takes the weak one's value for granted, which the kernel's
+     * definition replaces. */
+    ring_init(*(const volatile unsigned *)&ring_entries);
     if (fn) {
         /* vpe_run() copied the heap along with the image, so it is set up already. */
         status = fn((void *)(uintptr_t)env()->backend);

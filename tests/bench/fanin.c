@@ -70,8 +70,8 @@ static int fanin(unsigned clients, unsigned rounds, struct samples *v, struct sa
         if (r < 0) {
             snprintf(why, size,
                      "not all of %u clients came to an end: try build/sempervm run "
-                     "--pes 20 -- kernel fanin 16 1 " WINDOW,
-                     clients);
+                     "--pes %u -- kernel fanin %u 1 " WINDOW,
+                     clients, 4 + (clients < 16 ? clients : 16), clients < 16 ? clients : 16);
             return r;
         }
         samples_add(v, mean);

@@ -62,7 +62,7 @@ static struct vreg_step a_send(unsigned ep)
                               .offset = 0x77,
                               .reply_ep = 1,
                               .result = 0xEE,
-                              .reserved = 0xABCD};
+                              .config = 0};
 }
 
 START_TEST(sends_and_fetches)
@@ -74,7 +74,6 @@ START_TEST(sends_and_fetches)
     ck_assert_uint_eq(vreg_run_list(&pe, vreg_list(AT, 3)), 3);
     ck_assert_uint_eq(steps, 2); /* the store itself was the first */
     ck_assert_uint_eq(get(A, 2).result, SE_OK);
-    ck_assert_uint_eq(get(A, 2).reserved, 0xABCD);
     ck_assert_uint_eq(get(A, 3).result, 0xEE);
     ck_assert_uint_eq(vdtu_reg(B->d, DTU_MSG_CNT), 3);
     /* Four slots: the second of these finds none, the third is not tried. */
@@ -143,6 +142,48 @@ START_TEST(bad_places)
 }
 END_TEST
 
+#define WORDS 0x5000u
+
+/* What `p` stores to its endpoint 14 and then does with it: 8 bytes to B's memory. */
+static unsigned configured_write(struct fx_pe *p, uint64_t at, unsigned ep)
+{
+    const uint64_t words[3] = {dtu_mem_r0(0x100), 0x6000, dtu_mem_r2(3, 3, DTU_PERM_RW)};
+
+    list_of(p);
+    memcpy(p->mem + WORDS, words, sizeof(words));
+    memcpy(p->mem + FX_SRC, "eightbyt", 8);
+    put(p, AT, 0,
+        (struct vreg_step){.command = DTU_CMD(DTU_WRITE, ep),
+                           .data_addr = FX_SRC,
+                           .data_size = 8,
+                           .offset = 0x10,
+                           .result = 0xEE,
+                           .config = at});
+    return (unsigned)vreg_run_list(&pe, vreg_list(AT, 1));
+}
+
+/* Words for the endpoint are stores by the PE: they are its DTU's to take or not. */
+START_TEST(configures)
+{
+    ck_assert_uint_eq(configured_write(K, WORDS, 14), 1);
+    ck_assert_int_eq(memcmp(B->mem + 0x6010, "eightbyt", 8), 0);
+    ck_assert_uint_eq(vdtu_reg(K->d, DTU_EP(14, 1)), 0x6000);
+    fx_accept(fx);
+    fx_kreg(K, 2, 2, DTU_STATUS, 0);
+    ck_assert_uint_eq(configured_write(A, WORDS, 14), 0); /* may not configure: no endpoint there */
+    ck_assert_uint_eq(vdtu_reg(A->d, DTU_EP(14, 1)), 0);
+    memcpy(B->mem + 0x6010, "--------", 8);
+    ck_assert_uint_eq(configured_write(K, FX_MEM - 16, 14), 0);
+    ck_assert_uint_eq(configured_write(K, WORDS + 4, 14), 0);
+    ck_assert_uint_eq(configured_write(K, ~7ull, 14), 0);
+    ck_assert_uint_eq(configured_write(K, WORDS, DTU_EPS), 0);
+    ck_assert_int_eq(memcmp(B->mem + 0x6010, "--------", 8), 0);
+    ck_assert_uint_eq(*(uint64_t *)(void *)(K->mem + AT + offsetof(struct vreg_step, result)),
+                      0xEE); /* none of these was run */
+    fx_accept(fx);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("vreg list");
@@ -152,6 +193,7 @@ int main(void)
     tcase_add_test(c, sends_and_fetches);
     tcase_add_test(c, interrupted);
     tcase_add_test(c, bad_places);
+    tcase_add_test(c, configures);
     suite_add_tcase(s, c);
     return fx_run(s);
 }

@@ -132,7 +132,7 @@ static void scribble(uint64_t *state)
         return;
     if (reg == VREG_WAIT)
         value &= 0xffff;
-    if (reg == VREG_CALL)
+    if (reg == VREG_CALL || reg == VREG_STEP)
         value = vreg_call((uint32_t)value, value >> 32 & 0xff, 1 + value % 100, 0);
     if (reg == VREG_CONSOLE)
         value = vreg_console(value, 4);

@@ -22,7 +22,7 @@
 #define CLIENTS_MAX  180u
 #define RECV_EP      2u
 #define SLOT_ORDER   6u
-#define BUFFER_ORDER 7u
+#define BUFFER_ORDER 8u /* four slots: all that we ever send one, however late it looks */
 #define SAMPLES_MAX  200u
 #define BATCH        50u
 #define LATE         (1ull << 40)

@@ -1,0 +1,247 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* LINK: vmm/sched_threads.c vmm/cores.c */
+/* TSAN: */
+/*
+ * The scheduler with a thread per PE, with PEs that are made of a function: how many are awake is
+ * known at every moment to those who spin (vdtu/RINGS.md), is raised by who wakes one before it
+ * returns, and does not drift.
+ */
+#include <check.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "../../vmm/cores.h"
+#include "../../vmm/nic.h"
+#include "../../vmm/node.h"
+#include "../../vmm/sched.h"
+#include "../../vmm/window.h"
+
+#define PES    6u
+#define ROUNDS 3000u
+
+static struct node node;
+static struct pe pes[PES];
+static atomic_int awake, least, most;
+static atomic_uint runs[PES], at_rest;
+static atomic_bool held[PES], over[PES];
+
+/* ---- the rest of the VMM ---- */
+
+uint64_t host_now(void)
+{
+    struct timespec ts;
+
+    clock_gettime(CLOCK_MONOTONIC, &ts);
+    return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
+}
+
+bool windows_on(const struct node *n)
+{
+    (void)n;
+    return true;
+}
+
+void windows_asleep(struct node *n, int change)
+{
+    int now = atomic_fetch_sub(&awake, change) - change;
+
+    (void)n;
+    if (now < 0)
+        atomic_store(&least, now);
+    if (now > (int)PES)
+        atomic_store(&most, now);
+}
+
+bool node_finish(struct node *n, enum node_end why, uint32_t status)
+{
+    (void)status;
+    if (why == NODE_AT_REST) {
+        atomic_fetch_add(&at_rest, 1);
+        return true; /* we go on */
+    }
+    atomic_store(&n->end, why);
+    return true;
+}
+
+void node_log(const struct node *n, int level, const char *fmt, ...)
+{
+    (void)n;
+    (void)level;
+    (void)fmt;
+}
+
+int pe_open(struct pe *pe, const struct kvm *kvm, char *err, size_t size)
+{
+    (void)pe;
+    (void)kvm;
+    (void)err;
+    (void)size;
+    return 0;
+}
+
+void pe_kick(struct pe *pe)
+{
+    atomic_store(&pe->kicked, true);
+}
+
+bool nic_is_direct(const struct nic *n)
+{
+    (void)n;
+    return false;
+}
+void nic_listen(struct nic *n, bool on)
+{
+    (void)n;
+    (void)on;
+}
+void nic_sleep(struct nic *n, uint64_t ns)
+{
+    (void)n;
+    (void)ns;
+}
+void nic_poke(struct nic *n)
+{
+    (void)n;
+}
+
+/* A PE that runs as long as it is held, then wakes its neighbour if it is told to, and waits. */
+static atomic_uint passes;
+
+enum pe_why pe_run(struct pe *pe)
+{
+    unsigned i = pe->place, left;
+
+    atomic_fetch_add(&runs[i], 1);
+    node.sched->enter(pe);
+    while (atomic_load(&held[i]) && atomic_load(&node.end) == NODE_RUNS)
+        sched_yield();
+    if (atomic_load(&over[i])) {
+        pe->end = PE_EXITED;
+        return PE_OVER;
+    }
+    left = atomic_load(&passes);
+    while (left && !atomic_compare_exchange_weak(&passes, &left, left - 1))
+        continue;
+    if (left) {
+        node.sched->wake(&pes[(i + 1 + left % (PES - 1)) % PES]);
+        if (left % 7 == 0)
+            node.sched->unpark(&pes[(i + left) % PES]);
+        if (left % 11 == 0)
+            node.sched->kick(&pes[(i + left) % PES]);
+    }
+    pe->deadline =
+        left % 5 == 1 ? host_now() - node.start_ns + left % 3 * 50000 : VREG_WAIT_FOREVER;
+    return PE_WAITS;
+}
+
+/* ---- tests ---- */
+
+/* A test that waits for ever is ended by its runner. */
+static void until_awake(int n)
+{
+    while (atomic_load(&awake) != n)
+        sched_yield();
+}
+
+static void begin(void)
+{
+    char err[128];
+
+    memset(&node, 0, sizeof(node));
+    node.sched = &sched_threads;
+    node.npes = PES;
+    node.pes = pes;
+    node.start_ns = host_now();
+    atomic_store(&awake, PES);
+    for (unsigned i = 0; i < PES; i++) {
+        memset(&pes[i], 0, sizeof(pes[i]));
+        pes[i].node = &node;
+        pes[i].id = (uint16_t)(i + 1);
+        pes[i].place = i;
+        pes[i].deadline = VREG_WAIT_FOREVER;
+    }
+    ck_assert_int_eq(sched_threads.start(&node, err, sizeof(err)), 0);
+    until_awake(0);
+}
+
+static void end(void)
+{
+    atomic_store(&node.end, NODE_EXITED);
+    sched_threads.stop(&node);
+    ck_assert_int_eq(atomic_load(&awake), 0);
+    ck_assert_int_eq(atomic_load(&least), 0);
+    ck_assert_int_eq(atomic_load(&most), 0);
+}
+
+START_TEST(raised_by_who_wakes)
+{
+    begin();
+    for (unsigned round = 0; round < 200; round++) {
+        unsigned i = round % PES, before = atomic_load(&runs[i]);
+
+        atomic_store(&held[i], true);
+        sched_threads.wake(&pes[i]);
+        ck_assert_int_eq(atomic_load(&awake), 1); /* whether it has a core by now or not */
+        sched_threads.wake(&pes[i]);              /* counted once */
+        ck_assert_int_eq(atomic_load(&awake), 1);
+        while (atomic_load(&runs[i]) == before)
+            sched_yield();
+        ck_assert_int_eq(atomic_load(&awake), 1);
+        atomic_store(&held[i], false);
+        until_awake(0);
+    }
+    end();
+}
+END_TEST
+
+START_TEST(does_not_drift)
+{
+    begin();
+    atomic_store(&passes, ROUNDS);
+    for (unsigned i = 0; i < 3; i++)
+        sched_threads.wake(&pes[i]);
+    while (atomic_load(&passes)) {
+        sched_threads.wake(&pes[atomic_load(&passes) % PES]); /* should a kick have ended it */
+        sched_yield();
+    }
+    until_awake(0);
+    ck_assert_uint_gt(atomic_load(&at_rest), 0);
+    end();
+}
+END_TEST
+
+START_TEST(those_that_are_over)
+{
+    begin();
+    atomic_store(&over[1], true);
+    atomic_store(&over[4], true);
+    sched_threads.wake(&pes[1]);
+    sched_threads.kick(&pes[4]);
+    until_awake(0);
+    sched_threads.wake(&pes[2]);
+    until_awake(0);
+    end();
+}
+END_TEST
+
+int main(void)
+{
+    Suite *s = suite_create("sched_threads");
+    TCase *c = tcase_create("awake");
+    SRunner *r;
+    int failed;
+
+    tcase_set_timeout(c, 120);
+    tcase_add_test(c, raised_by_who_wakes);
+    tcase_add_test(c, does_not_drift);
+    tcase_add_test(c, those_that_are_over);
+    suite_add_tcase(s, c);
+    r = srunner_create(s);
+    srunner_run_all(r, CK_NORMAL);
+    failed = srunner_ntests_failed(r);
+    srunner_free(r);
+    return failed != 0;
+}
