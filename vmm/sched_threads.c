@@ -102,7 +102,8 @@ static void wake_up(struct runner *r)
         return;
     r->asleep = false;
     windows_asleep(r->pe->node, -1);
-    cores_wake(cores_of(r), &r->seat, self ? &self->seat : NULL);
+    if (r != self)
+        cores_wake(cores_of(r), &r->seat, self ? &self->seat : NULL);
 }
 
 /* By the runner itself: it goes on, whoever woke it, or nobody did. */
