@@ -58,7 +58,10 @@ enum vreg {
     /* With VREG_F_ASK only, for kernels: the VMM's questions (capdump.h) */
     VREG_ASK = 0xE0, /* load: the question, 0: none; store: VREG_ASK_HERE, or a part of the answer
                         as of VREG_CONSOLE; of no bytes: that was all */
+    VREG_GOODBYE = 0x100, /* only through the NoC, of the bridge PE of a node without a boot line: store
+              VREG_GOODBYE_BY | status: the machine that its PEs belong to is over */
 };
+#define VREG_GOODBYE_BY (1ull << 32)
 
 enum vreg_feature {
     VREG_F_TIME = 1 << 0,

@@ -7,6 +7,7 @@
 GUEST_PROGS := \
     kernel:0:guest/kernel \
     hello:16:guest/apps/hello \
+    forever:16:guest/apps/forever \
     selftest:20:guest/apps/selftest \
     multi:24:guest/apps/multi \
     attack:28:guest/apps/attack \

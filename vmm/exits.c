@@ -95,6 +95,8 @@ static void on_page_store(void *arg, unsigned off, uint64_t value)
 {
     struct pe *pe = arg;
 
+    if (off == VREG_GOODBYE && bridge_over_told(pe, value))
+        return;
     if (off != VREG_RESET) {
         pe->ignored_vreg++;
         return;

@@ -71,6 +71,8 @@ enum pe_why pe_exit_program(struct pe *pe, uint32_t status, enum vreg_exit scope
             pe->noted_status = status;
         return PE_KICKED;
     }
+    if (scope == VREG_EXIT_MACHINE && privileged)
+        bridge_tell_over(pe, status);
     pe->end = PE_EXITED;
     pe->status = status;
     pe_tell_over(pe);
