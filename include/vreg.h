@@ -79,6 +79,7 @@ enum vreg_feature {
     VREG_F_TOGETHER = 1 << 12, /* VREG_LIST knows VREG_TOGETHER */
     VREG_F_ONLY = 1 << 13,     /* VREG_CALL_ONLY */
     VREG_F_OVER = 1 << 14,     /* VREG_OVER */
+    VREG_F_BARE = 1 << 15,     /* CPL 0 and interrupt controllers: the NIC's PCI registers say where */
 };
 
 enum vreg_cause {

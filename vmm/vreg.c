@@ -27,7 +27,7 @@ void vreg_reset(struct pe *pe)
         VREG_F_TOGETHER | VREG_F_ONLY | VREG_F_OVER | (pe->node->desc->seed.on ? 0 : VREG_F_EXITS) |
         (windows_on(pe->node) ? VREG_F_RING : 0) | (pe->node->mapped ? VREG_F_MAP : 0);
     if (pe->nic)
-        *pe_vreg(pe, VREG_FEATURES) |= VREG_F_NIC;
+        *pe_vreg(pe, VREG_FEATURES) |= VREG_F_NIC | (pe->bare ? VREG_F_BARE : 0);
     if (pe->node->desc->control)
         *pe_vreg(pe, VREG_FEATURES) |= VREG_F_ASK;
     *pe_vreg(pe, VREG_PE) = pe->id;
