@@ -102,7 +102,7 @@ end
 
 begin 'peers: another version of the link'
 # Between them stands who changes the digit.
-"$LOSSY" version=50 "node=127.0.0.1:$((port + 2)),127.0.0.1:$port" \
+"$LOSSY" version=48 "node=127.0.0.1:$((port + 2)),127.0.0.1:$port" \
     "node=127.0.0.1:$((port + 3)),127.0.0.1:$((port + 1))" >"$T/lossy" 2>&1 &
 lossy_pid=$!
 wait_for 1 '^ready' "$T/lossy"
