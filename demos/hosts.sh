@@ -167,7 +167,12 @@ for f in "$T"/out.*; do
         "$f" | awk '{ p += $1; f += $2 } END { if (NR) print p, f }')
     status=$(cat "$T/status.$k")
     if [ -z "$counts" ] || { [ "$status" != 0 ] && [ "${counts#* }" = 0 ]; }; then
-        echo "FAIL node $k: ended with status $status${counts:+ after $counts}"
+        # What it said about the others, the most telling last.
+        why=$(sed -n -e 's/.*\(node [0-9]* is not there\) at [0-9.]* s\(: .*\)/1 \1\2/p' \
+            -e 's/^sempervm: \(cannot find node .*\); trying again$/2 \1: is the name right?/p' \
+            -e 's/^sempervm: \(what other nodes send .*\)/3 \1/p' \
+            -e 's/^sempervm: \(datagrams come .*\)/3 \1/p' "$f" | sort | sed -n '$s/^. //p')
+        echo "FAIL node $k: ended with status $status${counts:+ after $counts}${why:+: $why}"
         failed=$((failed + 1))
     fi
     if [ -n "$counts" ]; then

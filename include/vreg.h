@@ -58,7 +58,11 @@ enum vreg {
     /* With VREG_F_ASK only, for kernels: the VMM's questions (capdump.h) */
     VREG_ASK = 0xE0, /* load: the question, 0: none; store: VREG_ASK_HERE, or a part of the answer
                         as of VREG_CONSOLE; of no bytes: that was all */
+    /* Only through the NoC, of the bridge PE of a node without a boot line: store VREG_GOODBYE_BY |
+       status: the machine that its PEs belong to is over. */
+    VREG_GOODBYE = 0x100,
 };
+#define VREG_GOODBYE_BY (1ull << 32)
 
 enum vreg_feature {
     VREG_F_TIME = 1 << 0,
@@ -76,6 +80,7 @@ enum vreg_feature {
     VREG_F_TOGETHER = 1 << 12, /* VREG_LIST knows VREG_TOGETHER */
     VREG_F_ONLY = 1 << 13,     /* VREG_CALL_ONLY */
     VREG_F_OVER = 1 << 14,     /* VREG_OVER */
+    VREG_F_BARE = 1 << 15, /* CPL 0 and interrupt controllers: the NIC's PCI registers say where */
 };
 
 enum vreg_cause {

@@ -7,6 +7,7 @@
 GUEST_PROGS := \
     kernel:0:guest/kernel \
     hello:16:guest/apps/hello \
+    forever:16:guest/apps/forever \
     selftest:20:guest/apps/selftest \
     multi:24:guest/apps/multi \
     attack:28:guest/apps/attack \
@@ -42,6 +43,9 @@ GUEST_PROGS := \
     ringstress:76:guest/apps/ringstress \
     fanin:80:guest/apps/fanin
 
+# Programs for bare PEs (vmm/bare.h) run at CPL 0, where not every host's KVM has SSE.
+BARE_PROGS := irqtest
+
 GUEST_B   := $(B)/guest
 GUEST_INC := -Iinclude -Iguest/lib
 GUESTCC   := $(CC) $(CSTD) $(WARN) -O2 -g -ffreestanding -fno-pic -mcmodel=small -m64 \
@@ -58,6 +62,7 @@ GUEST_HAVE := $(foreach p,$(GUEST_PROGS),$(if $(call guest_src,$p),$p))
 GUEST_LIB      := $(GUEST_B)/libguest.a
 GUEST_LIB_OBJS := $(patsubst guest/%.c,$(GUEST_B)/obj/%.o,$(wildcard guest/lib/*.c guest/fs/*.c) guest/kernel/elf.c)
 GUEST_BINS     := $(foreach p,$(GUEST_HAVE),$(GUEST_B)/$(call guest_word,$p,1))
+GUEST_BINS     += $(BARE_PROGS:%=$(GUEST_B)/%)
 GUEST_BINS     += $(if $(wildcard guest/apps/idle/idle.S),$(GUEST_B)/idle)
 
 include mk/lwip.mk
@@ -86,6 +91,32 @@ $(GUEST_B)/$(call guest_word,$1,1): $(call guest_obj,$1) $(GUEST_B)/obj/lib/crt.
 	    -o $$@ $(call guest_obj,$1) $(GUEST_B)/obj/lib/crt.o $(GUEST_LIB)
 endef
 $(foreach p,$(GUEST_HAVE),$(eval $(call guest_rule,$p)))
+
+# Programs for bare PEs: without SSE, and their library, too.
+BARE_LIB_OBJS := $(patsubst guest/%.c,$(GUEST_B)/bare/%.o,\
+    $(filter-out guest/lib/map_gate.c,$(wildcard guest/lib/*.c)))
+bare_obj = $(addprefix $(GUEST_B)/bare/,$(addsuffix .o,$(basename $(patsubst guest/%,%,$(wildcard guest/apps/$1/*.[cS])))))
+
+$(GUEST_B)/bare/%.o: guest/%.c
+	@mkdir -p $(@D)
+	$(Q)$(GUESTCC) -mgeneral-regs-only -c -o $@ $<
+
+$(GUEST_B)/bare/%.o: guest/%.S
+	@mkdir -p $(@D)
+	$(Q)$(GUESTCC) -c -o $@ $<
+
+$(GUEST_B)/bare/libguest.a: $(BARE_LIB_OBJS)
+	@rm -f $@
+	$(Q)$(AR) rcs $@ $^
+
+define bare_rule
+$(GUEST_B)/$1: $(call bare_obj,$1) $(GUEST_B)/obj/lib/crt.o $(GUEST_B)/bare/libguest.a guest/lib/link.ld
+	$(Q)$(GUESTLD) -T guest/lib/link.ld -Wl,--defsym=link_base=0x200000 \
+	    -o $$@ $(call bare_obj,$1) $(GUEST_B)/obj/lib/crt.o $(GUEST_B)/bare/libguest.a
+endef
+$(foreach p,$(BARE_PROGS),$(eval $(call bare_rule,$p)))
+
+-include $(BARE_LIB_OBJS:%.o=%.d) $(patsubst %.o,%.d,$(foreach p,$(BARE_PROGS),$(call bare_obj,$p)))
 
 $(GUEST_B)/idle: $(GUEST_B)/obj/apps/idle/idle.o guest/apps/idle/idle.ld
 	$(Q)$(GUESTLD) -T guest/apps/idle/idle.ld -o $@ $<

@@ -145,6 +145,16 @@ void bridge_pe_over(struct pe *pe);
 /* A store to one of the port's registers; false: this PE has none. */
 bool bridge_store(struct pe *pe, unsigned off, uint64_t value);
 
+/*
+ * The end of a machine whose PEs are on several nodes.  bridge_tell_over(): PE `pe` is about to end
+ * the machine of this node; the nodes that have no boot line, whose PEs belong to it, are told with
+ * what status.  By whoever runs the PE, no lock held; returns when all have heard of it or are
+ * lost. bridge_over_told(): this node was told so (a store to VREG_GOODBYE); false: it is no such
+ * node, PE or value.  Its bridge still gets some turns, for its answer must reach the one who told.
+ */
+void bridge_tell_over(struct pe *pe, uint32_t status);
+bool bridge_over_told(struct pe *pe, uint64_t value);
+
 void bridge_print_stats(struct pe *pe, FILE *out);
 
 #endif

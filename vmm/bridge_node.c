@@ -113,6 +113,7 @@ int bridge_attach(struct node *n)
     unsigned id = machine_bridge(n->desc);
     struct pe *pe = id ? node_pe(n, id) : NULL;
 
+    atomic_store(&n->leaving, 0);
     set_epochs(n);
     if (!pe)
         return 0;
@@ -176,6 +177,56 @@ void bridge_pe_over(struct pe *pe)
         bridge_over(port(pe));
 }
 
+/* ---- the end of the machine ---- */
+
+/*
+ * One to take the packet in, one to send the answer, and one more because that may wait for company
+ * (guest/bridge/linger.h).
+ */
+#define LAST_TURNS 3u
+
+void bridge_tell_over(struct pe *pe, uint32_t status)
+{
+    const struct machine *m = pe->node->desc;
+    uint64_t value = VREG_GOODBYE_BY | status;
+    unsigned k;
+
+    for (k = 0; pe->node->bridge && m->self == 0 && k < m->nnodes; k++) {
+        struct vdtu_pkt pkt = {.type = VDTU_PKT_WRITE,
+                               .src_pe = pe->id,
+                               .dst_pe = (uint16_t)m->node[k].bridge,
+                               .dst_vpe = DTU_VPE_INVALID,
+                               .offset = VREG_BASE + VREG_GOODBYE,
+                               .data = &value,
+                               .len = sizeof(value)};
+
+        /* Who does not hear of it is lost, and the link has waited for it as long as is right. */
+        if (m->node[k].there && !m->node[k].boot && k != m->self &&
+            bridge_packet(pe->node->bridge, &pkt))
+            node_log(pe->node, LOG_INFO, "node %u was not told that the machine is over", k);
+    }
+}
+
+bool bridge_over_told(struct pe *pe, uint64_t value)
+{
+    struct node *n = pe->node;
+    unsigned none = 0;
+
+    if (!port(pe) || n->desc->node[n->desc->self].boot || value >> 32 != VREG_GOODBYE_BY >> 32)
+        return false;
+    if (atomic_load(&n->leaving) == 0)
+        n->leave_status = (uint32_t)value;
+    atomic_compare_exchange_strong(&n->leaving, &none, LAST_TURNS);
+    return true;
+}
+
+/* The bridge has had a turn. */
+static void leave(struct node *n)
+{
+    if (atomic_load(&n->leaving) && atomic_fetch_sub(&n->leaving, 1) == 1)
+        node_finish(n, NODE_EXITED, n->leave_status);
+}
+
 /* Whatever the bridge has not seen ends the wait that begins now. */
 static void take_turn(struct pe *pe, struct bridge *b)
 {
@@ -196,6 +247,7 @@ bool bridge_store(struct pe *pe, unsigned off, uint64_t value)
         bridge_set_area(b, value);
         *pe_vreg(pe, VREG_BRIDGE_AREA) = bridge_area(b);
     } else if (off == VREG_BRIDGE_TURN) {
+        leave(pe->node);
         bridge_run(b);
         take_turn(pe, b);
     } else {

@@ -14,6 +14,7 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 
+#include "bare.h"
 #include "bridge.h"
 #include "control.h"
 #include "mapped.h"
@@ -95,6 +96,8 @@ static void on_page_store(void *arg, unsigned off, uint64_t value)
 {
     struct pe *pe = arg;
 
+    if (off == VREG_GOODBYE && bridge_over_told(pe, value))
+        return;
     if (off != VREG_RESET) {
         pe->ignored_vreg++;
         return;
@@ -165,6 +168,14 @@ static bool few_messages(struct pe *pe, unsigned cause, uint64_t now)
     return now < pe->held;
 }
 
+/* HLT of a bare PE ends by an interrupt, which a line that its controller masks is not. */
+static bool nic_ends_wait(struct pe *pe)
+{
+    if (pe->bare && (pe->waiting == PE_WAIT_HLT || !nic_line(pe->nic)))
+        return bare_interrupt(pe);
+    return nic_line(pe->nic);
+}
+
 /* Has what the PE waits for happened?  The wait register says why, HLT just ends. */
 static bool wait_over(struct pe *pe)
 {
@@ -173,7 +184,7 @@ static bool wait_over(struct pe *pe)
     uint64_t now = sched->now(pe->node);
 
     cause |= bridge_causes(pe) | control_causes(pe) | pe->pending;
-    if (pe->nic && nic_line(pe->nic))
+    if (pe->nic && nic_ends_wait(pe))
         cause |= VREG_CAUSE_NIC;
     if (pe->want > 1 && few_messages(pe, cause, now))
         return false;
@@ -280,6 +291,9 @@ static enum pe_why handle_other(struct pe *pe, unsigned reason)
     else if (reason == KVM_EXIT_FAIL_ENTRY)
         snprintf(text, sizeof(text), "KVM cannot enter the guest, hardware reason %#llx",
                  (unsigned long long)run->fail_entry.hardware_entry_failure_reason);
+    else if (reason == KVM_EXIT_SHUTDOWN && pe->bare)
+        snprintf(text, sizeof(text),
+                 "the CPU shut down: an exception that its program has no handler for");
     else
         snprintf(text, sizeof(text), "unexpected KVM exit %u (%s)", reason, kvm_exit_name(reason));
     pe_fault(pe, text);
@@ -292,6 +306,10 @@ static enum pe_why handle_io(struct pe *pe)
     struct kvm_run *run = pe->run;
     char text[96];
 
+    if (pe->bare) {
+        bare_port(pe);
+        return PE_KICKED;
+    }
     if (run->io.port >= SHIM_PORT && run->io.port < SHIM_PORT + SHIM_VECTORS &&
         run->io.direction == KVM_EXIT_IO_OUT && (!pe->nic || nic_is_stub(pe->nic)))
         return trap_handle(pe, run->io.port - SHIM_PORT);
@@ -315,6 +333,13 @@ static enum pe_why handle_exit(struct pe *pe)
         return handle_mmio(pe);
     case KVM_EXIT_IO:
         return handle_io(pe);
+    case KVM_EXIT_HLT: /* of a bare one: a program at CPL 3 may not */
+        pe->exits[PX_HLT]++;
+        pe_wait_begin(pe, PE_WAIT_HLT, VREG_WAIT_FOREVER);
+        return PE_KICKED;
+    case KVM_EXIT_IRQ_WINDOW_OPEN:
+        pe->exits[PX_INTR]++;
+        return PE_KICKED;
     default:
         return handle_other(pe, run->exit_reason);
     }
@@ -394,6 +419,8 @@ int pe_reset(struct pe *pe)
     if (ioctl(pe->vcpu_fd, KVM_GET_SREGS, &sregs) < 0)
         return -errno;
     pe_start_regs(pe, &sregs, &regs, atomic_load(&pe->reset_to));
+    if (pe->bare)
+        bare_reset(pe);
     if (pe->nic)
         nic_pe_reset(pe->nic);
     if (ioctl(pe->vcpu_fd, KVM_SET_SREGS, &sregs) < 0 ||
@@ -429,8 +456,15 @@ static int enter(struct pe *pe)
     if (!pe->nic)
         return ioctl(pe->vcpu_fd, KVM_RUN, 0);
     nic_enter(pe->nic);
+    if (pe->bare && bare_enter(pe) < 0) {
+        nic_leave(pe->nic);
+        errno = ENOTSUP;
+        return -1;
+    }
     r = ioctl(pe->vcpu_fd, KVM_RUN, 0);
     e = errno;
+    if (pe->bare)
+        bare_leave(pe);
     nic_leave(pe->nic);
     errno = e;
     return r;

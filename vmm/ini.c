@@ -128,6 +128,7 @@ static const struct key keys[] = {
     {SEC_NIC, "udp", KEY_NIC_UDP, NULL, false, 0},
     {SEC_NIC, "peer", KEY_NIC_PEER, NULL, false, 0},
     {SEC_NIC, "stream", KEY_NIC_STREAM, NULL, false, 0},
+    {SEC_NIC, "irq", KEY_NIC_IRQ, NULL, false, 0},
     {SEC_NODE, "pes", KEY_COUNT, set_node, false, NODE_PES},
     {SEC_NODE, "line", KEY_COUNT, set_node, true, NODE_BOOT},
     {SEC_NODE, "boot", KEY_COUNT, set_node, true, NODE_BOOT},

@@ -244,6 +244,17 @@ static int parse_program(struct machine *m, const char *v)
     return *v && !strchr(v, '/') && *v != '.' ? replace(&m->link_program, v) : -EINVAL;
 }
 
+/* An input that a PCI device may have: not the timer's, the keyboard's and so on. */
+static int parse_irq(const char *v, unsigned *out)
+{
+    unsigned irq;
+
+    if (parse_pes(v, &irq) < 0 || irq > 15 || !(0xDEF8u >> irq & 1))
+        return -EINVAL;
+    *out = irq;
+    return 0;
+}
+
 /* The keys of [nic] and [link]. */
 static int parse_net_key(struct machine *m, enum machine_key key, const char *v, int line)
 {
@@ -272,6 +283,9 @@ static int parse_net_key(struct machine *m, enum machine_key key, const char *v,
     case KEY_NIC_STREAM:
         nic->on = true;
         return machine_is_stream(v) ? replace(&nic->stream, v) : -EINVAL;
+    case KEY_NIC_IRQ:
+        nic->on = true;
+        return parse_irq(v, &nic->irq);
     default:
         return -EINVAL;
     }
@@ -336,6 +350,7 @@ static const char *const wanted[KEY_COUNT] = {
     [KEY_NIC_UDP] = "host:port",
     [KEY_NIC_PEER] = "host:port",
     [KEY_NIC_STREAM] = "listen: or connect: and tcp:host:port or unix:PATH",
+    [KEY_NIC_IRQ] = "3 to 7, 9 to 12, 14 or 15",
 };
 
 int machine_set(struct machine *m, enum machine_key key, const char *value, const char *name,

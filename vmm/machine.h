@@ -73,6 +73,7 @@ enum machine_key {
     KEY_NIC_UDP,
     KEY_NIC_PEER,
     KEY_NIC_STREAM,
+    KEY_NIC_IRQ,
     KEY_COUNT
 };
 
@@ -117,6 +118,7 @@ struct machine_nic {
     uint8_t mac[6];
     char *udp, *peer; /* "host:port": ours, the other's */
     char *stream;     /* "listen:" or "connect:" and "tcp:host:port" or "unix:PATH" */
+    unsigned irq;     /* the PE is bare (bare.h), and this the input of its controllers; 0: no */
 };
 
 struct machine {

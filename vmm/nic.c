@@ -12,6 +12,7 @@
 #include <sys/mman.h>
 
 #include "../netdev/e1000.h"
+#include "bare.h"
 #include "nic_impl.h"
 #include "sched.h"
 
@@ -58,7 +59,13 @@ static void on_line(void *arg, bool level)
     struct nic *n = arg;
 
     atomic_store(&n->line, level);
-    if (level)
+    if (!level)
+        return;
+    atomic_fetch_add(&n->rises, 1);
+    /* A bare PE looks at the line behind nic_enter(); if it is inside it has to come out for it. */
+    if (n->pe->bare && atomic_load(&n->inside))
+        n->pe->node->sched->kick(n->pe);
+    else
         n->pe->node->sched->wake(n->pe);
 }
 
@@ -134,11 +141,17 @@ static void config_write(struct nic *n, unsigned reg, uint32_t value)
     netdev_port_write(n->dev, 0xCFC, 4, value);
 }
 
-/* What a PC's firmware leaves behind: both windows placed and switched on, no bus mastering. */
+#define NO_IRQ 0xFFu /* of the register Interrupt Line: the pin leads nowhere */
+
+/*
+ * What a PC's firmware leaves behind: both windows placed and switched on, no bus mastering, and
+ * the input of the interrupt controllers that the pin leads to.
+ */
 static void firmware(struct nic *n)
 {
     config_write(n, 0x10, NIC_BAR0);
     config_write(n, 0x14, NIC_BAR1);
+    config_write(n, 0x3C, n->pe->bare ? n->pe->bare->irq : NO_IRQ);
     config_write(n, 0x04, 0x3);
     netdev_port_write(n->dev, 0xCF8, 4, 0);
 }
@@ -222,6 +235,11 @@ void nic_pe_reset(struct nic *n)
 bool nic_line(const struct nic *n)
 {
     return atomic_load(&n->line);
+}
+
+unsigned nic_rises(const struct nic *n)
+{
+    return atomic_load(&n->rises);
 }
 
 /* ---- KVM ---- */

@@ -37,7 +37,8 @@ struct pe;
 /* A frame for the wire, without FCS, valid during the call; the NIC's lock is held. */
 typedef void (*nic_transmit_fn)(void *arg, const void *frame, size_t len);
 
-/* A NIC in that PE, whose DTU is there; stored to pe->nic.  0 or -ENOMEM. */
+/* A NIC in that PE, whose DTU is there and which is bare by then or never; stored to pe->nic.  0 or
+ * -ENOMEM. */
 int nic_new(struct pe *pe, const uint8_t mac[6]);
 void nic_free(struct nic *n); /* NULL is fine */
 
@@ -91,8 +92,9 @@ void nic_sleep(struct nic *n, uint64_t ns);
 /* Something happened that the PE may be waiting for; also with locks held. */
 void nic_poke(struct nic *n);
 
-/* The interrupt line. */
+/* The interrupt line, and how often it has risen. */
 bool nic_line(const struct nic *n);
+unsigned nic_rises(const struct nic *n);
 /* A queued store of the PE to guest-physical addr, DTU's lock held.  False: not the NIC's. */
 bool nic_posted(struct nic *n, uint64_t addr, uint64_t value, unsigned size);
 void nic_stats(struct nic *n, FILE *out);

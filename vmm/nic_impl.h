@@ -29,6 +29,7 @@ struct nic {
     nic_transmit_fn transmit;
     void *transmit_arg;
     atomic_bool line;
+    atomic_uint rises;
     uint8_t *tss;      /* the pages of the PE's own TSS */
     uint16_t io_ports; /* where the I/O window is granted; 0: nowhere */
     bool iopl;         /* this host's CPU does not look into the TSS (shim.h) */

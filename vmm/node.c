@@ -22,6 +22,7 @@
 
 #include "../include/boot.h"
 #include "../include/mapped.h"
+#include "bare.h"
 #include "bridge.h"
 #include "doctor.h"
 #include "exits.h"
@@ -247,6 +248,8 @@ static int add_nic(struct node *n)
 
     if (!pe)
         return 0;
+    if (m->nic.irq && (r = bare_new(pe, m->nic.irq)) < 0)
+        return r;
     r = nic_new(pe, m->nnodes ? m->node[m->self].mac : m->nic.mac);
     if (r == 0)
         vreg_reset(pe); /* now with a NIC */
@@ -380,6 +383,7 @@ void node_close(struct node *n)
     for (i = 0; n->pes && i < n->npes; i++) {
         pe_close(&n->pes[i]);
         nic_free(n->pes[i].nic);
+        bare_free(&n->pes[i]);
         vdtu_free(n->pes[i].dtu);
     }
     if (n->dram_dtu)

@@ -66,6 +66,8 @@ struct node {
     uint16_t bridge_pe;                /* 0: none */
     uint64_t remote[DTU_PES / 64 + 1]; /* a bit per PE: lives on another node */
     unsigned life;                     /* seeded: how often the node was started before */
+    atomic_uint leaving;               /* the machine is over: in so many turns of the bridge */
+    uint32_t leave_status;
     bool external; /* something outside of the node can wake PEs: it is never at rest */
 
     int wake_fd; /* eventfd: the run is over, see `end` */

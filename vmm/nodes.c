@@ -337,7 +337,8 @@ int machine_set_nic(struct machine *m, const char *value, struct diag *d)
                 {"mac", "--nic mac", KEY_NIC_MAC},
                 {"udp", "--nic udp", KEY_NIC_UDP},
                 {"peer", "--nic peer", KEY_NIC_PEER},
-                {"stream", "--nic stream", KEY_NIC_STREAM}};
+                {"stream", "--nic stream", KEY_NIC_STREAM},
+                {"irq", "--nic irq", KEY_NIC_IRQ}};
     char *copy = strdup(value), *save = NULL;
     int r = copy ? 0 : -ENOMEM;
 
@@ -350,7 +351,8 @@ int machine_set_nic(struct machine *m, const char *value, struct diag *d)
         for (i = 0; i < n && !(v = bootline_value(w, keys[i].name)); i++)
             continue;
         if (i == n)
-            diag_add(d, NULL, 0, "--nic: '%s': want pe=N, mac=M, udp=A, peer=A or stream=S", w);
+            diag_add(d, NULL, 0, "--nic: '%s': want pe=N, mac=M, udp=A, peer=A, stream=S or irq=N",
+                     w);
         else
             r = machine_set(m, keys[i].key, v, keys[i].option, 0, d);
     }

@@ -145,7 +145,8 @@ static void check_single(const struct machine *m, struct diag *d)
                 {KEY_NIC_PE, "[nic]; each bridge has its own"},
                 {KEY_NIC_MAC, "[nic]; each bridge has its own"},
                 {KEY_NIC_UDP, "[nic]; each bridge has its own"},
-                {KEY_NIC_STREAM, "[nic]; each bridge has its own"}};
+                {KEY_NIC_STREAM, "[nic]; each bridge has its own"},
+                {KEY_NIC_IRQ, "[nic]; each bridge has its own"}};
 
     for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
         if (m->given[keys[i].key])

@@ -152,7 +152,9 @@ void pe_start_regs(const struct pe *pe, struct kvm_sregs *s, struct kvm_regs *r,
 {
     shim_sregs(s);
     shim_regs(r, entry);
-    if (!pe->nic)
+    if (pe->bare)
+        shim_sregs_bare(s);
+    if (!pe->nic || pe->bare)
         return;
     shim_own_tss(s);
     if (shim_needs_iopl())

@@ -61,6 +61,7 @@ struct pe {
     struct vdtu *dtu;
     struct nic *nic;          /* NULL: it has none */
     struct vdtu_batch *batch; /* of its lists; NULL: not yet */
+    struct bare *bare;        /* NULL: it runs under the shim */
 
     /* KVM.  The ring is set once, with release order: other threads drain it. */
     int vm_fd, vcpu_fd;

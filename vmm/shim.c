@@ -257,6 +257,14 @@ void shim_sregs(struct kvm_sregs *s)
     s->efer = 0x500; /* LMA, LME */
 }
 
+void shim_sregs_bare(struct kvm_sregs *s)
+{
+    shim_sregs(s);
+    s->cs = segment(SEL_KCODE, 0xB, 0, 1);
+    s->ss = s->ds = s->es = s->fs = s->gs = segment(SEL_KDATA, 0x3, 0, 0);
+    s->idt = (struct kvm_dtable){0};
+}
+
 void shim_regs(struct kvm_regs *r, uint64_t entry)
 {
     memset(r, 0, sizeof(*r));

@@ -58,6 +58,8 @@ void shim_reset_bounce(void *own);
 /* Sets a vCPU to the start of a program at CPL 3 (semperos-platform 2). */
 void shim_sregs(struct kvm_sregs *s);
 void shim_regs(struct kvm_regs *r, uint64_t entry);
+/* The same at CPL 0, without an IDT: the program brings its own. */
+void shim_sregs_bare(struct kvm_sregs *s);
 
 /*
  * A PE that may use I/O ports has a TSS of its own with a bit for every port, in a slot at

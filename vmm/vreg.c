@@ -27,7 +27,7 @@ void vreg_reset(struct pe *pe)
         VREG_F_TOGETHER | VREG_F_ONLY | VREG_F_OVER | (pe->node->desc->seed.on ? 0 : VREG_F_EXITS) |
         (windows_on(pe->node) ? VREG_F_RING : 0) | (pe->node->mapped ? VREG_F_MAP : 0);
     if (pe->nic)
-        *pe_vreg(pe, VREG_FEATURES) |= VREG_F_NIC;
+        *pe_vreg(pe, VREG_FEATURES) |= VREG_F_NIC | (pe->bare ? VREG_F_BARE : 0);
     if (pe->node->desc->control)
         *pe_vreg(pe, VREG_FEATURES) |= VREG_F_ASK;
     *pe_vreg(pe, VREG_PE) = pe->id;
@@ -71,6 +71,8 @@ enum pe_why pe_exit_program(struct pe *pe, uint32_t status, enum vreg_exit scope
             pe->noted_status = status;
         return PE_KICKED;
     }
+    if (scope == VREG_EXIT_MACHINE && privileged)
+        bridge_tell_over(pe, status);
     pe->end = PE_EXITED;
     pe->status = status;
     pe_tell_over(pe);

@@ -31,10 +31,12 @@ struct wire {
     unsigned index[MACHINE_MAX_NODES];                       /* in the backend, when added */
     unsigned npeers, waiting;                                /* waiting: not added yet */
     atomic_bool unproven;                                    /* a peer, as far as the key goes */
-    bool foreign;       /* the user was told that others have another key */
-    uint64_t strangers; /* counted when names were last looked up ... */
-    uint64_t looked_up; /* ... which was then, ms */
-    const char *stream; /* "listen:..." or "connect:..." */
+    bool foreign;                         /* the user was told that others have another key */
+    uint64_t strangers;                   /* counted when names were last looked up ... */
+    uint64_t looked_up;                   /* ... which was then, ms */
+    atomic_bool heard;                    /* without a key: a frame has come that may be a peer's */
+    _Atomic(const char *) doubt, doubted; /* why none has; and what the user was told */
+    const char *stream;                   /* "listen:..." or "connect:..." */
     int listen_fd;
     struct backend_stream *conn;
     struct backend_stream_stats before; /* of connections that are over */
@@ -141,6 +143,7 @@ static int open_udp(struct wire *w, char *err, size_t errsize)
         snprintf(err, errsize, "cannot use the address %s of a peer from %s: %s",
                  w->peer[bad].address, cfg.local, add_error(r));
     atomic_store(&w->unproven, m->link_key != NULL);
+    atomic_store(&w->heard, m->link_key || !m->nnodes);      /* else nobody asks */
     return r == -EEXIST || r == -EAFNOSUPPORT ? -EINVAL : r; /* what the description says */
 }
 
@@ -283,6 +286,43 @@ static unsigned receive_stream(struct wire *w, struct backend_frame *frames)
     return 1;
 }
 
+/* ---- who is not heard, without a key ---- */
+
+/* Does it look like a sealed datagram (netdev/README.md)?  As a frame it would be for a group. */
+static bool looks_sealed(const struct backend_frame *f)
+{
+    return f->len >= SEAL_OVERHEAD && memcmp(f->data, "SV\x01", 3) == 0;
+}
+
+/* As long as nothing good has come: what did, and what the user can do about it. */
+static void look_closer(struct wire *w, const struct backend_frame *frames, int n)
+{
+    struct backend_udp_stats s;
+    const char *why = NULL;
+
+    backend_udp_stats(w->udp, &s);
+    if (n > 0 && !looks_sealed(frames))
+        atomic_store(&w->heard, true);
+    else if (n > 0)
+        why = "what other nodes send is sealed and this node has no key: give all of them the same "
+              "[link] key";
+    else if (s.rx_stranger)
+        why = "datagrams come from an address that is no node's: `at` and --peer must be the "
+              "addresses that the nodes send from";
+    if (why)
+        atomic_store(&w->doubt, why);
+}
+
+static void tell_doubt(struct wire *w, void (*say)(void *, const char *), void *arg)
+{
+    const char *why = atomic_load(&w->doubt);
+
+    if (!why || why == atomic_load(&w->doubted) || atomic_load(&w->heard))
+        return;
+    atomic_store(&w->doubted, why);
+    say(arg, why);
+}
+
 /* ---- both ------------------------------------------------------------------------------------ */
 
 int wire_open(const struct machine *m, struct wire **out, char *err, size_t errsize)
@@ -334,7 +374,7 @@ int wire_poll(struct wire *w, struct pollfd *p)
     p->events = POLLIN;
     if (!w->stream) {
         p->fd = backend_udp_fd(w->udp);
-        if (w->waiting || atomic_load(&w->unproven))
+        if (w->waiting || atomic_load(&w->unproven) || !atomic_load(&w->heard))
             return RETRY_MS;
         return w->m->link_key ? -1 : LOOK_UP_MS;
     }
@@ -352,13 +392,12 @@ void wire_work(struct wire *w, void (*say)(void *arg, const char *line), void *a
         work_stream(w, say, arg);
         return;
     }
+    tell_doubt(w, say, arg);
     if (w->m->link_key)
         watch_key(w, say, arg);
     else
         look_up_again(w);
-    if (!w->waiting)
-        return;
-    while ((r = add_peers(w, &bad)) < 0) {
+    while (w->waiting && (r = add_peers(w, &bad)) < 0) {
         snprintf(line, sizeof(line), "cannot use the address %s of node %u: %s: it stays away",
                  w->peer[bad].address, w->peer[bad].node, add_error(r));
         say(arg, line);
@@ -379,6 +418,8 @@ unsigned wire_receive(struct wire *w, struct backend_frame *frames)
     if (w->stream)
         return receive_stream(w, frames);
     n = backend_udp_receive(w->udp, frames, WIRE_BATCH);
+    if (n >= 0 && !atomic_load(&w->heard))
+        look_closer(w, frames, n);
     return n > 0 ? (unsigned)n : 0;
 }
 

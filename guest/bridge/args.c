@@ -125,6 +125,10 @@ static bool one(struct args *a, const char *s, bool *have_self)
         s += 5;
         return number(&s, DEAD_MAX, &a->dead_ms) && a->dead_ms >= DEAD_MIN && *s == 0;
     }
+    if (strncmp(s, "boot=", 5) == 0) {
+        s += 5;
+        return number(&s, DEAD_MAX, &a->boot_ms) && a->boot_ms >= DEAD_MIN && *s == 0;
+    }
     a->stats |= strcmp(s, "stats") == 0;
     return strcmp(s, "stats") == 0;
 }

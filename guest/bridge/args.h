@@ -2,7 +2,8 @@
 /*
  * What the loader tells a bridge: which node it is and which nodes there are.
  *
- *     bridge self=K node=K,first,last,memory,bridge,mac,ip4[,ip6] ... [mtu=N] [dead=MS] [stats]
+ *     bridge self=K node=K,first,last,memory,bridge,mac,ip4[,ip6] ... [mtu=N] [dead=MS] [boot=MS]
+ *            [stats]
  *
  * first..last are the node's core PEs, memory its memory PE (65535: none), bridge its bridge PE.
  * All nodes of a machine get the same node= arguments.  An argument may be several, with blanks
@@ -10,6 +11,7 @@
  *
  *   mtu=N    UDP payload of a frame (1344: with all headers and a seal it fits a 1,500-byte path)
  *   dead=MS  how long a node may stay silent until it is dead (2000; at least 100)
+ *   boot=MS  how long packets wait for a node that was never there (30000)
  *   stats    report on the console when a burst of traffic is over
  */
 #ifndef BRIDGE_ARGS_H
@@ -37,6 +39,7 @@ struct args {
     struct args_node node[LINK_NODES];
     uint16_t mtu;     /* 0: not said */
     uint32_t dead_ms; /* 0: not said */
+    uint32_t boot_ms; /* 0: not said */
     uint64_t machine; /* a hash of the node= arguments */
     bool stats;
 };

@@ -197,6 +197,20 @@ static uint64_t link_random(void *arg)
     return siphash(vreg_get(VREG_EPOCH), args.self, count++);
 }
 
+/* Why a node may not be there, by what was heard; and what to do. */
+static const char *doubt(void)
+{
+    const struct link_stats *s = link_stats(link);
+
+    if (s->drops[LINK_DROP_MAGIC])
+        return "a node speaks another version of the link protocol: use the same build on all of "
+               "them";
+    if (s->drops[LINK_DROP_MACHINE])
+        return "a node has another machine file: use the same on all of them";
+    return "nothing was heard from it: is it started, are its address, port and key right, does a "
+           "firewall let UDP through?";
+}
+
 static void link_state_changed(void *arg, unsigned node, unsigned state)
 {
     const char *what = NULL;
@@ -210,8 +224,11 @@ static void link_state_changed(void *arg, unsigned node, unsigned state)
     if (!what)
         return;
     print(what, node);
-    print(" at %llu.%06llu s\n", (unsigned long long)(now_ns / NS_PER_S),
+    print(" at %llu.%06llu s", (unsigned long long)(now_ns / NS_PER_S),
           (unsigned long long)(now_ns % NS_PER_S / NS_PER_US));
+    if (state == LINK_LOST && !was_live[node])
+        print(": %s", doubt());
+    print("\n");
 }
 
 static void open_link(void)
@@ -229,6 +246,7 @@ static void open_link(void)
                             .mtu = args.mtu ? args.mtu : LINK_MTU,
                             .machine = args.machine,
                             .dead_ns = args.dead_ms * NS_PER_MS,
+                            .boot_ns = args.boot_ms * NS_PER_MS,
                             .ops = &ops};
     size_t size = link_need(args.nodes, LINK_SLOTS), most = heap_available();
 

@@ -3,7 +3,8 @@
  * A bad network on one host: carries UDP datagrams between the nodes of a machine and loses,
  * repeats, reorders and delays them, as a function of a seed and of what comes.
  *
- *     lossy [loss=%] [dup=%] [reorder=N] [stall=MS] [flood=N] [seed=N] node=NEAR,FAR node=...
+ *     lossy [loss=%] [dup=%] [reorder=N] [stall=MS] [flood=N] [seed=N] [version=C]
+ *           node=NEAR,FAR node=...
  *
  * Node k listens at FAR (127.0.0.1:port) and is known to the others at NEAR, which is ours.  What
  * node i sends to j's NEAR is sent on from i's NEAR to j's FAR, so that each sees the addresses it
@@ -13,6 +14,9 @@
  *   stall=MS    once a second a direction stands still for so long
  *   flood=N     so many hostile datagrams a second to every node, from each other's address: noise,
  *               old datagrams again, and old ones with bytes changed
+ *
+ *   version=C   link frames have C, a number, in place of the digit of LINK_MAGIC, as from a bridge
+ *               of another version
  *
  * Prints `ready`, runs until SIGTERM, then prints what it did; exit status 0.
  */
@@ -51,7 +55,7 @@ static struct {
     struct sockaddr_in near, far;
 } node[NODES];
 static unsigned nodes;
-static unsigned loss, twice, reorder, stall, flood;
+static unsigned loss, twice, reorder, stall, flood, version;
 static uint64_t rng = 88172645463325252ull;
 
 static struct held held[HELD];
@@ -87,8 +91,24 @@ static void on_term(int sig)
     ended = 1;
 }
 
+/* The link's header in a frame: behind Ethernet, IPv4 and UDP. */
+#define LINK_AT 42u
+
+static const uint8_t *other_version(const uint8_t *data, size_t len)
+{
+    static uint8_t copy[SIZE];
+
+    if (!version || len < LINK_AT + 4 || memcmp(data + LINK_AT, "SLK", 3) != 0)
+        return data;
+    memcpy(copy, data, len);
+    copy[LINK_AT + 3] = (uint8_t)version;
+    memset(copy + LINK_AT - 2, 0, 2); /* UDP: no checksum */
+    return copy;
+}
+
 static void send_on(unsigned from, unsigned to, const uint8_t *data, size_t len)
 {
+    data = other_version(data, len);
     if (sendto(node[from].fd, data, len, 0, (struct sockaddr *)&node[to].far,
                sizeof(node[to].far)) == (ssize_t)len)
         count.sent++;
@@ -267,11 +287,8 @@ static bool argument(const char *s)
     static const struct {
         const char *name;
         unsigned *value;
-    } numbers[] = {{"loss=", &loss},
-                   {"dup=", &twice},
-                   {"reorder=", &reorder},
-                   {"stall=", &stall},
-                   {"flood=", &flood}};
+    } numbers[] = {{"loss=", &loss},   {"dup=", &twice},   {"reorder=", &reorder},
+                   {"stall=", &stall}, {"flood=", &flood}, {"version=", &version}};
 
     if (strncmp(s, "node=", 5) == 0)
         return add_node(s + 5);

@@ -101,26 +101,87 @@ want_status 2
 want_one_line_err 'others than its owner'
 end
 
-begin 'hosts: an original split over nodes: the second has idle PEs only'
-cat >"$T/m/split.ini" <<INI
+# split PES LINE: node 0 has PEs 1 to PES and that boot line, node 1 the rest up to 4 and none.  Their
+# outputs are in $T/out and $T/other, the exit status of node 1 in $other_status.
+split()
+{
+    port=$((20000 + $$ % 20000))
+    cat >"$T/m/split.ini" <<INI
+[boot]
+images = $PWD/${GUESTS:-build/guest}
 [run]
 timeout = 100
 [node 0]
-pes = 1-2
-line = kernel hello
-listen = 127.0.0.1:7840
+pes = 1-$1
+line = $2
+listen = 127.0.0.1:$port
 [node 1]
-pes = 3-4
-listen = 127.0.0.1:7841
+pes = $(($1 + 1))-4
+listen = 127.0.0.1:$((port + 1))
 INI
-"$SEMPERVM" run --node 1 --images "${GUESTS:-build/guest}" "$T/m/split.ini" >/dev/null 2>&1 &
-other=$!
-vm run --node 0 --prefix --images "${GUESTS:-build/guest}" "$T/m/split.ini"
-kill "$other"
-wait "$other" 2>/dev/null
+    "$SEMPERVM" run --node 1 "$T/m/split.ini" >"$T/other" 2>&1 </dev/null &
+    other=$!
+    vm run --node 0 --prefix "$T/m/split.ini"
+    wait "$other"
+    other_status=$?
+}
+
+begin 'hosts: idle PEs only on the second node: they end with the machine'
+split 2 'kernel hello'
 want_status 0
 want_out 'Hello World'
 want_out 'kernel 0 on PE 1: 4 PEs'
+[ "$other_status" = 0 ] || bad "node 1: exit status $other_status"
+end
+
+begin 'hosts: and so does a program there that never ends'
+split 2 'kernel hello -- forever daemon'
+want_status 0
+want_out 'started forever on PE 3'
+want_out 'Hello World'
+[ "$other_status" = 0 ] || bad "node 1: exit status $other_status"
+grep -q 'here for ever' "$T/other" || bad 'the program did not run on node 1'
+end
+
+begin 'hosts: their node has the status of the machine'
+split 2 'kernel capclient 0'
+want_status 1
+[ "$other_status" = 1 ] || bad "node 1: exit status $other_status, not 1"
+end
+
+begin 'hosts: the same by a seed'
+vm run --seed 3 "$T/m/split.ini"
+want_status 1
+sed -i 's/^line = .*/line = kernel hello -- forever daemon/' "$T/m/split.ini"
+vm run --seed 3 "$T/m/split.ini"
+want_status 0
+want_out 'here for ever'
+end
+
+# seen RE FILE: a line, within VM_LIMIT seconds
+seen()
+{
+    i=0
+    until grep -q "$1" "$2" 2>/dev/null; do
+        i=$((i + 1))
+        [ $i -lt $((VM_LIMIT * 10)) ] || return 1
+        sleep 0.1
+    done
+}
+
+begin 'hosts: but not when the first node is lost: it may come back'
+sed -i 's/^line = .*/line = kernel forever -- forever/' "$T/m/split.ini"
+"$SEMPERVM" run --node 1 "$T/m/split.ini" >"$T/other" 2>&1 </dev/null &
+other=$!
+"$SEMPERVM" run --node 0 "$T/m/split.ini" >"$T/out" 2>&1 </dev/null &
+first=$!
+seen 'here for ever' "$T/other" || bad 'node 1 does not run the program'
+kill -9 "$first"
+wait "$first" 2>/dev/null
+seen 'node 0 is dead' "$T/other" || bad 'node 1 does not notice'
+kill -0 "$other" 2>/dev/null || bad 'node 1 has ended'
+kill "$other" 2>/dev/null
+wait "$other" 2>/dev/null
 end
 
 # Refused, and it is said why.

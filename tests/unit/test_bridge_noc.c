@@ -325,7 +325,7 @@ START_TEST(good_arguments)
     ck_assert_uint_eq(a.count, 1);
     ck_assert(a.stats);
     ck_assert_uint_eq(a.mtu | a.dead_ms, 0);
-    ck_assert(parse(&a, "self=0", NODE0, "mtu=1000 dead=5000 stats"));
+    ck_assert(parse(&a, "self=0", NODE0, "mtu=1000 dead=5000 boot=700 stats"));
     ck_assert_uint_eq(a.mtu, 1000);
     ck_assert_uint_eq(a.dead_ms, 5000);
     ck_assert(a.stats);
@@ -358,6 +358,8 @@ START_TEST(bad_arguments)
         "self=64",
         "statistics",
         "dead=9",
+        "boot=9",
+        "boot=",
         "dead=3600001",
         "dead=",
         "stats ",

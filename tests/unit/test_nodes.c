@@ -259,6 +259,9 @@ static const struct {
     {"[nic]\npe = 1\nudp = a:1\npeer = a:2\nstream = listen:tcp:a:1\n[boot]\nline = hello\n", 2,
      "wants udp and peer, or stream"},
     {"[nic]\npe = 0\n", 2, "of pe, want a number from 1 to 1022"},
+    {"[nic]\nirq = 2\n", 2, "of irq, want 3 to 7, 9 to 12, 14 or 15"},
+    {"[nic]\npe = 1\nirq = 16\n", 3, "of irq, want 3 to 7, 9 to 12, 14 or 15"},
+    {"[nic]\nirq = 11\n" TWO, 2, "has no [nic]"},
 };
 
 START_TEST(complaints)
