@@ -105,7 +105,8 @@ int bootline_imply_kernel(struct machine *m)
         return 0;
     for (int i = g.first; i < g.end; i++)
         pes |= bootline_value(m->argv[i], "pes") != NULL;
-    if (g.kernel && pes && strcmp(m->argv[1], "kernel") != 0)
+    at = bootline_first(m);
+    if (g.kernel && pes && (at >= m->argc || strcmp(m->argv[at], "kernel") != 0))
         r = put_kernel_first(m);
     if (r == 0 && m->argc > 2 && machine_has_kernel(m) && strcmp(m->argv[1], "--") == 0)
         remove_word(m, 1);
@@ -217,9 +218,21 @@ int bootline_first(const struct machine *m)
     int at = 1;
 
     while (machine_has_kernel(m) && at < m->argc &&
-           (bootline_value(m->argv[at], "id") || bootline_value(m->argv[at], "peer")))
+           (bootline_value(m->argv[at], "id") || bootline_value(m->argv[at], "peer") ||
+            bootline_value(m->argv[at], "roam")))
         at++;
     return at;
+}
+
+/* roam=N: after each N system calls the caller moves to another kernel. */
+static void check_roam(const struct check *c, const char *word)
+{
+    const char *value = bootline_value(word, "roam");
+    unsigned n;
+    char tail;
+
+    if (value && (!isdigit((unsigned char)*value) || sscanf(value, "%6u%c", &n, &tail) != 1 || !n))
+        COMPLAIN(c, "boot line: '%s' wants a number of system calls from 1 to 999999", word);
 }
 
 /* id=N, then peer=ID@PE: the first kernel as one of several that start on their own. */
@@ -241,6 +254,7 @@ static void check_own(const struct check *c)
                       pe < 1 || pe > MACHINE_MAX_PES))
             COMPLAIN(c, "boot line: '%s': want peer=ID@PE, another kernel's, behind id=N",
                      c->m->argv[i]);
+        check_roam(c, c->m->argv[i]);
     }
 }
 
@@ -256,6 +270,8 @@ static unsigned check_kernel(const struct check *c, const struct boot_group *k)
         pes = number(c, c->m->argv[--end], value);
         given = true;
     }
+    if (end > at && bootline_value(c->m->argv[at], "roam"))
+        check_roam(c, c->m->argv[at++]);
     if (end > at && strcmp(c->m->argv[end - 1], "++") == 0)
         COMPLAIN(c, "boot line: empty group behind the last '++'; remove it");
     while (bootline_next(c->m, "++", &at, end, &g)) {
@@ -338,6 +354,8 @@ static int kernel_modules(const struct machine *m, const struct boot_group *k, c
 
     if (end > at && bootline_value(m->argv[end - 1], "pes"))
         end--;
+    if (at < end && bootline_value(m->argv[at], "roam"))
+        at++;
     while (bootline_next(m, "++", &at, end, &g))
         if (g.first < g.end)
             n = add_module(list, n, max, m->argv[g.first]);

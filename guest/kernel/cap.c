@@ -12,6 +12,14 @@
 #include "srv.h"
 #include "str.h"
 
+void move_touch(const struct cap *c)
+{
+    const struct vpe *v = kern.moves.vpe;
+
+    if (v && (c->holder == v || (c->parent && c->parent->holder == v)))
+        kern.moves.dirty = true;
+}
+
 struct cap *cap_at(const struct cap_table *t, uint32_t sel)
 {
     const struct cap_leaf *leaf;
@@ -80,6 +88,12 @@ static bool table_insert(struct cap_table *t, struct cap *c)
 
 void cap_table_remove(struct cap *c)
 {
+    move_touch(c);
+    cap_table_drop(c);
+}
+
+void cap_table_drop(struct cap *c)
+{
     struct cap_table *t = &c->holder->caps;
     struct cap_leaf **leaf = &t->leaf[c->sel / CAP_FANOUT];
 
@@ -91,7 +105,7 @@ void cap_table_remove(struct cap *c)
     }
 }
 
-static void tree_insert(struct cap *c, struct cap *parent)
+void cap_link(struct cap *c, struct cap *parent)
 {
     c->parent = parent;
     if (!parent)
@@ -104,6 +118,7 @@ static void tree_insert(struct cap *c, struct cap *parent)
 
 void cap_unlink(struct cap *c)
 {
+    move_touch(c);
     if (c->next)
         c->next->prev = c->prev;
     if (c->prev)
@@ -137,7 +152,8 @@ struct cap *cap_create(struct vpe *holder, uint32_t sel, enum cap_type type, str
         heap_free(c);
         return NULL;
     }
-    tree_insert(c, parent);
+    cap_link(c, parent);
+    move_touch(c);
     return c;
 }
 
@@ -206,6 +222,7 @@ struct rkid *cap_add_rkid(struct cap *c, uint64_t key)
     k->cap = c;
     k->next = c->rkids;
     c->rkids = k;
+    move_touch(c);
     return k;
 }
 
@@ -214,6 +231,7 @@ void cap_free_rkid(struct cap *c, struct rkid *k)
     struct rkid **link = &c->rkids;
     struct session *n = k->session;
 
+    move_touch(c);
     while (*link != k)
         link = &(*link)->next;
     *link = k->next;

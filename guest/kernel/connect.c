@@ -187,6 +187,7 @@ static bool request(unsigned id, unsigned pe, unsigned ep, struct msg_reader *in
     struct peer *p = known(id);
     unsigned flags = msg_get_u8(in);
     uint64_t incarnation;
+    size_t at;
     uint32_t n;
 
     msg_get_u8(&look);
@@ -194,6 +195,7 @@ static bool request(unsigned id, unsigned pe, unsigned ep, struct msg_reader *in
     if (look.error || n > CONNECT_PES || n * sizeof(uint64_t) > msg_remaining(&look))
         return false;
     look.pos += n * sizeof(uint64_t);
+    at = look.pos;
     incarnation = msg_remaining(&look) >= sizeof(uint64_t) ? msg_get_u64(&look) : 0;
     if (p && p->pe != pe)
         return false;
@@ -211,6 +213,7 @@ static bool request(unsigned id, unsigned pe, unsigned ep, struct msg_reader *in
         return true;
     }
     take_pes(id, in, flags);
+    p->ours = look.pos > at; /* there was a number of its run */
     p->created |= !kern.peers.independent;
     /* Without an answer it would not know us, and drop what we send it next.  It calls again. */
     if (answer(id, pe, ep, peer_ep(p)))
@@ -221,7 +224,8 @@ static bool request(unsigned id, unsigned pe, unsigned ep, struct msg_reader *in
 static bool reply(unsigned id, unsigned pe, uint32_t ep, struct msg_reader *in)
 {
     struct peer *p = known(id);
-    uint64_t incarnation = msg_remaining(in) >= sizeof(uint64_t) ? msg_get_u64(in) : 0;
+    bool ours = msg_remaining(in) >= sizeof(uint64_t);
+    uint64_t incarnation = ours ? msg_get_u64(in) : 0;
 
     if (!p || p->pe != pe)
         return false;
@@ -238,6 +242,7 @@ static bool reply(unsigned id, unsigned pe, uint32_t ep, struct msg_reader *in)
     if (p->state == PEER_CONNECTING) {
         if (msg_remaining(in) > 0)
             take_pes(id, in, MEMBER_NONE);
+        p->ours = ours;
         up(p, ep, incarnation);
     }
     return true;

@@ -10,6 +10,8 @@
 
 static int write_ep(struct vpe *v, unsigned ep, const uint64_t words[3])
 {
+    if (kern.pes[v->pe].move.dead)
+        return SE_VPE_GONE;
     return hw_write(v->pe, v->pe, DTU_BASE + DTU_EP(ep, 0), words, 3 * sizeof(*words));
 }
 
@@ -109,7 +111,8 @@ void ep_clear(struct vpe *v)
 
     for (unsigned ep = 0; ep < DTU_EPS; ep++)
         unbind(v, ep);
-    hw_write(v->pe, v->pe, DTU_BASE + DTU_EP(0, 0), zero, sizeof(zero));
+    if (!kern.pes[v->pe].move.dead)
+        hw_write(v->pe, v->pe, DTU_BASE + DTU_EP(0, 0), zero, sizeof(zero));
     for (unsigned ep = 0; ep < DTU_EPS; ep++)
         sys_recv_ready(v, ep, false);
 }

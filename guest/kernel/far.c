@@ -239,7 +239,7 @@ static void tell(const struct cap *c, int32_t code)
         struct peer *p = peer_of_key(k->key);
 
         if (p && p->state == PEER_UP && !k->asked)
-            peer_urgent(p, msg, sizeof(msg));
+            peer_urgent(p, msg, sizeof(msg), 0);
     }
 }
 

@@ -191,6 +191,7 @@ static void announce(struct peer *to)
         msg_put(&w, kern.peers.peer[i].id);
         msg_put(&w, kern.peers.peer[i].pe);
     }
+    msg_put(&w, 1); /* the original has nothing here: who we are */
     peer_reply(to, buf, w.len);
 }
 

@@ -79,6 +79,8 @@ static bool is_request(unsigned op, const struct msg_reader *in)
     switch (op) {
     case KC_EXIT:
         return msg_remaining(&look) > sizeof(uint64_t);
+    case KC_PARTITIONMIG:
+        return !move_is_answer(&look);
     case KC_SIGVITAL:
     case KC_CREATESESSRESP:
     case KC_EXCHANGEOSESSREPLY:
@@ -124,6 +126,7 @@ void kcall_handle(unsigned ep, const struct dtu_header *msg)
     }
     hw_ack(ep, msg);
     vpe_reap();
+    move_step();
 }
 
 /* ---- calls of VPEs that wait for another kernel ---- */
@@ -275,7 +278,9 @@ void kc_recvbufattached(struct kcall *c)
         kcall_bad(c);
         return;
     }
-    if (v)
+    if (v && err != SE_OK && move_since_asked(v, c->p))
+        sys_ask_again(v);
+    else if (v)
         sys_answer(v, sys_activate_late(v, err == SE_OK), NULL);
     else
         kern.stats.late++;
@@ -477,6 +482,7 @@ void kc_sigvital(struct kcall *c)
     uint32_t err = msg_get_u32(c->in);
 
     (void)thread; /* the original's; we know whom we started */
+    c->p->ours = !c->in->error && msg_remaining(c->in) > 0;
     if (c->in->error || c->p != kern.boot.peer || kern.boot.state == BOOT_IDLE) {
         kcall_bad(c);
         return;

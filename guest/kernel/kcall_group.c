@@ -15,7 +15,7 @@
 
 void kc_announcekrnls(struct kcall *c)
 {
-    const uint64_t alive[3] = {KC_SIGVITAL, kern.peers.creator_thread, SE_OK};
+    const uint64_t alive[4] = {KC_SIGVITAL, kern.peers.creator_thread, SE_OK, 1};
     uint32_t n = msg_get_u32(c->in);
 
     if (c->in->error || !kern.peers.secondary || c->p->id != kern.peers.creator || n > KC_PEERS ||
@@ -33,6 +33,7 @@ void kc_announcekrnls(struct kcall *c)
         p->created = true;
         connect_send(p);
     }
+    c->p->ours = !c->in->error && msg_remaining(c->in) > 0;
     peer_reply(c->p, alive, sizeof(alive));
     start_line();
 }
@@ -182,7 +183,7 @@ static bool secondary_may_end(void)
 
 bool group_may_end(void)
 {
-    if (kern.boot.state != BOOT_IDLE)
+    if (kern.boot.state != BOOT_IDLE || move_keeps_us())
         return false;
     if (kern.peers.secondary)
         return secondary_may_end();
@@ -191,6 +192,16 @@ bool group_may_end(void)
             if (!kern.peers.left || kern.peers.peer[i].state == PEER_UP)
                 return false;
     return creator_may_end();
+}
+
+bool group_is_ending(void)
+{
+    if (kern.ending || kern.peers.end_offered || kern.peers.end_told)
+        return true;
+    for (unsigned i = 0; i < KC_PEERS; i++)
+        if (kern.peers.peer[i].state == PEER_UP && kern.peers.peer[i].asked_end)
+            return true;
+    return false;
 }
 
 void group_ended(void)

@@ -28,6 +28,7 @@
 #include "errors.h"
 #include "marshal.h"
 #include "memmap.h"
+#include "move.h"
 #include "peer.h"
 #include "syscalls.h"
 
@@ -223,6 +224,7 @@ struct vpe {
     char name[VPE_NAME];
     uint64_t since, ticks; /* of its system call's beginning; how many the last one took */
     struct wait wait;
+    struct vpe_move move;
     struct vpe_ep ep[DTU_EPS];
     unsigned nrequires; /* VPE_F_BOOT: services that must be there before it starts */
     const char *requires[BOOT_REQUIRES];
@@ -247,6 +249,7 @@ struct pe {
     unsigned held;        /* revocations that have to end before it is used again */
     struct peer *goes_to; /* it gets no VPE any more: that kernel gets it, NULL: nobody */
     struct vpe *vpe;
+    struct pe_move move;
 };
 
 /* ---- all of it ---- */
@@ -257,6 +260,7 @@ struct kern_stats {
     uint64_t kcalls, bad_kcalls;        /* kernel calls; those that made no sense */
     uint64_t kdropped;                  /* messages to kernels that were lost */
     uint64_t greedy;                    /* refused to a kernel that has too much from us */
+    uint64_t moved, stayed;             /* VPEs that went to another kernel, or could not */
     unsigned started, failed;
     unsigned regular; /* programs in the boot line that are no daemons */
 };
@@ -292,6 +296,7 @@ struct kernel {
     struct cap *revocations; /* under way, waiting */
     struct peers peers;
     struct mht mht;
+    struct moves moves;
     struct boot boot;
     struct kern_stats stats;
 };

@@ -343,8 +343,9 @@ static void look_at_vmm(void)
     static uint64_t over;
 
     answer_question();
-    if (!vreg_has(VREG_F_OVER) || vreg_get(VREG_OVER) == over)
+    if (!vreg_has(VREG_F_OVER) || (vreg_get(VREG_OVER) == over && !kern.moves.arrived))
         return;
+    kern.moves.arrived = false;
     over = vreg_get(VREG_OVER);
     vpe_bury();
 }
@@ -430,7 +431,7 @@ static uint64_t incarnation(void)
 
 static void report_alive(void)
 {
-    const uint64_t msg[3] = {KC_SIGVITAL, kern.peers.creator_thread, SE_OK};
+    const uint64_t msg[4] = {KC_SIGVITAL, kern.peers.creator_thread, SE_OK, 1};
 
     peer_reply(peer_find(kern.peers.creator), msg, sizeof(msg));
 }

@@ -68,7 +68,7 @@ static void take_items(struct kcall *c, uint64_t n)
 }
 
 /* What has come with it does not count as what its old owner has us keep. */
-static void own_items(unsigned pe)
+void mht_own(unsigned pe)
 {
     for (struct mht_item *i = kern.mht.items; i; i = i->next)
         if (ddl_pe(i->key) == pe)
@@ -77,8 +77,13 @@ static void own_items(unsigned pe)
 
 void kc_partitionmig(struct kcall *c)
 {
+    struct msg_reader look = *c->in;
     bool more;
 
+    if (msg_get_u32(&look) == 0 && !look.error && msg_remaining(&look) > 0) {
+        move_told(c); /* no partitions: what our kernels say of a VPE that moves with its PE */
+        return;
+    }
     if (!check(c, *c->in, &more)) {
         kcall_bad(c);
         peer_ack(c->p);
@@ -91,7 +96,7 @@ void kc_partitionmig(struct kcall *c)
         if (more)
             continue;
         connect_member(kern.id, kern.peers.descs[pe], MEMBER_NONE);
-        own_items(pe);
+        mht_own(pe);
         pe_add(kern.peers.descs[pe]);
     }
     peer_ack(c->p);
@@ -103,6 +108,7 @@ struct parcel {
     struct peer *to;
     struct msg_writer w;
     uint64_t n; /* items in it */
+    bool live;  /* a VPE comes behind it, and only then it is the new owner's */
     uint8_t buf[KC_MSG_MAX];
 };
 
@@ -122,7 +128,10 @@ static int send_parcel(struct parcel *p, bool more)
 {
     memcpy(p->buf + COUNT_AT, &p->n, sizeof(p->n));
     msg_put(&p->w, more);
-    return p->w.error ? SE_NO_SPACE : peer_request(p->to, p->buf, p->w.len, 0);
+    if (p->w.error)
+        return SE_NO_SPACE;
+    return p->live ? peer_urgent(p->to, p->buf, p->w.len, 0)
+                   : peer_request(p->to, p->buf, p->w.len, 0);
 }
 
 /* Into this message or the next one, with place left for the word behind all items. */
@@ -146,16 +155,16 @@ static int add_item(struct parcel *p, unsigned pe, const struct mht_item *i)
     return add_item(p, pe, i);
 }
 
-static int send_items(unsigned pe, struct peer *to)
+int mht_send_items(unsigned pe, struct peer *to, bool live)
 {
-    struct parcel p = {.to = to};
+    struct parcel p = {.to = to, .live = live};
     int err = SE_OK;
 
     open_parcel(&p, pe);
     for (const struct mht_item *i = kern.mht.items; i && err == SE_OK; i = i->next)
         if (ddl_pe(i->key) == pe)
             err = add_item(&p, pe, i);
-    return err == SE_OK ? send_parcel(&p, false) : err;
+    return err == SE_OK ? send_parcel(&p, live) : err;
 }
 
 static void tell_others(unsigned pe, const struct peer *to)
@@ -167,22 +176,36 @@ static void tell_others(unsigned pe, const struct peer *to)
             peer_request(&kern.peers.peer[k], msg, sizeof(msg), 0);
 }
 
-static int move(unsigned pe, struct peer *to)
+bool mht_locked(unsigned pe)
 {
-    struct mht_item *i, *next;
-    int err;
+    const struct mht_item *i = kern.mht.items;
 
-    for (i = kern.mht.items; i; i = i->next)
-        if (ddl_pe(i->key) == pe && i->lock)
-            return SE_MSGS_WAITING;
-    err = send_items(pe, to);
-    if (err != SE_OK)
-        return err;
-    for (i = kern.mht.items; i; i = next) {
+    while (i && (ddl_pe(i->key) != pe || !i->lock))
+        i = i->next;
+    return i != NULL;
+}
+
+void mht_forget(unsigned pe)
+{
+    struct mht_item *next;
+
+    for (struct mht_item *i = kern.mht.items; i; i = next) {
         next = i->next;
         if (ddl_pe(i->key) == pe)
             mht_remove(i);
     }
+}
+
+static int move(unsigned pe, struct peer *to)
+{
+    int err;
+
+    if (mht_locked(pe))
+        return SE_MSGS_WAITING;
+    err = mht_send_items(pe, to, false);
+    if (err != SE_OK)
+        return err;
+    mht_forget(pe);
     pe_remove(pe);
     connect_member(to->id, kern.peers.descs[pe], MEMBER_NONE);
     kern.peers.moved[pe] = true;

@@ -68,6 +68,17 @@ void pe_leave(struct pe *pe)
         pe->state = PE_WAITING;
         return;
     }
+    if (pe->move.dead && revoke_concerns(pe_id(pe))) {
+        pe->state = PE_WAITING; /* others may not be told before that; pe_bury() looks again */
+        return;
+    }
+    if (pe->move.dead) {
+        kern.moves.ndead--;
+        pe->move.dead = pe->move.guest = false;
+        pe->state = PE_KERNEL;
+        move_pe_dead(pe_id(pe));
+        return;
+    }
     if (!hw_can_reset()) {
         pe->state = PE_USED_UP;
         return;
@@ -77,6 +88,28 @@ void pe_leave(struct pe *pe)
     kern.nresetting++;
     if (hw_write(pe_id(pe), DTU_VPE_INVALID, RESET_REG, &start, sizeof(start)) != SE_OK)
         settle(pe, PE_LOST);
+}
+
+void pe_dead(struct pe *pe)
+{
+    pe->move.dead = true;
+    kern.moves.ndead++;
+    if (pe->state == PE_RESETTING)
+        kern.nresetting--;
+    if (pe->vpe)
+        vpe_exit(pe->vpe, 1);
+    else
+        pe_leave(pe);
+}
+
+void pe_bury(void)
+{
+    for (unsigned i = 0; i < kern.pe_count && kern.moves.ndead > 0; i++) {
+        struct pe *pe = &kern.pes[kern.pe_order[i]];
+
+        if (pe->move.dead && pe->state == PE_WAITING && pe->held == 0)
+            pe_leave(pe);
+    }
 }
 
 void pe_release(struct pe *pe)

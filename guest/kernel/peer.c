@@ -178,7 +178,7 @@ int peer_request(struct peer *p, const void *data, size_t n, uint32_t tid)
 {
     if (!p || p->state != PEER_UP)
         return SE_RECV_GONE;
-    if (!p->requests.head && !p->removed && may_request(p, false) &&
+    if (!p->requests.head && !p->removed && !p->held && may_request(p, false) &&
         send_request(p, *(const uint8_t *)data, data, n, tid))
         return SE_OK;
     if (keep(&p->requests, KC_REQUESTS_MAX, data, n, tid))
@@ -187,9 +187,9 @@ int peer_request(struct peer *p, const void *data, size_t n, uint32_t tid)
     return SE_OUT_OF_MEM;
 }
 
-int peer_urgent(struct peer *p, const void *data, size_t n)
+int peer_urgent(struct peer *p, const void *data, size_t n, uint32_t tid)
 {
-    if (!keep(&p->urgent, KC_REQUESTS_MAX, data, n, 0)) {
+    if (!keep(&p->urgent, KC_REQUESTS_MAX, data, n, tid)) {
         kern.stats.kdropped++;
         return SE_OUT_OF_MEM;
     }
@@ -376,17 +376,17 @@ static bool flush_revoke(struct peer *p)
 
 static bool flush_revocation(struct peer *p)
 {
-    struct kmsg *m = p->urgent.head;
+    struct kmsg *m = p->held ? NULL : p->urgent.head;
 
     if (m) {
-        if (!send_request(p, m->data[0], m->data, m->len, 0))
+        if (!send_request(p, m->data[0], m->data, m->len, m->tid))
             return false;
         drop_head(&p->urgent);
         return true;
     }
     if (p->owed || p->finished)
         return flush_finish(p, false);
-    return p->revokes && flush_revoke(p);
+    return p->revokes && !p->held && flush_revoke(p);
 }
 
 static bool flush_removed(struct peer *p)
@@ -452,7 +452,7 @@ void peer_flush(struct peer *p)
         kern.peers.dirty |= 1ull << (p - kern.peers.peer);
     while (kern.peers.corked == 0 && may_request(p, true) && flush_revocation(p))
         ;
-    while (kern.peers.corked == 0 && may_request(p, false) && flush_request(p))
+    while (kern.peers.corked == 0 && !p->held && may_request(p, false) && flush_request(p))
         ;
     p->flushing = false;
 }
@@ -525,6 +525,7 @@ void peer_lost(struct peer *p, const char *why)
         return;
     if (why && p->state != PEER_CONNECTING)
         print("kernel %u: kernel %u on PE %u is gone: %s\n", kern.id, p->id, p->pe, why);
+    move_peer_going(p);
     p->state = PEER_CONNECTING;
     drop_queue(&p->requests);
     drop_queue(&p->replies);
@@ -546,6 +547,7 @@ void peer_lost(struct peer *p, const char *why)
     reset(p);
     if (!p->configured)
         p->state = PEER_NONE;
+    move_peer_gone(p);
     kern.srv_news = true;
     vpe_reap();
 }

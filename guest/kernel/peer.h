@@ -86,6 +86,9 @@ struct peer {
     uint8_t remote_ep;
     uint64_t incarnation; /* 0: it has not told */
     bool last_reply;      /* the last message either way was a reply of ours */
+    bool ours;            /* it knows what stands behind the original's arguments */
+    bool held;            /* it gives a PE away: requests to it wait (move.h) */
+    uint8_t move;         /* enum move_peer: what it has of a move of ours */
     bool flushing;
     unsigned unanswered; /* requests of its own that we have not answered */
     unsigned inflight;
@@ -212,8 +215,8 @@ unsigned peer_ep(const struct peer *p);
  * mere acknowledgement.  SE_OK, SE_OUT_OF_MEM, SE_RECV_GONE (not connected).
  */
 int peer_request(struct peer *p, const void *data, size_t n, uint32_t tid);
-/* A request that gets an acknowledgement, and that no REVOKE sent later overtakes. */
-int peer_urgent(struct peer *p, const void *data, size_t n);
+/* The same, but no REVOKE and no request that is sent later overtakes it. */
+int peer_urgent(struct peer *p, const void *data, size_t n, uint32_t tid);
 /* A request came from it. */
 void peer_asked(struct peer *p);
 /* An answer; what cannot be kept is counted as dropped. */
@@ -366,6 +369,8 @@ int kcap_get(struct msg_reader *in, struct cap *into, uint64_t *key);
 /* Nobody runs here but daemons: may they end?  group_ended(): they have, the others are told. */
 bool group_may_end(void);
 void group_ended(void);
+/* Has anybody been told that only daemons are left here, or asked whether that is so elsewhere? */
+bool group_is_ending(void);
 /* May programs that are not daemons start?  missing: some of ours cannot yet. */
 bool group_may_start(bool missing);
 /* Are there other kernels, which may offer services? */
@@ -396,6 +401,11 @@ void mht_put_item(struct msg_writer *w, uint64_t key);
  * reset; other errors: it is still ours.
  */
 int mht_migrate(unsigned pe, struct peer *to);
+/* For move.h: its items to p; is one locked or reserved? they are gone; they count as ours. */
+int mht_send_items(unsigned pe, struct peer *to, bool live);
+bool mht_locked(unsigned pe);
+void mht_forget(unsigned pe);
+void mht_own(unsigned pe);
 /* Those whose VPE is gone by now go.  To p goes none any more. */
 void mht_move_ready(void);
 void mht_move_peer_gone(const struct peer *p);

@@ -164,6 +164,7 @@ uint64_t peer_tick(uint64_t ns)
         mht_move_ready();
         again = sooner(again, TICK_NS);
     }
+    again = sooner(sooner(again, move_tick(ns)), sys_tick(ns));
     for (unsigned i = 0; i < KC_PEERS; i++)
         if (kern.peers.peer[i].state != PEER_NONE)
             again = sooner(again, tick_peer(&kern.peers.peer[i], ns));

@@ -361,19 +361,33 @@ bool revoke_child_gone(struct peer *p, uint64_t parent, uint64_t child)
         cap_free_rkid(c, k);
         return true;
     }
-    return false;
+    return loan_over(p, parent, child);
 }
 
-/* Children of c that p had; how many were waited for. */
-static unsigned forget_rkids(const struct peer *p, struct cap *c)
+/* All that a kernel had (p), or what a single PE's VPE had. */
+struct lost {
+    const struct peer *p;
+    unsigned pe;
+};
+
+static bool had(const struct lost *l, uint64_t key, const struct peer *asked)
+{
+    /* Who has been asked, and lives, answers. */
+    if (!l->p)
+        return ddl_pe(key) == l->pe && !asked;
+    /* Its PE may have become another kernel's since it was asked. */
+    return asked ? asked == l->p : peer_owner(ddl_pe(key)) == l->p->id;
+}
+
+/* Children of c that were there; how many were waited for. */
+static unsigned forget_rkids(const struct lost *l, struct cap *c)
 {
     struct rkid *next;
     unsigned n = 0;
 
     for (struct rkid *k = c->rkids; k; k = next) {
         next = k->next;
-        /* Its PE may have become another kernel's since it was asked. */
-        if (k->asked ? k->asked != p : peer_owner(ddl_pe(k->key)) != p->id)
+        if (!had(l, k->key, k->asked))
             continue;
         n += k->queued || k->sent ? 1 : 0;
         cap_free_rkid(c, k);
@@ -381,44 +395,110 @@ static unsigned forget_rkids(const struct peer *p, struct cap *c)
     return n;
 }
 
-static void forget_in_tables(const struct peer *p)
+static void forget_in_tables(const struct lost *l)
 {
     struct cap *c;
 
     for (struct vpe *v = kern.vpes; v; v = v->next) {
         for (uint32_t sel = 0; (c = cap_next(&v->caps, sel)); sel++) {
             sel = c->sel;
-            forget_rkids(p, c);
+            forget_rkids(l, c);
         }
         for (uint32_t sel = 0; (c = cap_next(&v->caps, sel)); sel++) {
             sel = c->sel;
-            if (c->rparent && peer_owner(ddl_pe(c->rparent)) == p->id)
+            if (c->rparent && had(l, c->rparent, NULL))
                 cap_revoke(c);
         }
     }
 }
 
-void revoke_peer_gone(const struct peer *p)
+static void gone_waits(const struct lost *l)
 {
     struct cap *root;
     unsigned n = 0;
 
-    for (root = kern.revocations; root; root = root->rev.next)
-        if (root->rev.peer == p)
-            root->rev.peer = NULL;
-    forget_in_tables(p);
     /* Each round ends at least one wait; when none does, it was the last. */
     do {
         for (root = kern.revocations; root; root = root->rev.next) {
             n = 0;
             for (struct cap *c = root; c; c = c->next)
-                n += forget_rkids(p, c);
+                n += forget_rkids(l, c);
             if (n == 0)
                 continue;
             answered(root, n);
             break;
         }
     } while (root);
+}
+
+void revoke_peer_gone(const struct peer *p)
+{
+    for (struct cap *root = kern.revocations; root; root = root->rev.next)
+        if (root->rev.peer == p)
+            root->rev.peer = NULL;
+    forget_in_tables(&(struct lost){.p = p});
+    gone_waits(&(struct lost){.p = p});
+}
+
+/* ---- a VPE moves (move.h) ---- */
+
+void revoke_pe_gone(unsigned pe)
+{
+    forget_in_tables(&(struct lost){.pe = pe});
+    gone_waits(&(struct lost){.pe = pe});
+}
+
+void revoke_not_come(unsigned pe)
+{
+    gone_waits(&(struct lost){.pe = pe});
+}
+
+bool revoke_concerns(unsigned pe)
+{
+    for (const struct cap *root = kern.revocations; root; root = root->rev.next)
+        for (const struct cap *c = root; c; c = c->next)
+            if (ddl_pe(c->key) == pe)
+                return true;
+    return false;
+}
+
+/* The note of that child among those of capabilities that are being revoked; *root: by this. */
+static struct rkid *note_of(uint64_t parent, uint64_t child, struct cap **root)
+{
+    for (*root = kern.revocations; *root; *root = (*root)->rev.next)
+        for (struct cap *c = *root; c; c = c->next)
+            for (struct rkid *k = ddl_same(c->key, parent) ? c->rkids : NULL; k; k = k->next)
+                if (ddl_same(k->key, child))
+                    return k;
+    return NULL;
+}
+
+bool revoke_come_home(struct cap *c)
+{
+    struct cap *root;
+    struct rkid *k = note_of(c->rparent, cap_key(c), &root);
+
+    if (!k)
+        return false;
+    cap_free_rkid(k->cap, k);
+    c->rparent = 0;
+    if (cap_revoke_for(c, NULL))
+        answered(root, 1);
+    else
+        c->rev.up = root;
+    return true;
+}
+
+void revoke_adopt(struct cap *c, uint64_t child)
+{
+    for (struct cap *r = kern.revocations; r; r = r->rev.next) {
+        if (r->rev.peer || r->rev.parent || !ddl_same(r->key, child) ||
+            !ddl_same(r->rparent, cap_key(c)))
+            continue;
+        r->rparent = 0;
+        r->rev.parent = c;
+        c->nrev++;
+    }
 }
 
 /* ---- time ---- */

@@ -7,7 +7,8 @@
 #include "print.h"
 #include "str.h"
 
-#define NEWS_NS (120ull * 1000000000)
+#define NEWS_NS  (120ull * 1000000000)
+#define ROAM_MAX 1000000u
 
 static void report(const char *name, const char *what)
 {
@@ -73,10 +74,26 @@ bool start_named(const char *name, unsigned *id)
     return true;
 }
 
-/* Independent kernels: words that are for the kernel come before the first program. */
+/* roam=N: the caller of each Nth system call moves to the next kernel (move.h). */
+static void read_roam(const char *n)
+{
+    unsigned value = 0;
+
+    for (; *n >= '0' && *n <= '9' && value < ROAM_MAX; n++)
+        value = value * 10 + (unsigned)(*n - '0');
+    if (*n || value == 0 || value >= ROAM_MAX)
+        report("roam=", "it wants a number of system calls");
+    else
+        kern.moves.roam = value;
+}
+
+/* Words that are for the kernel come before the first program. */
 static bool kernel_word(const char *word)
 {
-    return strncmp(word, "id=", 3) == 0 || strncmp(word, "peer=", 5) == 0;
+    if (strncmp(word, "roam=", 5) == 0)
+        read_roam(word + 5);
+    return strncmp(word, "id=", 3) == 0 || strncmp(word, "peer=", 5) == 0 ||
+           strncmp(word, "roam=", 5) == 0;
 }
 
 void start_line(void)
@@ -225,6 +242,9 @@ bool start_finished(void)
             vpe_exit(v, 0);
     }
     vpe_reap();
+    if (kern.moves.roam) /* before the others hear that we are through, and end the machine */
+        print("kernel %u: %lu VPEs moved to other kernels, %lu stayed\n", kern.id,
+              (unsigned long)kern.stats.moved, (unsigned long)kern.stats.stayed);
     group_ended();
     return true;
 }

@@ -4,8 +4,13 @@
  * sys_cap.c, sys_mem.c, sys_srv.c and sys_vpe.c; a row of the table for every number that the
  * interface has.
  */
+#include "heap.h"
 #include "hw.h"
 #include "kernel.h"
+#include "str.h"
+
+#define OWED_NS      (10000ull * 1000000) /* then its answer is its loss */
+#define OWED_TICK_NS 1000000ull
 
 /* Numbers of the interface that this kernel does not serve. */
 static int not_supported(struct sys_call *c)
@@ -45,12 +50,65 @@ static sys_fn *const handlers[SYSC_COUNT] = {
     [SYSC_NOOP] = noop,
 };
 
+/* It has come with its VPE: the slot was another kernel's, so this is a SEND (move.h). */
+static void send_carried(struct vpe *v, const void *data, size_t n)
+{
+    struct dtu_header *msg = v->move.carried;
+    const struct hw_target to = {
+        .pe = v->pe, .vpe = v->pe, .ep = msg->reply_ep, .label = msg->reply_label};
+
+    if (hw_send(&to, data, n, KERN_EP_SCRATCH, 0) == SE_NO_RING_SPACE && n <= MOVE_ANSWER_MAX) {
+        memmove(msg + 1, data, n); /* a REPLY would not need a place on the way */
+        msg->length = (uint16_t)n;
+        kern.moves.owing += v->move.owed ? 0 : 1;
+        v->wait.waited = v->move.owed ? v->wait.waited : 0;
+        v->move.owed = true;
+        return;
+    }
+    sys_drop(v, msg);
+}
+
+uint64_t sys_tick(uint64_t ns)
+{
+    for (struct vpe *v = kern.moves.owing ? kern.vpes : NULL; v; v = v->next) {
+        if (!v->move.owed)
+            continue;
+        v->wait.waited += ns;
+        send_carried(v, v->move.carried + 1, v->move.carried->length);
+        if (v->move.owed && v->wait.waited > OWED_NS)
+            sys_drop(v, v->move.carried);
+    }
+    return kern.moves.owing ? OWED_TICK_NS : 0;
+}
+
 /* A refused reply is its receiver's loss: it has not taken the one before. */
-static void reply(unsigned ep, const struct dtu_header *msg, int error, const uint64_t *value)
+static void reply_bytes(struct vpe *v, const struct dtu_header *msg, const void *data, size_t n)
+{
+    if (msg == v->move.carried)
+        send_carried(v, data, n);
+    else
+        hw_reply(v->sysc_ep, msg, data, n);
+}
+
+static void reply(struct vpe *v, const struct dtu_header *msg, int error, const uint64_t *value)
 {
     const uint64_t data[2] = {(uint64_t)(unsigned)error, value ? *value : 0};
 
-    hw_reply(ep, msg, data, value ? sizeof(data) : sizeof(data[0]));
+    reply_bytes(v, msg, data, value ? sizeof(data) : sizeof(data[0]));
+}
+
+void sys_drop(struct vpe *v, const struct dtu_header *msg)
+{
+    if (msg == v->move.held)
+        v->move.held = NULL;
+    if (msg == v->move.carried) {
+        kern.moves.owing -= v->move.owed ? 1 : 0;
+        v->move.owed = false;
+        heap_free(v->move.carried);
+        v->move.carried = NULL;
+    } else {
+        hw_ack(v->sysc_ep, msg);
+    }
 }
 
 /* Its call is done; answering may take an exit, to wake it, and is not the kernel's work. */
@@ -63,14 +121,14 @@ void sys_answer(struct vpe *v, int error, const uint64_t *value)
 {
     v->wait.kind = WAIT_NONE;
     stop_clock(v);
-    reply(v->sysc_ep, v->wait.msg, error, value);
+    reply(v, v->wait.msg, error, value);
 }
 
 void sys_answer_bytes(struct vpe *v, const void *data, size_t n)
 {
     v->wait.kind = WAIT_NONE;
     stop_clock(v);
-    hw_reply(v->sysc_ep, v->wait.msg, data, n);
+    reply_bytes(v, v->wait.msg, data, n);
 }
 
 static int call(struct vpe *v, const struct dtu_header *msg, struct sys_call *c)
@@ -87,18 +145,11 @@ static int call(struct vpe *v, const struct dtu_header *msg, struct sys_call *c)
     return handlers[op](c);
 }
 
-void sys_handle(unsigned ep, const struct dtu_header *msg)
+static void handle(struct vpe *v, const struct dtu_header *msg)
 {
-    struct vpe *v = vpe_of_message(ep, msg);
     struct sys_call c;
     int result;
 
-    /* One call at a time: a second one cannot be there, its VPE had no credits for it. */
-    if (!v || v->wait.kind != WAIT_NONE) {
-        kern.stats.strays++;
-        hw_ack(ep, msg);
-        return;
-    }
     kern.stats.syscalls++;
     v->since = hw_ticks();
     result = call(v, msg, &c);
@@ -106,7 +157,39 @@ void sys_handle(unsigned ep, const struct dtu_header *msg)
         kern.stats.refused++;
     if (result != SYS_LATER) {
         stop_clock(v);
-        reply(ep, msg, result, c.has_value && result == SE_OK ? &c.value : NULL);
+        reply(v, msg, result, c.has_value && result == SE_OK ? &c.value : NULL);
     }
     vpe_reap();
+}
+
+void sys_handle_carried(struct vpe *v)
+{
+    handle(v, v->move.carried);
+}
+
+void sys_thaw(struct vpe *v)
+{
+    const struct dtu_header *msg = v->move.held;
+
+    v->move.held = NULL;
+    handle(v, msg);
+}
+
+void sys_handle(unsigned ep, const struct dtu_header *msg)
+{
+    struct vpe *v = vpe_of_message(ep, msg);
+
+    if (!v && move_forward(ep, msg))
+        return;
+    /* One call at a time: a second one cannot be there, its VPE had no credits for it. */
+    if (!v || v->wait.kind != WAIT_NONE || v->move.held || v->move.carried) {
+        kern.stats.strays++;
+        hw_ack(ep, msg);
+        return;
+    }
+    if (move_call(v))
+        v->move.held = msg;
+    else
+        handle(v, msg);
+    move_step();
 }

@@ -120,12 +120,10 @@ int sys_revoke(struct sys_call *c)
         return SE_INV_ARGS;
     c->v->wait = (struct wait){.kind = WAIT_REVOKE, .msg = c->msg, .count = 1};
     peer_cork(); /* what the whole range has elsewhere goes there together */
-    /* No look behind the range: what comes next may be the whole table away. */
-    for (uint32_t sel = r.start; sel < r.start + r.count; sel++) {
-        cap = cap_next(&c->v->caps, sel);
-        if (!cap || cap->sel >= r.start + r.count)
-            break;
+    for (uint32_t sel = r.start; (cap = cap_next(&c->v->caps, sel)); sel++) {
         sel = cap->sel;
+        if (sel >= r.start + r.count)
+            break;
         found++;
         if (own)
             cap_revoke_for(cap, &who);
@@ -169,19 +167,9 @@ static int ask_receiver(struct sys_call *c, uint64_t ep, uint32_t sel, const str
     return err;
 }
 
-int sys_activate(struct sys_call *c)
+/* Endpoint ep becomes that gate, or nothing, when its receiver is there. */
+static int activate(struct sys_call *c, uint64_t ep, uint32_t newsel, struct cap *gate)
 {
-    uint64_t ep = msg_get_u64(&c->in);
-    uint32_t oldsel = msg_get_u32(&c->in);
-    uint32_t newsel = msg_get_u32(&c->in);
-    struct cap *old, *gate;
-
-    if (c->in.error || ep < VPE_EP_FREE || ep >= DTU_EPS || c->v->ep[ep].use == EP_RECV)
-        return SE_INV_ARGS;
-    /* `old` says what the caller believes to be there; to us that matters only if it is all. */
-    gate_at(c->v, oldsel, &old);
-    if (!gate_at(c->v, newsel, &gate) || (!old && !gate))
-        return SE_INV_ARGS;
     if (gate && gate->type == CAP_MSG && !peer_is_ours(gate->msg.pe))
         return ask_receiver(c, ep, newsel, gate);
     /* What another kernel gave us may name anything. */
@@ -197,6 +185,32 @@ int sys_activate(struct sys_call *c)
         return SYS_LATER;
     }
     return ep_activate(c->v, (unsigned)ep, gate);
+}
+
+int sys_activate(struct sys_call *c)
+{
+    uint64_t ep = msg_get_u64(&c->in);
+    uint32_t oldsel = msg_get_u32(&c->in);
+    uint32_t newsel = msg_get_u32(&c->in);
+    struct cap *old, *gate;
+
+    if (c->in.error || ep < VPE_EP_FREE || ep >= DTU_EPS || c->v->ep[ep].use == EP_RECV)
+        return SE_INV_ARGS;
+    /* `old` says what the caller believes to be there; to us that matters only if it is all. */
+    gate_at(c->v, oldsel, &old);
+    if (!gate_at(c->v, newsel, &gate) || (!old && !gate))
+        return SE_INV_ARGS;
+    return activate(c, ep, newsel, gate);
+}
+
+void sys_ask_again(struct vpe *v)
+{
+    struct sys_call c = {.v = v, .msg = v->wait.msg};
+    struct cap *gate = cap_get_type(&v->caps, v->wait.sel, CAP_MSG);
+    int err = gate ? activate(&c, v->wait.ep, v->wait.sel, gate) : SE_INV_ARGS;
+
+    if (err != SYS_LATER)
+        sys_answer(v, err, NULL);
 }
 
 int sys_activate_late(struct vpe *v, bool ok)

@@ -140,7 +140,7 @@ int sys_exit(struct sys_call *c)
     /* Who holds a capability for it can ask; otherwise it is up to us to tell. */
     if (code != 0 && (v->refs == 0 || (v->flags & VPE_F_BOOT)))
         kern.stats.failed++;
-    hw_ack(v->sysc_ep, c->msg);
+    sys_drop(v, c->msg);
     vpe_exit(v, code);
     return SYS_LATER;
 }

@@ -38,8 +38,7 @@ struct vpe *vpe_of_message(unsigned ep, const struct dtu_header *msg)
     return v;
 }
 
-/* A kernel endpoint with a message slot left for one more VPE; -1: none. */
-static int sysc_ep_get(void)
+int vpe_sysc_ep(void)
 {
     for (unsigned i = 0; i < KERN_SYSC_EPS; i++) {
         if (kern.sysc_used[i] < DTU_MAX_SLOTS) {
@@ -67,22 +66,29 @@ static int own_caps(struct vpe *v)
 }
 
 /*
- * The VPE id, and endpoints 1 and 0.  The system-call gate has credits for one message, which the
- * reply brings back: a VPE cannot fill the slots that it shares with others.
+ * Credits for one message, which the reply brings back: a VPE cannot fill the slots that it shares
+ * with others.
  */
-static int configure(struct vpe *v)
+int vpe_point_sysc(const struct vpe *v)
 {
     const uint64_t sysc[3] = {
         dtu_send_r0(kern.id, SYSC_MSG_MAX),
         dtu_send_r1(kern.own_pe, v->sysc_ep, SYSC_MSG_MAX),
         v->label,
     };
+
+    return hw_write(v->pe, v->pe, DTU_BASE + DTU_EP(VPE_EP_SYSC, 0), sysc, sizeof(sysc));
+}
+
+/* The VPE id, and endpoints 1 and 0. */
+static int configure(struct vpe *v)
+{
     int err = hw_set_reg(v->pe, DTU_VPE_INVALID, DTU_VPE_ID, v->pe);
 
     if (err == SE_OK)
         err = recvbuf_attach(v, VPE_EP_RECV, v->recvbuf, RECV_ORDER, RECV_ORDER);
     if (err == SE_OK)
-        err = hw_write(v->pe, v->pe, DTU_BASE + DTU_EP(VPE_EP_SYSC, 0), sysc, sizeof(sysc));
+        err = vpe_point_sysc(v);
     return err;
 }
 
@@ -92,6 +98,7 @@ static void tear_down(struct vpe *v)
     struct pe *pe = &kern.pes[v->pe];
     bool waits = v->wait.kind != WAIT_NONE;
 
+    move_vpe_ends(v);
     if (v->wait.kind == WAIT_SRV)
         srv_forget_client(&v->wait.client);
     if (v->wait.kind == WAIT_KERNEL)
@@ -99,13 +106,18 @@ static void tear_down(struct vpe *v)
     if (v->wait.kind == WAIT_REVOKE)
         revoke_forget_waiter(v);
     if (waits)
-        hw_ack(v->sysc_ep, v->wait.msg);
+        sys_drop(v, v->wait.msg);
+    if (v->move.held)
+        sys_drop(v, v->move.held);
+    if (v->move.carried) /* and not begun */
+        sys_drop(v, v->move.carried);
     v->wait.kind = WAIT_NONE;
     ep_clear(v);
     far_tell_end(v);
     cap_revoke_all(v);
     srv_vpe_ended(v);
-    hw_set_reg(v->pe, v->pe, DTU_VPE_ID, DTU_VPE_INVALID);
+    if (!pe->move.dead)
+        hw_set_reg(v->pe, v->pe, DTU_VPE_ID, DTU_VPE_INVALID);
     kern.sysc_used[v->sysc_ep]--;
     kern.nvpes--;
     if (v->flags & VPE_F_DAEMON)
@@ -156,7 +168,7 @@ int vpe_create(const char *name, struct pe *pe, unsigned flags, struct vpe **out
 
     if (pe_desc_size(pe->desc) < PE_STACK_TOP + PE_RECVBUF_SIZE + LOADGEN_SPACE)
         return SE_NO_FREE_CORE;
-    ep = sysc_ep_get();
+    ep = vpe_sysc_ep();
     if (ep < 0)
         return SE_NO_FREE_CORE;
     v = vpe_new(name, pe, flags, (unsigned)ep);

@@ -155,13 +155,11 @@ unsigned recv_gate_destroy(struct recv_gate *g)
 
 const struct dtu_header *recv_gate_wait(const struct recv_gate *g)
 {
-    const struct dtu_header *msg;
+    const struct dtu_header *msg = NULL;
 
-    do { /* what was fetched already goes with the endpoint, see dtu_wait_ep() */
-        if (dtu_type(g->ep) == DTU_EP_RECV && (msg = dtu_fetch(g->ep)))
-            return msg;
-    } while (dtu_wait_ep(g->ep, NULL, NULL));
-    return NULL;
+    while (!msg && dtu_wait_ep(g->ep, NULL, NULL))
+        msg = dtu_fetch(g->ep);
+    return msg;
 }
 
 /* The VMM wakes us when a kernel takes a send endpoint away. */

@@ -324,6 +324,18 @@ bool hw_can_reset(void)
     return fake_can_reset;
 }
 
+/* A call that came along with its VPE is answered by SEND. */
+static int take_reply(struct fake_pe *f, const void *data, size_t n)
+{
+    if (n > sizeof(f->reply.word))
+        fake_die("a long answer");
+    memset(f->reply.word, 0, sizeof(f->reply.word));
+    memcpy(f->reply.word, data, n);
+    f->reply.len = n;
+    f->reply.count++;
+    return SE_OK;
+}
+
 int hw_send(const struct hw_target *to, const void *data, size_t n, unsigned reply_ep,
             uint64_t reply_label)
 {
@@ -339,6 +351,8 @@ int hw_send(const struct hw_target *to, const void *data, size_t n, unsigned rep
         return fake_wire_send(to, data, n, reply_ep, reply_label);
     if (fake_ep_type(to->pe, to->ep) != DTU_EP_RECV)
         return SE_RECV_GONE;
+    if (to->ep == VPE_EP_RECV)
+        return take_reply(&fake[to->pe], data, n);
     if (reply_ep != KERN_EP_SRV || n > sizeof(r->word))
         fake_die("strange message to a service");
     *r = (struct fake_request){
@@ -369,10 +383,7 @@ int hw_reply(unsigned ep, const struct dtu_header *msg, const void *data, size_t
     if (ep >= KERN_SYSC_EPS || !f || !f->slot_used || n > sizeof(f->reply.word))
         fake_die("reply to what is no message");
     f->slot_used = false;
-    memset(f->reply.word, 0, sizeof(f->reply.word));
-    memcpy(f->reply.word, data, n);
-    f->reply.len = n;
-    f->reply.count++;
+    take_reply(f, data, n);
     /* The reply brings back the credits (dtu-spec 3.4). */
     if (dtu_ep_type(f->reg[DTU_EP(0, 0) / 8]) == DTU_EP_SEND)
         f->reg[DTU_EP(0, 1) / 8] += SYSC_MSG_MAX;
@@ -439,6 +450,12 @@ static void count_call(const void *payload, size_t len, int result)
         fake_sys_count[op][result != SE_OK]++;
 }
 
+/* The kernel that its system calls go to. */
+static unsigned whose(unsigned pe)
+{
+    return fake[(fake_reg(pe, DTU_EP(VPE_EP_SYSC, 1)) >> 24) & 0x3FF].kernel;
+}
+
 int fake_call_bytes(unsigned pe, const void *payload, size_t len)
 {
     struct fake_pe *f = &fake[pe];
@@ -462,7 +479,7 @@ int fake_call_bytes(unsigned pe, const void *payload, size_t len)
     memcpy(f->slot, &h, sizeof(h));
     memcpy(f->slot + sizeof(h), payload, len);
     f->slot_used = true;
-    fake_use(f->kernel);
+    fake_use(whose(pe));
     sys_handle(ep, (const struct dtu_header *)f->slot);
     if (fake_auto)
         fake_deliver();
@@ -500,7 +517,7 @@ void fake_answer(unsigned pe, unsigned n, const uint64_t *words)
     if (!r->there)
         fake_die("an answer without a request");
     r->there = false;
-    fake_use(fake[pe].kernel);
+    fake_use(whose(pe));
     fake_srv_message(h, words);
     if (fake_auto)
         fake_deliver();

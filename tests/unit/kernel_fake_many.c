@@ -388,13 +388,24 @@ static void note_counts(void)
     memset(fake_kc_count, 0, sizeof(fake_kc_count));
 }
 
+/* Without other kernels nothing can be on its way to one, or lent. */
+static void check_moves(void)
+{
+    const struct moves *m = &kern.moves;
+
+    if (m->phase != MOVE_IDLE || m->hold || m->from || m->loans || m->owing || m->kids || m->lent)
+        fake_die("a VPE is still on its way, or its memory");
+}
+
 void fake_end(void)
 {
     fake_heap_left = ~(size_t)0;
     for (unsigned id = 2; id < npes; id++) {
-        fake_use(fake[id].kernel);
-        if (kern.pes[id].vpe)
-            vpe_exit(kern.pes[id].vpe, 0);
+        for (unsigned k = 0; k < nkernels; k++) {
+            fake_use(k);
+            if (kern.pes[id].vpe)
+                vpe_exit(kern.pes[id].vpe, 0);
+        }
         fake_deliver();
     }
     for (unsigned k = 0; k < nkernels; k++) {
@@ -411,6 +422,7 @@ void fake_end(void)
         fake_use(k);
         peer_close_all();
         mht_free_all();
+        check_moves();
     }
     if (heap_bytes != heap_at_boot)
         fake_die("the heap leaks");

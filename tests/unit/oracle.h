@@ -4,11 +4,11 @@
  * model that knows nothing of kernels, only who has what from whom.
  *
  * Programs (actors) create, derive and exchange capabilities, locally and over sessions with
- * services of any kernel, revoke them, start and end VPEs, and die, without waiting for each other;
- * messages between kernels arrive in between, in any order that a network could bring about, some
- * refused at first.  Programs may crash and kernels, too, which start again.  Now and then all is
- * left to settle; then every table must be the model's, what one kernel says of another must be
- * true, and nothing may wait, be reserved or be owed.
+ * services of any kernel, revoke them, start and end VPEs, move from one kernel to another, and
+ * die, without waiting for each other; messages between kernels arrive in between, in any order
+ * that a network could bring about, some refused at first.  Programs may crash and kernels, too,
+ * which start again.  Now and then all is left to settle; then every table must be the model's,
+ * what one kernel says of another must be true, and nothing may wait, be reserved or be owed.
  *
  * One process runs one forest at a time.  What is wrong is printed with the seed and ends the
  * process by abort().
@@ -40,6 +40,7 @@ enum oracle_does { DOES_NOTHING, DOES_REVOKE, DOES_EXCHANGE };
 
 struct oracle_actor {
     bool alive, crashed;
+    bool roams; /* no service and no child, so that its VPE can move to other kernels */
     enum oracle_does does;
     unsigned seen; /* replies before the call it waits for */
     /* DOES_EXCHANGE: with which service, what of ours, what of theirs */
@@ -51,12 +52,14 @@ struct oracle {
     uint64_t seed, state;
     unsigned kernels, nactors;
     bool refusals, crashes, deaths; /* what this seed injects */
+    bool moves;                     /* some actors roam */
     bool injected;                  /* any of that happened since all had settled */
     struct oracle_actor actor[ORACLE_ACTORS];
     struct oracle_table table[ORACLE_TABLES];
     struct oracle_node node[ORACLE_TABLES * ORACLE_SELS];
     unsigned long ops, made, revoked, errors, ends, kills; /* what it did */
-    unsigned most;                                         /* capabilities at once */
+    unsigned long moved, stayed; /* VPEs that moved to another kernel, or could not */
+    unsigned most;               /* capabilities at once */
 };
 extern struct oracle oracle;
 
@@ -100,6 +103,10 @@ void oracle_end_actor(unsigned v);
 void oracle_kill(unsigned kernel);
 /* Does it live? */
 bool oracle_lives(unsigned kernel);
+/* Actor v's VPE is to move to that kernel; does it?  Table t's kernel is found again. */
+void oracle_move(unsigned v, unsigned to);
+bool oracle_on_its_way(unsigned v);
+void oracle_find(unsigned t);
 
 /* Time goes by and messages arrive until nobody waits for anybody; fails if somebody always does.
  */

@@ -101,6 +101,7 @@ void oracle_revoke_table(unsigned t)
 
 static struct vpe *vpe_of(unsigned t)
 {
+    oracle_find(t);
     fake_use(oracle.table[t].kernel);
     return kern.pes[oracle.table[t].pe].vpe;
 }
@@ -166,14 +167,36 @@ static bool parent_knows(unsigned k, const struct cap *c)
     for (const struct rkid *kid = parent ? parent->rkids : NULL; kid; kid = kid->next)
         if (ddl_same(kid->key, key))
             return true;
+    for (const struct loan *l = kern.moves.loans; l; l = l->next)
+        if (ddl_same(l->key, c->rparent) && ddl_same(l->child, key))
+            return true;
     return false;
+}
+
+/* Memory of kernel k's that a VPE has taken along is that VPE's, wherever that is. */
+static void compare_loans(unsigned k)
+{
+    fake_use(k);
+    for (const struct loan *l = kern.moves.loans; l; l = l->next) {
+        unsigned other = peer_owner(ddl_pe(l->child));
+        struct cap *c;
+
+        if (other >= fake_kernels())
+            oracle_fail("kernel %u: memory lent to nobody", k);
+        fake_use(other);
+        c = cap_by_key(l->child);
+        if (!c || c->type != CAP_MEM || !ddl_same(c->rparent, l->key))
+            oracle_fail("kernel %u: memory lent to PE %u, which has not got it", k,
+                        ddl_pe(l->child));
+        fake_use(k);
+    }
 }
 
 static unsigned compare_caps(unsigned k)
 {
     unsigned caps = 0;
 
-    fake_use(k);
+    compare_loans(k);
     for (const struct vpe *v = kern.vpes; v; v = v->next) {
         for (uint32_t sel = 0; cap_next(&v->caps, sel); sel++, caps++) {
             struct cap *c = cap_next(&v->caps, sel);

@@ -8,6 +8,7 @@
 
 #define RB         (FAKE_PE_MEM - PE_RECVBUF_SIZE)
 #define MS         1000000ull
+#define ROAMS      3u   /* one actor of so many */
 #define SETTLE_MAX 200u /* seconds after which a wait is taken for one without end */
 
 static bool dead[FAKE_KERNELS]; /* kernels */
@@ -24,6 +25,8 @@ static unsigned given(unsigned v, unsigned t, unsigned s, unsigned n)
 {
     unsigned i = 0;
 
+    oracle_find(v);
+    oracle_find(t);
     if (oracle.table[v].kernel == oracle.table[t].kernel)
         return n;
     while (i < n && oracle_real(t, s + i))
@@ -117,6 +120,8 @@ static const char *restless(unsigned k)
     for (unsigned i = 0; i < fake_kernels(); i++)
         if (i != k && dead[i] == (peer_find(i) != NULL))
             return dead[i] ? "a dead kernel is taken for alive" : "another kernel is not found";
+    if (kern.moves.phase != MOVE_IDLE || kern.moves.hold || kern.moves.from)
+        return "a VPE is on its way";
     for (const struct service *s = kern.services; s; s = s->next)
         if (s->cap && (s->busy || s->head || s->closing))
             return "a service has not answered";
@@ -174,16 +179,57 @@ void oracle_end_actor(unsigned v)
 {
     struct oracle_actor *a = &oracle.actor[v];
 
+    oracle_find(v);
     if (!a->alive || dead[oracle.table[v].kernel])
         return;
     oracle.ends++;
+    fake_use(oracle.table[v].kernel);
+    if (kern.pes[oracle.table[v].pe].vpe == NULL) {
+        /* between two kernels: nobody can end it now */
+        oracle.ends--;
+        return;
+    }
     oracle_revoke_table(v);
     oracle_revoke_table(oracle.nactors + v);
     oracle.table[v].live = oracle.table[oracle.nactors + v].live = false;
     a->alive = false;
-    fake_use(oracle.table[v].kernel);
     vpe_exit(kern.pes[oracle.table[v].pe].vpe, 0);
     vpe_reap();
+}
+
+void oracle_find(unsigned t)
+{
+    struct oracle_table *at = &oracle.table[t];
+
+    if (!at->live || t >= oracle.nactors || !oracle.actor[t].roams)
+        return;
+    for (unsigned k = 0; k < fake_kernels(); k++) {
+        fake_use(k);
+        if (!dead[k] && kern.pes[at->pe].vpe)
+            at->kernel = k;
+    }
+}
+
+bool oracle_on_its_way(unsigned v)
+{
+    for (unsigned k = 0; oracle.actor[v].roams && k < fake_kernels(); k++) {
+        const struct moves *m;
+
+        fake_use(k);
+        m = &kern.moves;
+        if ((m->phase != MOVE_IDLE && m->pe == oracle.table[v].pe) ||
+            (m->from && m->taken_pe == oracle.table[v].pe))
+            return true;
+    }
+    return false;
+}
+
+void oracle_move(unsigned v, unsigned to)
+{
+    oracle_find(v);
+    fake_use(oracle.table[v].kernel);
+    if (!dead[oracle.table[v].kernel] && to != kern.id)
+        move_begin(oracle.table[v].pe, peer_find(to));
 }
 
 void oracle_kill(unsigned kernel)
@@ -208,16 +254,29 @@ static void must(int err, const char *what)
         oracle_fail("%s: error %d", what, err);
 }
 
-/* A VPE for actor v, which offers a service. */
+/* On its kernel or, when all PEs of that have moved away, on another one. */
+static unsigned place_vpe(struct oracle_table *t)
+{
+    for (unsigned i = 0; i < fake_kernels() && !pe_find(PE_TYPE_SPM); i++) {
+        t->kernel = (t->kernel + 1) % fake_kernels();
+        fake_use(t->kernel);
+    }
+    return fake_vpe()->pe;
+}
+
+/* A VPE for actor v, which offers a service, or roams. */
 static void begin_actor(unsigned v)
 {
     struct oracle_table *t = &oracle.table[v];
 
     fake_use(t->kernel);
-    *t = (struct oracle_table){.live = true, .kernel = t->kernel, .pe = fake_vpe()->pe};
+    *t = (struct oracle_table){.live = true, .kernel = t->kernel, .pe = place_vpe(t)};
     memset(&oracle.node[v * ORACLE_SELS], 0, ORACLE_SELS * sizeof(oracle.node[0]));
     oracle.table[oracle.nactors + v] = (struct oracle_table){.kernel = t->kernel};
-    oracle.actor[v] = (struct oracle_actor){.alive = true};
+    oracle.actor[v] =
+        (struct oracle_actor){.alive = true, .roams = oracle.moves && v % ROAMS == ROAMS - 1};
+    if (oracle.actor[v].roams)
+        return;
     must(CALL(t->pe, SYSC_ATTACHRB, 0, 2, RB + 4096, 12, 8, 0), "ATTACHRB");
     must(CALL(t->pe, SYSC_CREATEGATE, 0, 20, 7, 2, 256), "CREATEGATE");
     must(CALL(t->pe, SYSC_CREATESRV, 20, 21, 1, 'A' + v), "CREATESRV");
@@ -281,11 +340,12 @@ void oracle_revive(void)
     fake_deliver();
     for (unsigned v = 0; v < oracle.nactors; v++)
         for (unsigned s = 0; s < oracle.nactors; s++)
-            if (s != v && (fresh[v] || fresh[s]) && !oracle.actor[v].crashed &&
-                !oracle.actor[s].crashed)
+            if (s != v && !oracle.actor[s].roams && (fresh[v] || fresh[s]) &&
+                !oracle.actor[v].crashed && !oracle.actor[s].crashed)
                 open_session(v, s);
     for (unsigned v = 0; v < oracle.nactors; v++)
-        if (!oracle.actor[v].crashed && !oracle.table[oracle.nactors + v].live)
+        if (!oracle.actor[v].crashed && !oracle.actor[v].roams &&
+            !oracle.table[oracle.nactors + v].live)
             begin_child(v);
     oracle_settle();
 }

@@ -16,6 +16,8 @@
  * LINK: guest/kernel/peer.c guest/kernel/connect.c guest/kernel/kcall.c guest/kernel/kcall_group.c
  * LINK: guest/kernel/kcall_srv.c guest/kernel/kcall_exch.c guest/kernel/mht.c guest/kernel/kboot.c
  * LINK: guest/kernel/kcap.c guest/kernel/peer_time.c guest/kernel/far.c guest/kernel/mht_move.c
+ * LINK: guest/kernel/move.c guest/kernel/move_give.c guest/kernel/move_take.c
+ * LINK: guest/kernel/move_hold.c
  * LINK: guest/kernel/memmap.c guest/kernel/bootline.c guest/kernel/start.c
  */
 #include <check.h>
@@ -116,7 +118,7 @@ static void begin_exchange(unsigned v)
 
     from = obtains ? with : v;
     to = obtains ? v : with;
-    if (with == v || !oracle.actor[with].alive)
+    if (with == v || !oracle.actor[with].alive || oracle.actor[with].roams)
         return;
     s = oracle_some(from);
     a->count = s < 0 ? 0 : run_of(from, (unsigned)s, 1 + oracle_pick(ORACLE_RANGE));
@@ -220,10 +222,12 @@ static void step(void)
         fake_time(oracle_pick(12) * MS);
     oracle_look(v);
     oracle_answer(v);
+    if (oracle.actor[v].roams && oracle_pick(6) == 0)
+        oracle_move(v, oracle_pick(oracle.kernels));
     accident();
     if (!oracle.actor[v].alive || oracle.actor[v].crashed || oracle.actor[v].does != DOES_NOTHING)
         return;
-    if (what < 9)
+    if (what < 9 && !oracle_on_its_way(v)) /* it would have to wait */
         create(v);
     else if (what < 22)
         begin_exchange(v);
@@ -244,12 +248,18 @@ void oracle_run(uint64_t seed)
     oracle.refusals = seed / 8 % 2;
     oracle.crashes = seed / 16 % 2;
     oracle.deaths = seed / 32 % 2 && oracle.kernels > 1;
+    oracle.moves = seed / 64 % 2 && oracle.kernels > 1 && !oracle.deaths;
     oracle_place();
     for (unsigned r = 0; r < ROUNDS; r++) {
         for (unsigned i = 0; i < STEPS; i++)
             step();
         oracle_settle();
         oracle_revive();
+    }
+    for (unsigned k = 0; k < oracle.kernels; k++) {
+        fake_use(k);
+        oracle.moved += kern.stats.moved;
+        oracle.stayed += kern.stats.stayed;
     }
     fake_auto = true;
     fake_end();
@@ -281,6 +291,21 @@ START_TEST(are_forests)
     ck_assert_uint_ge(ends, 8);
     ck_assert_uint_ge(kills, 8);
     ck_assert_uint_ge(revoked, 2000);
+}
+END_TEST
+
+/* Those that roam get around. */
+START_TEST(are_moves)
+{
+    unsigned long moved = 0, stayed = 0;
+
+    for (uint64_t seed = 65; seed < 72; seed++) {
+        oracle_run(seed);
+        moved += oracle.moved;
+        stayed += oracle.stayed;
+    }
+    ck_assert_uint_ge(moved, 100);
+    ck_assert_uint_ge(moved, stayed);
 }
 END_TEST
 
@@ -355,6 +380,7 @@ static Suite *suite(void)
     tcase_set_timeout(t, 600);
     tcase_add_loop_test(t, forests, 0, UNIT_CHUNKS);
     tcase_add_test(t, are_forests);
+    tcase_add_test(t, are_moves);
     suite_add_tcase(s, t);
     return s;
 }

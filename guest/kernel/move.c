@@ -1,0 +1,553 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A VPE moves with its PE to another kernel (move.h): who says what when, seen from the old owner;
+ * what happens when somebody dies in the middle of it; calls of the VPE that come meanwhile.
+ */
+#include "hw.h"
+#include "kernel.h"
+#include "print.h"
+
+#define MS        1000000ull
+#define RETRY_NS  (2 * MS)
+#define TRY_NS    (10000 * MS)
+#define TRIES_MAX 64u
+#define HOLD_NS   (60000 * MS) /* nobody holds others for that long */
+#define TICK_NS   (100 * MS)
+
+#define mv kern.moves
+
+/* ---- messages ---- */
+
+void move_put(struct msg_writer *w, void *buf, enum move_msg kind, uint32_t tid, unsigned pe)
+{
+    msg_writer_init(w, buf, KC_MSG_MAX);
+    msg_put(w, KC_PARTITIONMIG);
+    msg_put(w, 0);
+    msg_put(w, kind);
+    msg_put(w, tid);
+    msg_put(w, pe);
+}
+
+int move_send(struct peer *p, enum move_msg kind, uint32_t tid, unsigned pe, uint64_t arg)
+{
+    const uint64_t msg[MOVE_WORDS + 1] = {KC_PARTITIONMIG, 0, kind, tid, pe, arg};
+
+    return peer_urgent(p, msg, sizeof(msg), tid);
+}
+
+void move_reply(struct peer *p, enum move_msg kind, uint32_t tid, unsigned pe, int err)
+{
+    const uint64_t msg[MOVE_WORDS + 1] = {KC_PARTITIONMIG, 0, kind, tid, pe, (unsigned)err};
+
+    peer_reply(p, msg, sizeof(msg));
+}
+
+static bool is_answer(uint32_t kind)
+{
+    return kind == MOVE_HELD || kind == MOVE_READY || kind == MOVE_SWITCHED || kind == MOVE_LOST;
+}
+
+bool move_is_answer(const struct msg_reader *in)
+{
+    struct msg_reader look = *in;
+
+    return msg_get_u32(&look) == 0 && is_answer(msg_get_u32(&look)) && !look.error;
+}
+
+/* ---- the beginning and the end of a move ---- */
+
+static void over(int result)
+{
+    struct vpe *v = mv.vpe;
+
+    if (peer_is_ours(mv.pe))
+        kern.peers.flags[mv.pe] = MEMBER_NONE;
+    move_drop_prepared();
+    mv.phase = MOVE_IDLE;
+    mv.vpe = NULL;
+    mv.result = result;
+    *(result == SE_OK ? &kern.stats.moved : &kern.stats.stayed) += 1;
+    if (!v)
+        return;
+    v->move.frozen = false;
+    if (v->move.held)
+        sys_thaw(v);
+}
+
+int move_begin(unsigned id, struct peer *to)
+{
+    struct pe *pe = &kern.pes[id < BOOT_PES ? id : 0];
+    int err;
+
+    if (id >= BOOT_PES || !peer_is_ours(id) || !pe->vpe || pe->goes_to)
+        return SE_INV_ARGS;
+    if (mv.phase != MOVE_IDLE || !kern.peers.started) /* others may still be starting */
+        return SE_MSGS_WAITING;
+    if (!to || to->state != PEER_UP)
+        return SE_RECV_GONE;
+    err = move_possible(pe->vpe);
+    if (err != SE_OK)
+        return err;
+    mv.phase = MOVE_WAITING;
+    mv.pe = (uint16_t)id;
+    mv.vpe = pe->vpe;
+    mv.to = to;
+    mv.tries = 0;
+    mv.waited = mv.retry = 0;
+    kern.peers.flags[id] = MEMBER_MIGRATING;
+    move_step();
+    return SE_OK;
+}
+
+/* Those that have been asked get OFF; what cannot be sent now is sent by move_tick(). */
+static void tell_end(void)
+{
+    for (unsigned i = 0; i < KC_PEERS; i++) {
+        struct peer *p = &kern.peers.peer[i];
+        enum move_msg kind = p->move == MOVE_P_OFF    ? MOVE_OFF
+                             : p->move == MOVE_P_DEAD ? MOVE_DEAD
+                                                      : MOVE_SWITCH;
+        bool ours = kind == MOVE_SWITCH;
+
+        if (p->state != PEER_UP || p->move < MOVE_P_OFF)
+            continue;
+        if (move_send(p, kind, ours ? mv.tid : 0, ours ? mv.taken_pe : mv.end_pe, mv.desc) == SE_OK)
+            p->move = ours ? MOVE_P_ASKED : MOVE_P_NONE;
+    }
+}
+
+static void mark(enum move_peer from, enum move_peer to, unsigned pe)
+{
+    if (to != MOVE_P_SWITCH)
+        mv.end_pe = (uint16_t)pe;
+    for (unsigned i = 0; i < KC_PEERS; i++)
+        if (kern.peers.peer[i].state == PEER_UP && kern.peers.peer[i].move >= from)
+            kern.peers.peer[i].move = (uint8_t)to;
+    tell_end();
+}
+
+bool move_pending(void)
+{
+    for (unsigned i = 0; i < KC_PEERS; i++)
+        if (kern.peers.peer[i].state == PEER_UP &&
+            (kern.peers.peer[i].move == MOVE_P_ASKED || kern.peers.peer[i].move >= MOVE_P_OFF))
+            return true;
+    return false;
+}
+
+static void forget_peers(void)
+{
+    for (unsigned i = 0; i < KC_PEERS; i++)
+        kern.peers.peer[i].move = MOVE_P_NONE;
+}
+
+/* Two that meet are not to meet again: by our number and how often it was, and no clock. */
+static uint64_t backoff(void)
+{
+    uint32_t x = (kern.id + 1) * 0x9E3779B9u + mv.tries * 0x85EBCA6Bu;
+
+    x ^= x >> 15;
+    x *= 0x2C1B3C6Du;
+    x ^= x >> 13;
+    return RETRY_NS * (1 + x % 16);
+}
+
+/* Not now: the VPE goes on here, and perhaps it is tried again. */
+static void try_later(int why)
+{
+    struct vpe *v = mv.vpe;
+
+    move_drop_prepared();
+    mark(MOVE_P_ASKED, MOVE_P_OFF, mv.pe);
+    mv.phase = MOVE_WAITING;
+    mv.retry = backoff();
+    if (++mv.tries > TRIES_MAX || (why != SE_OK && why != SE_MSGS_WAITING)) {
+        over(why == SE_OK ? SE_MSGS_WAITING : why);
+        return;
+    }
+    v->move.frozen = false;
+    if (v->move.held)
+        sys_thaw(v);
+}
+
+/* ---- step by step ---- */
+
+static void hold_all(void)
+{
+    kern.tids = kern.tids % 0x7FFFFFFFu + 1;
+    mv.tid = kern.tids;
+    mv.vpe->move.frozen = true;
+    mv.dirty = false;
+    mv.phase = MOVE_HOLDING;
+}
+
+/* Asks those that have not been asked, which may have come in the middle; have all answered? */
+static bool all_held(void)
+{
+    bool all = true;
+
+    for (unsigned i = 0; i < KC_PEERS; i++) {
+        struct peer *p = &kern.peers.peer[i];
+
+        if (p->state != PEER_UP || p->move == MOVE_P_TOLD)
+            continue;
+        all = false;
+        if (p->move == MOVE_P_NONE && move_send(p, MOVE_HOLD, mv.tid, mv.pe, mv.to->id) == SE_OK)
+            p->move = MOVE_P_ASKED;
+    }
+    return all;
+}
+
+static void wait(void)
+{
+    int err = move_possible(mv.vpe);
+
+    if (err != SE_OK)
+        over(err);
+    else if (mv.retry == 0 && !mv.hold && !mv.from && mv.vpe->wait.kind == WAIT_NONE &&
+             !move_pending() && move_quiet(mv.vpe))
+        hold_all();
+}
+
+static void send_state(void)
+{
+    int err = move_quiet(mv.vpe) ? move_send_state() : SE_MSGS_WAITING;
+
+    if (err == SE_OK)
+        mv.phase = MOVE_SENDING;
+    else
+        try_later(err);
+}
+
+void move_step(void)
+{
+    if (mv.phase == MOVE_WAITING)
+        wait();
+    if (mv.phase == MOVE_HOLDING && all_held())
+        send_state();
+}
+
+/* ---- answers ---- */
+
+static void held(struct kcall *c, int err)
+{
+    if (mv.phase != MOVE_HOLDING || c->p->move != MOVE_P_ASKED)
+        return;
+    c->p->move = MOVE_P_TOLD;
+    if (err != SE_OK)
+        try_later(SE_MSGS_WAITING);
+}
+
+static void ready(struct kcall *c, int err)
+{
+    if (mv.phase != MOVE_SENDING || c->p != mv.to)
+        return;
+    if (err != SE_OK)
+        try_later(err);
+    else if (mv.dirty || !move_quiet(mv.vpe) || !all_held() || !move_give())
+        try_later(SE_OK);
+    else
+        mv.phase = MOVE_GIVEN;
+}
+
+/* Do all know that the PE is ours?  Then its VPE goes on. */
+static void released(void)
+{
+    struct peer *from = mv.from;
+
+    if (!mv.ours || move_pending())
+        return;
+    if (mv.taken)
+        move_release();
+    if (from->state == PEER_UP && move_send(from, MOVE_DONE, 0, mv.taken_pe, 0) != SE_OK)
+        return; /* move_tick() tries again */
+    mv.from = NULL;
+    mv.ours = false;
+    forget_peers();
+}
+
+static void done(const struct kcall *c)
+{
+    peer_ack(c->p);
+    if (mv.phase != MOVE_GIVEN || c->p != mv.to)
+        return;
+    kern.sysc_used[mv.sysc_ep]--;
+    forget_peers();
+    over(SE_OK);
+}
+
+static void answer(struct kcall *c, uint32_t kind, uint32_t tid, int err)
+{
+    if (c->in->error || !peer_answered(c->p, KC_PARTITIONMIG, &tid)) {
+        kcall_bad(c);
+        return;
+    }
+    if (tid != mv.tid)
+        return; /* to what has been given up */
+    if (kind == MOVE_HELD)
+        held(c, err);
+    else if (kind == MOVE_READY)
+        ready(c, err);
+    else if (mv.ours && c->p->move == MOVE_P_ASKED) {
+        c->p->move = MOVE_P_TOLD;
+        released();
+    }
+}
+
+/*
+ * If it is ours it will be told so, or was; if we still know who gives it away it will be when that
+ * is over.  It is sent like an answer, since requests to us wait.
+ */
+static void lost(struct kcall *c, unsigned pe)
+{
+    if (c->in->error || pe >= BOOT_PES) {
+        kcall_bad(c);
+    } else if (!peer_is_ours(pe) && !(mv.hold && mv.hold_pe == pe) &&
+               !(mv.from && mv.taken_pe == pe) && c->p->move == MOVE_P_NONE) {
+        c->p->move = MOVE_P_DEAD;
+        mv.end_pe = (uint16_t)pe;
+        tell_end();
+    }
+}
+
+/* A call of a VPE that is ours by now: in c, or in what came with COMMIT. */
+static void late_call(struct kcall *c, unsigned pe)
+{
+    struct vpe *v = pe < BOOT_PES && peer_is_ours(pe) ? kern.pes[pe].vpe : NULL;
+
+    peer_ack(c->p);
+    if (!v || !move_carry(v, c->in))
+        kern.stats.strays++;
+    else if (!v->move.frozen)
+        sys_handle_carried(v);
+}
+
+/* The others are told whose it is before they are told what that leads to. */
+static void commit(struct kcall *c, unsigned pe)
+{
+    peer_cork();
+    if (move_commit(c, pe)) {
+        kern.tids = kern.tids % 0x7FFFFFFFu + 1;
+        mv.tid = kern.tids;
+        mark(MOVE_P_NONE, MOVE_P_SWITCH, pe);
+    }
+    peer_uncork();
+}
+
+void move_told(struct kcall *c)
+{
+    uint32_t kind, tid;
+    unsigned pe;
+
+    msg_get_u32(c->in);
+    kind = msg_get_u32(c->in);
+    tid = msg_get_u32(c->in);
+    pe = msg_get_u16(c->in);
+    if (!is_answer(kind) && (c->in->error || !c->p->ours)) {
+        kcall_bad(c);
+        peer_ack(c->p);
+        return;
+    }
+    switch (kind) {
+    case MOVE_HOLD:
+        move_hold(c, tid, pe);
+        break;
+    case MOVE_STATE:
+    case MOVE_END:
+        move_state(c, tid, pe, kind == MOVE_END);
+        break;
+    case MOVE_COMMIT:
+        commit(c, pe);
+        break;
+    case MOVE_SWITCH:
+        move_switch(c, tid, pe);
+        break;
+    case MOVE_OFF:
+        move_off(c, pe);
+        break;
+    case MOVE_DEAD:
+        move_dead(c, pe);
+        break;
+    case MOVE_DONE:
+        done(c);
+        break;
+    case MOVE_CALL:
+        late_call(c, pe);
+        break;
+    case MOVE_LOST:
+        lost(c, pe);
+        break;
+    case MOVE_HELD:
+    case MOVE_READY:
+    case MOVE_SWITCHED:
+        answer(c, kind, tid, (int)msg_get_u32(c->in));
+        break;
+    default:
+        kcall_bad(c);
+        peer_ack(c->p);
+    }
+}
+
+/* ---- calls ---- */
+
+/* The kernel of the next higher number, or of the lowest. */
+static struct peer *next_kernel(void)
+{
+    struct peer *next = NULL, *lowest = NULL;
+
+    for (unsigned i = 0; i < KC_PEERS; i++) {
+        struct peer *p = &kern.peers.peer[i];
+
+        if (p->state != PEER_UP)
+            continue;
+        if (p->id > kern.id && (!next || p->id < next->id))
+            next = p;
+        if (!lowest || p->id < lowest->id)
+            lowest = p;
+    }
+    return next ? next : lowest;
+}
+
+/* What the boot line's roam= asks for. */
+static void roam(const struct vpe *v)
+{
+    if (mv.roam && ++mv.calls % mv.roam == 0 && kern.boot.state == BOOT_IDLE)
+        move_begin(v->pe, next_kernel());
+}
+
+bool move_call(struct vpe *v)
+{
+    roam(v);
+    if (mv.phase == MOVE_WAITING && mv.vpe == v)
+        move_step(); /* it is here, and nothing of it is under way: now or never */
+    return v->move.frozen;
+}
+
+bool move_forward(unsigned ep, const struct dtu_header *msg)
+{
+    uint32_t id = (uint32_t)msg->label;
+    const struct pe *pe = id < BOOT_PES ? &kern.pes[id] : NULL;
+    struct peer *to = pe ? peer_find(peer_owner(id)) : NULL;
+    uint64_t err = SE_OUT_OF_MEM;
+    uint8_t buf[KC_MSG_MAX];
+    struct msg_writer w;
+
+    if (!to || pe->move.gone_label != msg->label || pe->move.gone_ep != ep ||
+        msg->sender_pe != id || msg->sender_vpe != id || msg->length > SYSC_MSG_MAX - sizeof(*msg))
+        return false;
+    move_put(&w, buf, MOVE_CALL, 0, id);
+    move_put_call(&w, msg);
+    if (peer_urgent(to, buf, w.len, 0) == SE_OK)
+        hw_ack(ep, msg);
+    else
+        hw_reply(ep, msg, &err, sizeof(err));
+    return true;
+}
+
+/* ---- deaths ---- */
+
+void move_vpe_ends(const struct vpe *v)
+{
+    if (mv.vpe == v) {
+        mv.vpe->move.frozen = false;
+        mv.vpe = NULL;
+        mark(MOVE_P_ASKED, MOVE_P_OFF, mv.pe);
+        over(SE_VPE_GONE);
+    }
+    if (mv.taken == v && mv.ours)
+        mv.taken = NULL; /* it had not begun here */
+}
+
+/* Whose are the PEs that p has been giving away, or getting, just now? */
+void move_peer_going(struct peer *p)
+{
+    struct peer *to = peer_find(mv.hold_to);
+
+    if (mv.hold && mv.hold_from == p->id && to && to != p && p->state == PEER_UP) {
+        /* Perhaps it is that one's by now; it will say so, and is asked nothing until then. */
+        kern.peers.owner[mv.hold_pe] = to->id;
+        to->held = true;
+        move_redirect(p, mv.hold_pe, to);
+        mv.hold_from = to->id;
+        move_reply(to, MOVE_LOST, 0, mv.hold_pe, SE_OK);
+    } else if (mv.hold && mv.hold_from == p->id) {
+        mv.hold = false;
+        if (mv.hold_to == kern.id)
+            mark(MOVE_P_NONE, MOVE_P_DEAD, mv.hold_pe);
+    }
+    loan_peer_gone(p);
+}
+
+void move_pe_dead(unsigned pe)
+{
+    kern.peers.owner[pe] = KC_NO_KERNEL;
+    mht_forget(pe);
+    for (unsigned i = 0; i < KC_PEERS; i++)
+        if (kern.peers.peer[i].state == PEER_UP)
+            move_send(&kern.peers.peer[i], MOVE_DEAD, 0, pe, 0);
+}
+
+/* PEs that we have from it are gone with it, or it begins anew with them. */
+static void lose_guests(const struct peer *p)
+{
+    for (unsigned i = 0; i < kern.pe_count; i++) {
+        struct pe *pe = &kern.pes[kern.pe_order[i]];
+
+        if (!pe->move.guest || pe->move.home != p->id || pe->move.dead || !peer_is_ours(pe_id(pe)))
+            continue;
+        if (pe->vpe)
+            print("kernel %u: %s on PE %u is gone with kernel %u\n", kern.id, pe->vpe->name,
+                  pe_id(pe), p->id);
+        pe_dead(pe);
+    }
+}
+
+void move_peer_gone(struct peer *p)
+{
+    if (mv.phase >= MOVE_HOLDING && mv.phase < MOVE_GIVEN && mv.to == p)
+        try_later(SE_RECV_GONE);
+    else if (mv.phase == MOVE_WAITING && mv.to == p)
+        over(SE_RECV_GONE);
+    if (mv.phase == MOVE_GIVEN && mv.to == p) {
+        kern.sysc_used[mv.sysc_ep]--;
+        mark(MOVE_P_ASKED, MOVE_P_DEAD, mv.pe);
+        over(SE_RECV_GONE);
+    }
+    if (mv.from == p && !mv.ours)
+        move_drop_taken(); /* the others have been told (move_peer_going()) */
+    else if (mv.ours)
+        released();
+    lose_guests(p);
+    move_step();
+}
+
+bool move_keeps_us(void)
+{
+    return mv.phase != MOVE_IDLE || mv.from || mv.hold || (kern.peers.independent && mv.loans);
+}
+
+uint64_t move_tick(uint64_t ns)
+{
+    struct peer *from = peer_find(mv.hold_from);
+
+    mv.retry = mv.retry > ns ? mv.retry - ns : 0;
+    tell_end();
+    released();
+    pe_bury();
+    if (mv.phase != MOVE_IDLE && mv.phase != MOVE_GIVEN) {
+        mv.waited += ns;
+        if (mv.waited > TRY_NS && mv.phase == MOVE_WAITING)
+            over(SE_MSGS_WAITING);
+        else if (mv.waited > TRY_NS)
+            try_later(SE_RECV_GONE);
+        move_step();
+    }
+    if (mv.hold) {
+        mv.hold_waited += ns;
+        if (mv.hold_waited > HOLD_NS && from)
+            peer_lost(from, "it does not say whose a PE is");
+    }
+    if (mv.phase == MOVE_WAITING)
+        return mv.retry ? mv.retry : RETRY_NS;
+    return mv.phase != MOVE_IDLE || mv.hold || mv.from || mv.ndead || move_pending() ? TICK_NS : 0;
+}

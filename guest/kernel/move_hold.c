@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A VPE moves between two other kernels, or to us (move.h): nothing is asked of the old owner until
+ * it is known whose the PE is; then what has waited for the old owner and is about that PE goes to
+ * the new one.
+ */
+#include "heap.h"
+#include "kernel.h"
+
+#define EXIT_KEY       2u /* words of KEXIT and RECVBUFISATTACHED */
+#define REMOVED_PARENT 1u
+#define RECV_PE        2u
+
+static uint64_t word(const struct kmsg *m, unsigned i)
+{
+    return m->len >= (i + 1) * sizeof(uint64_t) ? ((const uint64_t *)(const void *)m->data)[i] : 0;
+}
+
+static void release(void)
+{
+    struct peer *from = peer_find(kern.moves.hold_from), *to = peer_find(kern.moves.hold_to);
+
+    kern.moves.hold = false;
+    if (from) {
+        from->held = false;
+        peer_flush(from);
+    }
+    if (to) {
+        to->held = false;
+        peer_flush(to);
+    }
+}
+
+void move_hold(struct kcall *c, uint32_t tid, unsigned pe)
+{
+    unsigned to = msg_get_u16(c->in);
+    int err = SE_OK;
+
+    if (c->in->error || pe >= BOOT_PES || peer_owner(pe) != c->p->id || pe == c->p->pe) {
+        kcall_bad(c);
+        err = SE_INV_ARGS;
+    } else if (kern.moves.hold || kern.moves.from || kern.moves.phase >= MOVE_HOLDING ||
+               move_pending() || (to != kern.id && !peer_find(to)) || c->p->urgent.head) {
+        /* The last: it would wait as well, and may be an OFF that the other one waits for. */
+        err = SE_MSGS_WAITING;
+    }
+    move_reply(c->p, MOVE_HELD, tid, pe, err);
+    if (err != SE_OK)
+        return;
+    kern.moves.hold = true;
+    kern.moves.hold_pe = (uint16_t)pe;
+    kern.moves.hold_from = c->p->id;
+    kern.moves.hold_to = (uint16_t)to;
+    kern.moves.hold_waited = 0;
+    c->p->held = true;
+}
+
+/* ---- queues ---- */
+
+static void redirect_revokes(struct peer *p, unsigned pe, struct peer *to)
+{
+    struct rkid *k = p->revokes, *next;
+
+    p->revokes = NULL;
+    p->revokes_tail = &p->revokes;
+    for (; k; k = next) {
+        struct peer *q = ddl_pe(k->key) == pe ? to : p;
+
+        next = k->queue;
+        k->queue = NULL;
+        k->asked = q; /* nobody: revoke_come_home(), or never */
+        if (!q)
+            continue;
+        *q->revokes_tail = k;
+        q->revokes_tail = &k->queue;
+    }
+}
+
+static void redirect_removed(struct peer *p, unsigned pe, struct peer *to)
+{
+    struct cap *c = p->removed, *next;
+
+    p->removed = NULL;
+    p->removed_tail = &p->removed;
+    for (; c; c = next) {
+        struct peer *q = ddl_pe(c->rparent) == pe ? to : p;
+
+        next = c->next;
+        c->next = NULL;
+        if (!q) {
+            heap_free(c);
+            continue;
+        }
+        *q->removed_tail = c;
+        q->removed_tail = &c->next;
+    }
+}
+
+/*
+ * ACTIVATEs that have not been asked yet, the ends of VPEs that it has capabilities for, and
+ * children of its that there will not be (kcall_exch.c).
+ */
+static bool about(const struct kmsg *m, unsigned pe)
+{
+    return (m->data[0] == KC_RECVBUFISATTACHED && (uint32_t)word(m, RECV_PE) == pe) ||
+           (m->data[0] == KC_REMOVECHILDCAPPTR && ddl_pe(word(m, REMOVED_PARENT)) == pe) ||
+           (m->data[0] == KC_EXIT && m->len > EXIT_KEY * sizeof(uint64_t) &&
+            ddl_pe(word(m, EXIT_KEY)) == pe);
+}
+
+static void redirect_messages(struct kmsg_queue *q, unsigned pe, struct peer *to)
+{
+    struct kmsg **link = &q->head, *m;
+
+    while ((m = *link)) {
+        struct vpe *v = kern.vpes;
+
+        if (!about(m, pe)) {
+            link = &m->next;
+            continue;
+        }
+        *link = m->next;
+        q->count--;
+        if (m->data[0] == KC_EXIT && to)
+            peer_urgent(to, m->data, m->len, 0);
+        if (m->data[0] == KC_REMOVECHILDCAPPTR && to)
+            peer_request(to, m->data, m->len, 0);
+        if (m->data[0] == KC_RECVBUFISATTACHED)
+            while (v && (v->wait.kind != WAIT_KERNEL || v->wait.tid != m->tid ||
+                         v->wait.call != KC_RECVBUFISATTACHED))
+                v = v->next;
+        if (m->data[0] == KC_RECVBUFISATTACHED && v)
+            sys_ask_again(v);
+        heap_free(m);
+    }
+    q->tail = link;
+}
+
+void move_redirect(struct peer *p, unsigned pe, struct peer *to)
+{
+    redirect_revokes(p, pe, to);
+    redirect_removed(p, pe, to);
+    redirect_messages(&p->urgent, pe, to);
+    redirect_messages(&p->requests, pe, to);
+}
+
+bool move_since_asked(const struct vpe *v, const struct peer *p)
+{
+    const struct cap *gate = cap_get_type(&v->caps, v->wait.sel, CAP_MSG);
+
+    return gate && ((kern.moves.hold && kern.moves.hold_pe == gate->msg.pe) ||
+                    peer_owner(gate->msg.pe) != p->id);
+}
+
+/* ---- the end of it ---- */
+
+void move_switch(struct kcall *c, uint32_t tid, unsigned pe)
+{
+    uint64_t desc = msg_get_u64(c->in);
+    struct peer *from = peer_find(kern.moves.hold_from);
+    bool held = kern.moves.hold && kern.moves.hold_pe == pe && kern.moves.hold_to == c->p->id;
+
+    /* Who came in the middle of it has not been asked, and knows of no owner. */
+    if (c->in->error || pe >= BOOT_PES || pe_desc_id(desc) != pe ||
+        (!held && peer_owner(pe) != KC_NO_KERNEL && peer_owner(pe) != c->p->id)) {
+        kcall_bad(c);
+        move_reply(c->p, MOVE_SWITCHED, tid, pe, SE_INV_ARGS);
+        return;
+    }
+    connect_member(c->p->id, desc, MEMBER_NONE);
+    move_reply(c->p, MOVE_SWITCHED, tid, pe, SE_OK);
+    if (!held)
+        return;
+    if (from && from != c->p)
+        move_redirect(from, pe, c->p);
+    release();
+}
+
+void move_off(struct kcall *c, unsigned pe)
+{
+    peer_ack(c->p);
+    if (kern.moves.from == c->p && kern.moves.taken_pe == pe && !kern.moves.ours)
+        move_drop_taken();
+    if (kern.moves.hold && kern.moves.hold_from == c->p->id && kern.moves.hold_pe == pe)
+        release();
+}
+
+void move_dead(struct kcall *c, unsigned pe)
+{
+    struct peer *from = peer_find(kern.moves.hold_from);
+
+    bool held = kern.moves.hold && kern.moves.hold_pe == pe &&
+                (c->p->id == kern.moves.hold_from || c->p->id == kern.moves.hold_to);
+
+    peer_ack(c->p);
+    /* Later it is its owner who says so. */
+    if (!held && (pe >= BOOT_PES || peer_owner(pe) != c->p->id || pe == c->p->pe))
+        return;
+    kern.peers.owner[pe] = KC_NO_KERNEL;
+    move_redirect(held && from ? from : c->p, pe, NULL);
+    revoke_pe_gone(pe);
+    loan_pe_gone(pe);
+    if (held)
+        release();
+}

@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A VPE moves between kernels and one of those dies in the middle of it, at every point, or says
+ * what makes no sense.
+ */
+/*
+ * LINK: tests/unit/kernel_fake.c tests/unit/kernel_fake_many.c
+ * LINK: guest/kernel/cap.c guest/kernel/revoke.c guest/kernel/ep.c
+ * LINK: guest/kernel/vpe.c guest/kernel/pe.c guest/kernel/load.c guest/kernel/elf.c
+ * LINK: guest/kernel/sys.c guest/kernel/sys_cap.c guest/kernel/sys_mem.c guest/kernel/sys_vpe.c
+ * LINK: guest/kernel/srv.c guest/kernel/sys_srv.c
+ * LINK: guest/kernel/peer.c guest/kernel/connect.c guest/kernel/kcall.c guest/kernel/kcall_group.c
+ * LINK: guest/kernel/kcall_srv.c guest/kernel/kcall_exch.c guest/kernel/mht.c guest/kernel/kboot.c
+ * LINK: guest/kernel/kcap.c guest/kernel/peer_time.c guest/kernel/far.c guest/kernel/mht_move.c
+ * LINK: guest/kernel/move.c guest/kernel/move_give.c guest/kernel/move_take.c
+ * LINK: guest/kernel/move_hold.c
+ * LINK: guest/kernel/memmap.c guest/kernel/bootline.c guest/kernel/start.c
+ */
+#include "migrate_fixture.h"
+
+/* ---- deaths ---- */
+
+static void lose(unsigned dead)
+{
+    fake_kill(dead);
+    for (unsigned k = 0; k < fake_kernels(); k++) {
+        fake_use(k);
+        if (k != dead && peer_find(dead))
+            peer_lost(peer_find(dead), "test");
+        fake_deliver();
+    }
+}
+
+/* The kernels that are left agree on whose the client's PE is, and nothing waits; whose? */
+static unsigned agree(unsigned dead)
+{
+    unsigned owner;
+
+    fake_use(dead == 0 ? 1 : 0);
+    owner = peer_owner(pc);
+    ck_assert(owner == 1 || owner == 2 || owner == KC_NO_KERNEL);
+    ck_assert(owner != dead);
+    for (unsigned k = 0; k < 3; k++) {
+        fake_use(k);
+        if (k == dead)
+            continue;
+        ck_assert(!kern.moves.hold && !kern.moves.from);
+        ck_assert_uint_eq(kern.moves.phase, MOVE_IDLE);
+        ck_assert_ptr_null(kern.revocations);
+        ck_assert_uint_eq(peer_owner(pc), owner);
+        ck_assert_uint_eq(kern.pes[pc].vpe != NULL, k == owner);
+    }
+    return owner;
+}
+
+static void die_after(unsigned dead, unsigned before)
+{
+    ck_assert_int_eq(begin_move(pc, 2), SE_OK);
+    for (unsigned i = 0; i < before; i++)
+        fake_deliver_one();
+    CALL(pc, SYSC_NOOP);
+    if (before % 2)
+        CALL(p0, SYSC_NOOP);
+    if (before % 3 == 0 && dead != 0)
+        CALL(ps, SYSC_REVOKE, RANGE(MEM, 1), 1);
+    lose(dead);
+    fake_auto = true;
+    for (unsigned i = 0; i < 20; i++)
+        fake_time(SECOND);
+}
+
+/* Whoever dies, wherever the messages are. */
+START_TEST(killed_anywhere)
+{
+    unsigned dead = (unsigned)_i, owner, seen[3] = {0};
+
+    for (unsigned before = 0; before < POINTS; before++) {
+        fake_end();
+        setup();
+        furnish();
+        fake_auto = false;
+        die_after(dead, before);
+        owner = agree(dead);
+        seen[owner == KC_NO_KERNEL ? 0 : owner]++;
+        if (owner != KC_NO_KERNEL)
+            ck_assert_int_eq(CALL(pc, SYSC_NOOP), SE_OK);
+        else
+            ck_assert_ptr_null(cap(srv, GOT)); /* it was its child */
+        fake_check();
+        if (dead != 0)
+            ck_assert_int_eq(CALL(ps, SYSC_REVOKE, RANGE(GATE, 1), 1), SE_OK);
+        fake_restart(dead, false); /* so that its heap is gone */
+    }
+    if (dead == 0)
+        ck_assert_uint_eq(seen[2], POINTS); /* it moves all the same */
+    if (dead == 1)
+        ck_assert_uint_eq(seen[0], POINTS); /* its PE was that kernel's first */
+    if (dead == 2)
+        ck_assert(seen[1] > 0 && seen[0] > 0); /* it stayed, or was gone with it */
+}
+END_TEST
+
+/* ---- lies ---- */
+
+START_TEST(lies)
+{
+    uint64_t before;
+    unsigned was = sent(0, 2);
+
+    fake_auto = false;
+    /* Not its own; nobody to go to; the same twice; to somebody else. */
+    KCALL(2, 0, KC_PARTITIONMIG, 0, MOVE_HOLD, 1, p1, 1);
+    KCALL(1, 0, KC_PARTITIONMIG, 0, MOVE_HOLD, 1, fake_kernel_pe(1), 2);
+    KCALL(1, 0, KC_PARTITIONMIG, 0, MOVE_HOLD, 1, p1, 7);
+    KCALL(1, 0, KC_PARTITIONMIG, 0, MOVE_HOLD, 1);
+    fake_use(0);
+    ck_assert(!kern.moves.hold);
+    ck_assert_uint_ge(sent(0, 2), was + 1);
+    before = kern.stats.bad_kcalls;
+    KCALL(1, 0, KC_PARTITIONMIG, 0, MOVE_STATE, 0, p1, MOVE_R_VPE);
+    KCALL(1, 0, KC_PARTITIONMIG, 0, MOVE_END, 3, p1, 2);
+    KCALL(1, 0, KC_PARTITIONMIG, 0, MOVE_COMMIT, 0, p1, 0);
+    KCALL(1, 0, KC_PARTITIONMIG, 0, MOVE_SWITCH, 3, p2, pe_desc(p2, FAKE_PE_MEM, PE_TYPE_SPM));
+    KCALL(1, 0, KC_PARTITIONMIG, 0, MOVE_DONE, 0, p1);
+    KCALL(1, 0, KC_PARTITIONMIG, 0, MOVE_DEAD, 0, p2);
+    KCALL(1, 0, KC_PARTITIONMIG, 0, MOVE_OFF, 0, p2);
+    KCALL(1, 0, KC_PARTITIONMIG, 0, MOVE_CALL, 0, p0, 1, 0, 8, SYSC_EXIT);
+    KCALL(1, 0, KC_PARTITIONMIG, 0, MOVE_CALL, 0, 5000, 1, 0, 8, SYSC_EXIT);
+    KCALL(1, 0, KC_PARTITIONMIG, 0, 99, 0, p1);
+    KCALL(1, 0, KC_PARTITIONMIG, 0, MOVE_HELD, 4, p1, 0);
+    fake_use(0);
+    ck_assert_uint_gt(kern.stats.bad_kcalls, before);
+    ck_assert_uint_eq(peer_owner(p2), 2);
+    ck_assert_uint_eq(peer_owner(p1), 1);
+    fake_check();
+}
+END_TEST
+
+/* To us, but nonsense: nothing of it stays. */
+START_TEST(nonsense)
+{
+    uint64_t words[200] = {KC_PARTITIONMIG, 0, MOVE_HOLD, 1, p1, 2};
+
+    fake_auto = false;
+    for (unsigned i = 0; i < 400; i++) {
+        words[2] = MOVE_HOLD;
+        words[5] = 0;
+        fake_kcall(1, 0, words, 6 * 8);
+        fake_use(0);
+        ck_assert(kern.moves.hold);
+        words[2] = MOVE_STATE;
+        for (unsigned k = 5; k < 200; k++)
+            words[k] = (uint64_t)rand() << 32 ^ (uint64_t)rand();
+        words[5] = MOVE_R_CAP | (uint64_t)CAP_MEM << 8 | (uint64_t)(i % 4) << 16 | 5ull << 32;
+        words[6] = i % 2 ? 0 : ddl_key(p1, p1, DDL_MEMCAP, 5 << 16 | (i + 1) % 4);
+        words[7] = 64;
+        words[8] = 8;
+        words[9] = 3ull << 32;
+        words[10] = MOVE_R_CHILD | (uint64_t)(i % 4) << 16;
+        words[12] = 1 + i % 4;
+        fake_kcall(1, 0, words, (5 + i % 190) * 8);
+        words[2] = MOVE_END;
+        words[5] = 1;
+        fake_kcall(1, 0, words, 6 * 8);
+        words[2] = i % 2 ? MOVE_OFF : MOVE_COMMIT;
+        fake_kcall(1, 0, words, 6 * 8);
+        words[2] = MOVE_OFF;
+        fake_kcall(1, 0, words, 6 * 8);
+        fake_use(0);
+        ck_assert(!kern.moves.hold && !kern.moves.from);
+        ck_assert_uint_eq(peer_owner(p1), 1);
+    }
+    fake_check();
+}
+END_TEST
+
+int main(void)
+{
+    Suite *s = suite_create("VPEs that move, and kernels that die");
+    TCase *t = tcase_create("dead");
+
+    tcase_add_checked_fixture(t, setup, teardown);
+    tcase_set_timeout(t, 600);
+    tcase_add_loop_test(t, killed_anywhere, 0, 3);
+    tcase_add_test(t, lies);
+    tcase_add_test(t, nonsense);
+    suite_add_tcase(s, t);
+    return run_suite(s);
+}
