@@ -397,6 +397,18 @@ static void check_moves(void)
         fake_die("a VPE is still on its way, or its memory");
 }
 
+/* What kernels say while they forget each other: nobody is left to hear it. */
+static void drop_wire(void)
+{
+    struct wire *w;
+
+    while ((w = wire_head)) {
+        wire_head = w->next;
+        free(w);
+    }
+    wire_tail = &wire_head;
+}
+
 void fake_end(void)
 {
     fake_heap_left = ~(size_t)0;
@@ -424,6 +436,7 @@ void fake_end(void)
         mht_free_all();
         check_moves();
     }
+    drop_wire();
     if (heap_bytes != heap_at_boot)
         fake_die("the heap leaks");
     for (unsigned k = 0; k < nkernels; k++) {
