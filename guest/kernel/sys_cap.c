@@ -120,10 +120,12 @@ int sys_revoke(struct sys_call *c)
         return SE_INV_ARGS;
     c->v->wait = (struct wait){.kind = WAIT_REVOKE, .msg = c->msg, .count = 1};
     peer_cork(); /* what the whole range has elsewhere goes there together */
-    for (uint32_t sel = r.start; (cap = cap_next(&c->v->caps, sel)); sel++) {
-        sel = cap->sel;
-        if (sel >= r.start + r.count)
+    /* No look behind the range: what comes next may be the whole table away. */
+    for (uint32_t sel = r.start; sel < r.start + r.count; sel++) {
+        cap = cap_next(&c->v->caps, sel);
+        if (!cap || cap->sel >= r.start + r.count)
             break;
+        sel = cap->sel;
         found++;
         if (own)
             cap_revoke_for(cap, &who);

@@ -155,11 +155,13 @@ unsigned recv_gate_destroy(struct recv_gate *g)
 
 const struct dtu_header *recv_gate_wait(const struct recv_gate *g)
 {
-    const struct dtu_header *msg = NULL;
+    const struct dtu_header *msg;
 
-    while (!msg && dtu_wait_ep(g->ep, NULL, NULL))
-        msg = dtu_fetch(g->ep);
-    return msg;
+    do { /* what was fetched already goes with the endpoint, see dtu_wait_ep() */
+        if (dtu_type(g->ep) == DTU_EP_RECV && (msg = dtu_fetch(g->ep)))
+            return msg;
+    } while (dtu_wait_ep(g->ep, NULL, NULL));
+    return NULL;
 }
 
 /* The VMM wakes us when a kernel takes a send endpoint away. */

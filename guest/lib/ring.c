@@ -6,43 +6,6 @@
 
 struct rings ring_self;
 
-/* ---- copying ---- */
-
-/*
- * From the end to the beginning: the first line, which the other side polls, is written last and in
- * one go.  Else the poll takes it away in between, and it has to be fetched back.
- */
-void rg_copy_in(uint8_t *slot, const void *data, size_t len)
-{
-    const uint8_t *from = data;
-    size_t whole = len & ~(size_t)7;
-    uint64_t w = 0;
-
-    if (len > whole) {
-        memcpy(&w, from + whole, len - whole);
-        rg_store(slot + whole, w);
-    }
-    for (size_t i = whole; i > 0; i -= 8) {
-        __builtin_memcpy(&w, from + i - 8, 8);
-        rg_store(slot + i - 8, w);
-    }
-}
-
-void rg_copy_out(void *data, const uint8_t *slot, size_t len)
-{
-    uint8_t *to = data;
-    uint64_t w;
-
-    for (; len >= 8; len -= 8, to += 8, slot += 8) {
-        w = rg_load(slot);
-        __builtin_memcpy(to, &w, 8);
-    }
-    if (len) {
-        w = rg_load(slot);
-        memcpy(to, &w, len);
-    }
-}
-
 void rg_notify(struct rings *r, unsigned entry)
 {
     const struct ring_status *s =
@@ -106,14 +69,11 @@ static void list_out(struct rings *r, unsigned high)
     }
 }
 
-void rg_refresh(struct rings *r)
+void rg_rebuild(struct rings *r)
 {
-    uint64_t version = rg_acquire(&rg_table(r)->version);
     unsigned high;
 
-    if (version == r->version)
-        return;
-    r->version = version;
+    r->version = rg_acquire(&rg_table(r)->version);
     high = __atomic_load_n(&rg_table(r)->high, __ATOMIC_RELAXED);
     if (high > RING_ENTRIES_MAX)
         high = RING_ENTRIES_MAX;

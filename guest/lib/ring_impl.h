@@ -96,15 +96,72 @@ static inline struct ring_scan *rg_scan(const struct rings *r)
     return (struct ring_scan *)(void *)(r->window + RING_SCRATCH_OFF);
 }
 
-/* Payloads go through rings word by word; the buffer on our side may lie anywhere. */
-void rg_copy_in(uint8_t *slot, const void *data, size_t len);
-void rg_copy_out(void *data, const uint8_t *slot, size_t len);
+/*
+ * Payloads go through rings in blocks and words; the buffer on our side may lie anywhere.  What the
+ * other side changes meanwhile is a payload like any other.
+ */
+typedef long long rg_block __attribute__((vector_size(16), aligned(1), may_alias));
+
+static inline void rg_move_block(void *to, const void *from)
+{
+    *(volatile rg_block *)to = *(const volatile rg_block *)from;
+}
+
+/*
+ * From the end to the beginning: the first line, which the other side polls, is written last and in
+ * one go.  Else the poll takes it away in between, and it has to be fetched back.
+ */
+static inline void rg_copy_in(uint8_t *slot, const void *data, size_t len)
+{
+    const uint8_t *from = data;
+    size_t words = len & ~(size_t)7, blocks = len & ~(size_t)15;
+    uint64_t w = 0;
+
+    if (len > words) {
+        __builtin_memcpy(&w, from + words, len - words);
+        rg_store(slot + words, w);
+    }
+    if (words > blocks) {
+        __builtin_memcpy(&w, from + blocks, 8);
+        rg_store(slot + blocks, w);
+    }
+    for (size_t i = blocks; i > 0; i -= 16)
+        rg_move_block(slot + i - 16, from + i - 16);
+}
+
+static inline void rg_copy_out(void *data, const uint8_t *slot, size_t len)
+{
+    uint8_t *to = data;
+    uint64_t w;
+
+    for (; len >= 16; len -= 16, to += 16, slot += 16)
+        rg_move_block(to, slot);
+    if (len >= 8) {
+        w = rg_load(slot);
+        __builtin_memcpy(to, &w, 8);
+        len -= 8, to += 8, slot += 8;
+    }
+    if (len) {
+        w = rg_load(slot);
+        __builtin_memcpy(to, &w, len);
+    }
+}
 
 /* Rings the bell of the PE at the other end if it sleeps; behind a ring_fence(). */
 void rg_notify(struct rings *r, unsigned entry);
 
 /* The lists, when the table has changed. */
-void rg_refresh(struct rings *r);
+void rg_rebuild(struct rings *r);
+static inline void rg_refresh(struct rings *r)
+{
+    if (rg_acquire(&rg_table(r)->version) != r->version)
+        rg_rebuild(r);
+}
+
+static inline bool rg_is_there(const struct ring_scan *scan)
+{
+    return rg_acquire(scan->seq) == scan->want;
+}
 
 /* ---- ring_in.c ---- */
 void rg_in_scan(struct rings *r, unsigned entry, unsigned pos);

@@ -11,6 +11,8 @@
 
 #define SLICE    4u
 #define PASS_MAX DTU_MAX_SLOTS /* messages by trap that can be older than one by a channel */
+#define AHEAD    2u            /* messages to fetch into the cache before they are asked for */
+#define RUN_MAX  8u            /* messages of one channel before the others are looked at */
 
 static struct ring_in *state_of(const struct rings *r, unsigned entry)
 {
@@ -81,9 +83,7 @@ void rg_in_scan(struct rings *r, unsigned entry, unsigned pos)
 
 static bool is_there(const struct rings *r, unsigned pos)
 {
-    const struct ring_scan *scan = &rg_scan(r)[pos];
-
-    return rg_acquire(scan->seq) == scan->want;
+    return rg_is_there(&rg_scan(r)[pos]);
 }
 
 /* Marks the position if there is a message; true if that is news. */
@@ -111,10 +111,13 @@ static void unmark(struct rings *r, unsigned ep, unsigned pos)
 static void spoke(struct rings *r, unsigned pos)
 {
     struct ring_watch *w = &r->watch;
+    unsigned old = w->hot[w->next_hot];
 
-    for (unsigned i = 0; i < RING_HOT; i++)
-        if (w->hot[i] == pos)
-            return;
+    if (w->is_hot[pos / 64] >> (pos % 64) & 1)
+        return;
+    if (old < RING_ENTRIES_MAX)
+        w->is_hot[old / 64] &= ~(1ull << (old % 64));
+    w->is_hot[pos / 64] |= 1ull << (pos % 64);
     w->hot[w->next_hot] = (uint16_t)pos;
     w->next_hot = (w->next_hot + 1) % RING_HOT;
 }
@@ -173,8 +176,16 @@ static int marked(struct rings *r, unsigned ep)
 int rg_in_find(struct rings *r, unsigned ep)
 {
     struct ring_watch *w = &r->watch;
-    int pos = marked(r, ep);
+    int pos;
 
+    /* Who has sent a message has mostly sent another; but what was seen of others goes first. */
+    if (!w->marks[ep] && w->last[ep] && is_there(r, w->last[ep] - 1u)) {
+        if (w->run[ep] < RUN_MAX)
+            return w->last[ep] - 1;
+        w->skips = 0;
+    }
+    w->run[ep] = 0;
+    pos = marked(r, ep);
     if (pos >= 0 || r->first[ep] == r->first[ep + 1])
         return pos;
     /* Who asks for one endpoint after the other asks the same again. */
@@ -225,17 +236,20 @@ bool rg_in_any(struct rings *r, bool all)
 static void one_freed(struct rings *r, unsigned entry, struct ring_in *st)
 {
     struct ring_ctl *ctl = rg_ctl(rg_entry(r, entry));
+    const struct ring_desc *d = rg_desc(r, entry);
     uint64_t floor = st->taken;
 
     st->freed++;
-    if (!rg_desc(r, entry)->limited) {
+    if (!d->limited) {
         for (uint32_t bits = st->held; bits; bits &= bits - 1)
             if (st->index[__builtin_ctz(bits)] < floor)
                 floor = st->index[__builtin_ctz(bits)];
         rg_store(&ctl->floor, floor);
         rg_release(&ctl->freed, st->freed);
     }
-    rg_in_scan(r, entry, st->pos);
+    /* Else nothing is allowed that was not before. */
+    if (rg_scan(r)[st->pos].want == ~0ull || RING_STATE(rg_acquire(&d->word)) != RING_LIVE)
+        rg_in_scan(r, entry, st->pos);
 }
 
 /* Copies message `taken` from its slot; its meta word, or ~0 when the channel is not as it was. */
@@ -266,6 +280,33 @@ static uint64_t copy(struct rings *r, unsigned entry, uint64_t word, const struc
     return rg_load(&d->word) == word ? meta : ~0ull;
 }
 
+/* The next message of a channel that lives. */
+static void expect(struct rings *r, unsigned entry, unsigned pos, const struct ring_desc *d,
+                   const struct ring_in *st)
+{
+    struct ring_scan *scan = &rg_scan(r)[pos];
+
+    scan->seq = (const uint64_t *)(const void *)slot_at(r, entry, RING_LIVE, st->taken);
+    scan->want = allowed(d, st) ? st->taken + 1 : ~0ull;
+    /* Of a sender that is ahead of us that one is there, too, in the other core's cache. */
+    __builtin_prefetch(slot_at(r, entry, RING_LIVE, st->taken + AHEAD));
+    __builtin_prefetch(slot_at(r, entry, RING_LIVE, st->taken + AHEAD) + 64);
+}
+
+/* One was taken from there. */
+static void turn(struct rings *r, unsigned ep, unsigned pos)
+{
+    struct ring_watch *w = &r->watch;
+
+    w->run[ep]++;
+    spoke(r, pos);
+    if (w->last[ep] == pos + 1)
+        return;
+    w->last[ep] = (uint16_t)(pos + 1);
+    w->run[ep] = 1;
+    r->cursor[ep] = (uint16_t)(pos - r->first[ep] + 1);
+}
+
 /* The message at a position of the lists; NULL: not there after all. */
 static const struct dtu_header *take(struct rings *r, unsigned pos)
 {
@@ -288,16 +329,19 @@ static const struct dtu_header *take(struct rings *r, unsigned pos)
     if ((meta & 0xFFFF) > d->max) { /* longer than its slot: nobody's but the sender's loss */
         r->dropped++;
         one_freed(r, entry, st);
+        rg_in_scan(r, entry, pos);
         return NULL;
     }
     st->held |= 1u << slot;
     st->index[slot] = st->taken - 1;
     st->rmax[slot] = (uint16_t)(meta >> 16);
     st->number[slot] = (uint8_t)(meta >> 40);
-    rg_in_scan(r, entry, pos);
+    if (RING_STATE(word) == RING_LIVE)
+        expect(r, entry, pos, d, st);
+    else
+        rg_in_scan(r, entry, pos);
     unmark(r, d->ep, pos);
-    spoke(r, pos);
-    r->cursor[d->ep] = (uint16_t)(pos - r->first[d->ep] + 1);
+    turn(r, d->ep, pos);
     return h;
 }
 
@@ -402,12 +446,16 @@ static int held(const struct rings *r, unsigned entry, const void *msg)
 {
     const struct ring_desc *d = rg_desc(r, entry);
     const struct ring_in *st = state_of(r, entry);
-    uintptr_t off = (uintptr_t)msg - (uintptr_t)(rg_entry(r, entry) + RING_INBOX_OFF);
+    uint32_t off = (uint32_t)((uintptr_t)msg - (uintptr_t)(rg_entry(r, entry) + RING_INBOX_OFF));
+    uint64_t word = rg_acquire(&d->word);
+    unsigned slot;
 
-    if (RING_STATE(rg_acquire(&d->word)) == RING_FREE || RING_GEN(rg_load(&d->word)) != st->gen ||
-        d->slots == 0 || off % d->stride || off / d->stride >= d->slots)
+    if (RING_STATE(word) == RING_FREE || RING_GEN(word) != st->gen || d->stride == 0)
         return -1;
-    return st->held >> off / d->stride & 1 ? (int)(off / d->stride) : -1;
+    slot = off / d->stride; /* of 32 bits: that is what it costs */
+    if (slot * d->stride != off || slot >= d->slots)
+        return -1;
+    return st->held >> slot & 1 ? (int)slot : -1;
 }
 
 static void release(struct rings *r, unsigned entry, int slot)

@@ -53,10 +53,13 @@ struct ring_watch {
     uint16_t hot[RING_HOT], next_hot;       /* positions */
     uint16_t slice;                         /* whose turn it is */
     uint16_t skips;                         /* questions that the last look is good for, too */
+    uint16_t last[DTU_EPS];                 /* position + 1 that an endpoint's last message had */
+    uint8_t run[DTU_EPS];                   /* so many came from there in a row */
     bool all;                               /* the next look is at all */
     uint32_t eps, neps;                     /* endpoints that have channels */
     uint16_t marks[DTU_EPS];                /* positions of an endpoint that are marked: */
     uint64_t marked[RING_ENTRIES_MAX / 64]; /* a message was seen there */
+    uint64_t is_hot[RING_ENTRIES_MAX / 64];
 };
 
 struct rings {

@@ -107,6 +107,33 @@ START_TEST(one_that_floods)
 }
 END_TEST
 
+/* While one channel's messages are taken in a row another one speaks: eight later it is seen. */
+START_TEST(one_that_streams)
+{
+    const struct dtu_header *m = NULL;
+    unsigned row = 0;
+
+    x = rx_new(5);
+    for (unsigned pe = FIRST; pe < FIRST + 2; pe++) {
+        rx_gate(x, pe, RX_SEND, R, DTU_CREDITS_UNLIM);
+        vdtu_ring_open(x->pe[pe].d, RX_SEND);
+    }
+    for (unsigned i = 0; i < 20; i++)
+        ck_assert_uint_eq(ring_send(&x->pe[FIRST].r, RX_SEND, "x", 1, RX_REPLY, 0), SE_OK);
+    ring_ack(&x->pe[R].r, ring_fetch(&x->pe[R].r, RX_RECV));
+    ck_assert_uint_eq(ring_send(&x->pe[FIRST + 1].r, RX_SEND, "y", 1, RX_REPLY, 0), SE_OK);
+    for (; (m = ring_fetch(&x->pe[R].r, RX_RECV)) && m->sender_pe == FIRST; row++)
+        ring_ack(&x->pe[R].r, m);
+    ck_assert_ptr_nonnull(m);
+    ck_assert_uint_le(row, 8);
+    ring_ack(&x->pe[R].r, m);
+    for (row++; (m = ring_fetch(&x->pe[R].r, RX_RECV)); row++)
+        ring_ack(&x->pe[R].r, m);
+    ck_assert_uint_eq(row, 20);
+    rx_free(x);
+}
+END_TEST
+
 int main(void)
 {
     TCase *tc = tcase_create("many");
@@ -117,6 +144,7 @@ int main(void)
     tcase_set_timeout(tc, 600);
     tcase_add_test(tc, every_message_of_600);
     tcase_add_test(tc, one_that_floods);
+    tcase_add_test(tc, one_that_streams);
     suite_add_tcase(s, tc);
     srunner_run_all(sr, CK_NORMAL);
     failed = srunner_ntests_failed(sr);
