@@ -354,6 +354,29 @@ START_TEST(in_turns)
 }
 END_TEST
 
+/* A neighbour is told of what was sent before only when that is done. */
+static unsigned early;
+
+static void watch_neighbour(struct bx *bx)
+{
+    early += vdtu_reg(a->d, DTU_MSG_CNT) != 0;
+    carry(bx);
+}
+
+START_TEST(neighbour_waits)
+{
+    early = 0;
+    x->meanwhile = watch_neighbour;
+    bx_ep(a, 9, dtu_send_r0(2, 128), dtu_send_r1(BX_A, 1, DTU_CREDITS_UNLIM), 0);
+    put(0, 8);
+    put(1, 9);
+    ck_assert_uint_eq(run(2), 0);
+    ck_assert_uint_eq(early, 0);
+    ck_assert_uint_eq(vdtu_reg(a->d, DTU_MSG_CNT), 1);
+    ck_assert_uint_eq(arrived(0), 1000);
+}
+END_TEST
+
 static unsigned events, bad;
 
 static void on_event(void *arg, const struct vdtu_event *ev)
@@ -402,6 +425,7 @@ int main(void)
     tcase_add_test(c, stopped);
     tcase_add_test(c, hostile);
     tcase_add_test(c, in_turns);
+    tcase_add_test(c, neighbour_waits);
     tcase_add_test(c, traced);
     suite_add_tcase(s, c);
     return bx_run(s);
