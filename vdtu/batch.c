@@ -27,6 +27,18 @@ void vdtu_batch_event(struct vdtu *d)
     d->batch->ev[d->batch->n - 1] = d->ev;
 }
 
+bool vdtu_is_near(struct vdtu *d, uint64_t command)
+{
+    uint32_t ep = (uint32_t)(command >> 3);
+    bool near = false;
+
+    vdtu_lock(d);
+    if (ep < DTU_EPS && dtu_ep_type(vdtu_get(d, DTU_EP(ep, 0))) == DTU_EP_SEND)
+        near = vdtu_noc_find(d->noc, vdtu_get(d, DTU_EP(ep, 1)) >> 24 & 0x3FF) != NULL;
+    vdtu_unlock(d);
+    return near;
+}
+
 bool vdtu_begin(struct vdtu *d, struct vdtu_batch *b, uint64_t command)
 {
     unsigned n = b->n;

@@ -250,6 +250,8 @@ struct vdtu_batch {
  * local memory.  Then true is returned, b->n has grown by one, and COMMAND is as after success.
  */
 bool vdtu_begin(struct vdtu *d, struct vdtu_batch *b, uint64_t command);
+/* Would this SEND go to a DTU of this node?  It is done at once, so what was begun goes first. */
+bool vdtu_is_near(struct vdtu *d, uint64_t command);
 /* Sends what was begun and returns when all of it is done; the caller empties the batch then. */
 void vdtu_finish(struct vdtu *d, struct vdtu_batch *b);
 

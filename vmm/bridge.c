@@ -24,6 +24,12 @@
 #define AREA_ALIGN 64u
 #define RESULT_MAX SE_XFS_RENAME
 
+/*
+ * Who waits for a node that is not there yet, or no more, keeps what the bridge can hold until that
+ * is sure.  So lists share most of it: the rest is for who has nothing under way.
+ */
+#define LISTS_MAX (BRIDGE_SLOTS / 4 * 3)
+
 enum waits { QUEUED, OUT, DONE };
 
 /* A packet that an initiator waits for, in its memory. */
@@ -37,8 +43,9 @@ struct item {
 
 struct row {
     uint32_t seq;
-    uint32_t id;   /* of the first of those that wait, or waited */
-    unsigned left; /* how many are not done */
+    uint32_t id;    /* of the first of those that wait, or waited */
+    unsigned left;  /* how many are not done */
+    unsigned under; /* how many of those are OUT */
     uint16_t to;
     bool ended; /* it is among bridge->ended */
     bool stuck; /* it gave up waiting and has done nothing since */
@@ -60,7 +67,8 @@ struct bridge {
     pthread_mutex_t lock;
     struct bridge_area *area; /* in the bridge PE's memory; changed only by who runs that */
     uint32_t out_tail, out_head, in_head;
-    bool latched; /* `out` has grown since the last bridge_poll() */
+    unsigned under; /* packets that are OUT */
+    bool latched;   /* `out` has grown since the last bridge_poll() */
     bool over;
     TAILQ_HEAD(, item) queue;
     uint16_t ended[DTU_PES]; /* whom to wake when the lock is free */
@@ -137,8 +145,8 @@ static void put_out(struct bridge *b, const struct item *it)
 /* Moves what waits into the ring while there is room. */
 static void pump(struct bridge *b)
 {
+    struct item *it, *next;
     uint32_t head;
-    struct item *it;
 
     if (!b->area)
         return;
@@ -147,10 +155,17 @@ static void pump(struct bridge *b)
         b->stats.bad_index++; /* it claims what it was never given: no news */
     else
         b->out_head = head;
-    while ((it = TAILQ_FIRST(&b->queue)) && b->out_tail - b->out_head < BRIDGE_SLOTS) {
+    for (it = TAILQ_FIRST(&b->queue); it && b->out_tail - b->out_head < BRIDGE_SLOTS; it = next) {
+        struct row *r = &b->row[it->pkt->src_pe];
+
+        next = TAILQ_NEXT(it, link);
+        if (b->under >= LISTS_MAX && r->under) /* and so are those behind it of its row */
+            continue;
         TAILQ_REMOVE(&b->queue, it, link);
         put_out(b, it);
         it->state = OUT;
+        r->under++;
+        b->under++;
         b->out_tail++;
         b->stats.taken++;
         b->latched = true;
@@ -174,12 +189,22 @@ static void unlock_and_wake(struct bridge *b)
         b->ops->unpark(b->arg, pe[i]);
 }
 
+/* It is no longer under way. */
+static void leaves(struct bridge *b, struct row *r, const struct item *it)
+{
+    if (it->state != OUT)
+        return;
+    r->under--;
+    b->under--;
+}
+
 /* Its initiator is woken with the next unlock_and_wake(), if that was the last. */
 static void finish(struct bridge *b, struct item *it, unsigned result)
 {
     unsigned pe = it->pkt->src_pe;
     struct row *r = &b->row[pe];
 
+    leaves(b, r, it);
     it->state = DONE;
     *it->result = result;
     r->open[(it->id >> ID_PE_BITS) % VDTU_BATCH].item = NULL;
@@ -250,6 +275,7 @@ static void give_up(struct bridge *b, struct row *r, struct item *it)
 {
     unsigned slot = (it->id >> ID_PE_BITS) % VDTU_BATCH;
 
+    leaves(b, r, it);
     r->open[slot].item = NULL;
     if (it->state == QUEUED) {
         TAILQ_REMOVE(&b->queue, it, link);

@@ -337,6 +337,9 @@ static enum pe_why handle_exit(struct pe *pe)
         pe->exits[PX_HLT]++;
         pe_wait_begin(pe, PE_WAIT_HLT, VREG_WAIT_FOREVER);
         return PE_KICKED;
+    case KVM_EXIT_SET_TPR: /* CR8 of a bare one, lowered: no APIC of ours has a use for it */
+        pe->exits[PX_OTHER]++;
+        return PE_KICKED;
     case KVM_EXIT_IRQ_WINDOW_OPEN:
         pe->exits[PX_INTR]++;
         return PE_KICKED;

@@ -72,19 +72,19 @@ static void finish(struct list *l)
     b->used = 0;
 }
 
-/* May what is under way stay so?  Where there is no room it goes first, or it would be overtaken.
- */
-static bool may_join(const struct vdtu_batch *b, const struct vreg_step *s)
+/* May what is under way stay so?  Where there is no room it goes first, or it would be overtaken;
+ * so it would be by a message to a neighbour, which may be about what was sent before it. */
+static bool may_join(struct vdtu *d, const struct vdtu_batch *b, const struct vreg_step *s)
 {
     return (s->command & 7) == DTU_SEND && b->n < VDTU_BATCH &&
-           s->data_size <= sizeof(b->data) - b->used;
+           s->data_size <= sizeof(b->data) - b->used && !(b->n && vdtu_is_near(d, s->command));
 }
 
 static void run_step(struct list *l, uint64_t at, struct vreg_step *s)
 {
     struct vdtu *d = l->pe->dtu;
 
-    if (l->batch && !may_join(l->batch, s))
+    if (l->batch && !may_join(d, l->batch, s))
         finish(l);
     vdtu_store(d, DTU_DATA_ADDR, s->data_addr, 8);
     vdtu_store(d, DTU_DATA_SIZE, s->data_size, 8);

@@ -34,6 +34,7 @@ struct wire {
     bool foreign;                         /* the user was told that others have another key */
     uint64_t strangers;                   /* counted when names were last looked up ... */
     uint64_t looked_up;                   /* ... which was then, ms */
+    unsigned question;                    /* of which peer next; npeers and more: of none */
     atomic_bool heard;                    /* without a key: a frame has come that may be a peer's */
     _Atomic(const char *) doubt, doubted; /* why none has; and what the user was told */
     const char *stream;                   /* "listen:..." or "connect:..." */
@@ -138,6 +139,7 @@ static int open_udp(struct wire *w, char *err, size_t errsize)
     for (unsigned k = 0; k < m->nnodes; k++)
         if (k != m->self)
             want_peer(w, m->node[k].at, m->node[k].mac, k);
+    w->question = w->npeers;
     r = add_peers(w, &bad);
     if (r < 0)
         snprintf(err, errsize, "cannot use the address %s of a peer from %s: %s",
@@ -155,23 +157,34 @@ static uint64_t now_ms(void)
     return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
 }
 
-/*
- * Without a key a peer is who its address says.  If datagrams come from strangers, one of them may
- * be a peer whose name means another address by now.
- */
-static void look_up_again(struct wire *w)
+/* The next peer to ask the resolver for; npeers: none. */
+static unsigned next_question(struct wire *w)
 {
     struct backend_udp_stats s;
     uint64_t now = now_ms();
 
+    if (w->question < w->npeers)
+        return w->question++;
     backend_udp_stats(w->udp, &s);
     if (s.rx_stranger == w->strangers || (w->looked_up && now - w->looked_up < LOOK_UP_MS))
-        return;
+        return w->npeers;
     w->strangers = s.rx_stranger;
     w->looked_up = now;
-    for (unsigned i = 0; i < w->npeers; i++)
-        if (w->added[i]) /* what does not resolve now stays where it was */
-            backend_udp_address(w->udp, w->index[i], w->peer[i].address);
+    w->question = 1;
+    return 0;
+}
+
+/*
+ * Without a key a peer is who its address says.  If datagrams come from strangers, one of them may
+ * be a peer whose name means another address by now.  One name at a time: a resolver that does not
+ * answer holds up our thread, which has frames to look after and must be able to end.
+ */
+static void look_up_again(struct wire *w)
+{
+    unsigned i = next_question(w);
+
+    if (i < w->npeers && w->added[i]) /* what does not resolve now stays where it was */
+        backend_udp_address(w->udp, w->index[i], w->peer[i].address);
 }
 
 /* A peer that cannot prove itself, and datagrams that our key does not open: tell, once. */

@@ -354,6 +354,73 @@ START_TEST(in_turns)
 }
 END_TEST
 
+/* A neighbour is told of what was sent before only when that is done. */
+static unsigned early;
+
+static void watch_neighbour(struct bx *bx)
+{
+    early += vdtu_reg(a->d, DTU_MSG_CNT) != 0;
+    carry(bx);
+}
+
+START_TEST(neighbour_waits)
+{
+    early = 0;
+    x->meanwhile = watch_neighbour;
+    bx_ep(a, 9, dtu_send_r0(2, 128), dtu_send_r1(BX_A, 1, DTU_CREDITS_UNLIM), 0);
+    put(0, 8);
+    put(1, 9);
+    ck_assert_uint_eq(run(2), 0);
+    ck_assert_uint_eq(early, 0);
+    ck_assert_uint_eq(vdtu_reg(a->d, DTU_MSG_CNT), 1);
+    ck_assert_uint_eq(arrived(0), 1000);
+}
+END_TEST
+
+#define HOGS (BRIDGE_SLOTS / VDTU_BATCH)
+
+static unsigned hogs, found; /* the entry of `out` with the neighbour's packet, and 1 */
+
+static void hog(unsigned src, unsigned n)
+{
+    struct vdtu_pkt pkts[VDTU_BATCH];
+    unsigned results[VDTU_BATCH];
+    uint8_t none;
+
+    for (unsigned i = 0; i < n; i++)
+        pkts[i] = (struct vdtu_pkt){
+            .type = VDTU_PKT_MSG, .src_pe = (uint16_t)src, .dst_pe = BX_B, .data = &none};
+    bridge_packets(x->node[0].bridge, pkts, n, results);
+}
+
+/* Each waits; nobody has taken anything from `out` when the last comes, with one packet. */
+static void crowd(struct bx *bx)
+{
+    struct bridge_area *area = bx->node[0].area;
+
+    if (hogs < HOGS) {
+        hog(8 + ++hogs, VDTU_BATCH);
+    } else if (hogs == HOGS) {
+        hogs++;
+        hog(BX_K, 1);
+    } else {
+        for (uint32_t i = area->out_head; i != area->out_tail && !found; i++)
+            found = area->out[i].src_pe == BX_K ? i + 1 : 0;
+        bx_carry_all(bx);
+    }
+}
+
+/* Long lists to a node that does not answer do not keep others from theirs. */
+START_TEST(lists_leave_room)
+{
+    hogs = found = 0;
+    x->meanwhile = crowd;
+    hog(8, VDTU_BATCH);
+    ck_assert_uint_ne(found, 0);
+    ck_assert_uint_le(found, BRIDGE_SLOTS / 4 * 3 + HOGS + 1);
+}
+END_TEST
+
 static unsigned events, bad;
 
 static void on_event(void *arg, const struct vdtu_event *ev)
@@ -402,6 +469,8 @@ int main(void)
     tcase_add_test(c, stopped);
     tcase_add_test(c, hostile);
     tcase_add_test(c, in_turns);
+    tcase_add_test(c, neighbour_waits);
+    tcase_add_test(c, lists_leave_room);
     tcase_add_test(c, traced);
     suite_add_tcase(s, c);
     return bx_run(s);

@@ -168,6 +168,33 @@ START_TEST(moved)
 }
 END_TEST
 
+/* A resolver that does not answer holds up who asks, for one name at a time. */
+START_TEST(one_question_at_a_time)
+{
+    char names[3][32];
+    int stranger = bound(htonl(INADDR_LOOPBACK + 3), 0);
+
+    m.nnodes = 4;
+    m.node[0].listen = (char *)(uintptr_t) "127.0.0.1:0";
+    for (unsigned i = 0; i < 3; i++) { /* the name means each node's address when it is asked */
+        snprintf(names[i], sizeof(names[i]), "pod.example:%u", 1000 + i);
+        m.node[i + 1].at = names[i];
+        m.node[i + 1].mac[5] = (uint8_t)(i + 1);
+    }
+    pod = htonl(INADDR_LOOPBACK + 1);
+    ck_assert_int_eq(wire_open(&m, &w, err, sizeof(err)), 0);
+    ck_assert_uint_eq(arrives(stranger), 0);
+    questions = 0;
+    for (unsigned i = 1; i <= 3; i++) {
+        wire_work(w, say, NULL);
+        ck_assert_uint_eq(questions, i);
+    }
+    wire_work(w, say, NULL);
+    ck_assert_uint_eq(questions, 3);
+    close(stranger);
+}
+END_TEST
+
 START_TEST(other_key)
 {
     int fd = bound(htonl(INADDR_LOOPBACK), 0);
@@ -210,6 +237,7 @@ int main(void)
 
     tcase_add_checked_fixture(t, setup, teardown);
     tcase_add_test(t, moved);
+    tcase_add_test(t, one_question_at_a_time);
     tcase_add_test(t, other_key);
     tcase_add_test(t, descriptions);
     suite_add_tcase(s, t);

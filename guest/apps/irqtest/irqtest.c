@@ -217,6 +217,21 @@ static void test_level(void)
     check(came(1), "PCI: and enabled again");
 }
 
+static void set_cr8(uint64_t v)
+{
+    __asm__ volatile("movq %0, %%cr8" : : "r"(v) : "memory");
+}
+
+/* There is no local APIC for it to speak to; systems write it all the same. */
+static void test_priority(void)
+{
+    set_cr8(15);
+    set(ICS, RXT0);
+    check(came(1), "CR8 holds up none that comes from the controllers");
+    set_cr8(0);
+    check(came(0), "and may be lowered again");
+}
+
 static void test_throttle(void)
 {
     set(ITR, 0xFFFF);
@@ -255,6 +270,7 @@ static int line(void)
 {
     test_masks();
     test_level();
+    test_priority();
     test_throttle();
     test_link();
     set(IMS, ALL);
