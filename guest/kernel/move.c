@@ -11,8 +11,8 @@
 #define RETRY_NS  (2 * MS)
 #define TRY_NS    (10000 * MS)
 #define TRIES_MAX 64u
-#define HOLD_NS   (60000 * MS)  /* nobody holds others for that long */
-#define GIVEN_NS  (150000 * MS) /* the new owner waits 120 s for others */
+#define HOLD_NS   (60000 * MS) /* nobody holds others for that long */
+#define GIVEN_NS  (45000 * MS) /* the new owner waits 30 s for others; they would lose us */
 #define TICK_NS   (100 * MS)
 
 #define mv kern.moves

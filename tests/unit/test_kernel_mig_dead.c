@@ -181,7 +181,7 @@ START_TEST(unasked)
 }
 END_TEST
 
-/* The new owner takes it, acknowledges, and says nothing more. */
+/* The new owner takes it, acknowledges, and says nothing more: it is lost, and nobody else. */
 START_TEST(never_done)
 {
     fake_auto = false;
@@ -193,13 +193,34 @@ START_TEST(never_done)
     }
     fake_kill(2);
     KCALL(2, 1, KC_REPLY);
+    fake_auto = true;
     for (unsigned i = 0; i < 200; i++)
         fake_time(SECOND);
     fake_use(1);
     ck_assert_int_eq(kern.moves.phase, MOVE_IDLE);
     ck_assert(!move_keeps_us());
-    fake_auto = true;
-    fake_deliver();
+    ck_assert_ptr_null(peer_find(2));
+    ck_assert_ptr_nonnull(peer_find(0));
+    fake_use(0);
+    ck_assert(!move_keeps_us());
+    ck_assert_ptr_nonnull(peer_find(1));
+    fake_restart(2, false);
+}
+END_TEST
+
+/* Who does not answer HOLD is lost after 30 s. */
+START_TEST(silent_holder)
+{
+    fake_auto = false;
+    ck_assert_int_eq(begin_move(pc, 2), SE_OK);
+    for (unsigned i = 0; i < 35; i++)
+        fake_time(SECOND);
+    fake_use(1);
+    ck_assert_ptr_null(peer_find(0));
+    ck_assert_int_eq(kern.moves.phase, MOVE_IDLE);
+    fake_kill(0);
+    fake_kill(2);
+    fake_restart(0, false);
     fake_restart(2, false);
 }
 END_TEST
@@ -270,6 +291,7 @@ int main(void)
     tcase_add_test(t, forged_calls);
     tcase_add_test(t, unasked);
     tcase_add_test(t, never_done);
+    tcase_add_test(t, silent_holder);
     tcase_add_test(t, gate_to_us);
     tcase_add_test(t, nonsense);
     suite_add_tcase(s, t);
