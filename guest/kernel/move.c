@@ -62,6 +62,8 @@ static void thaw(struct vpe *v)
 {
     bool frozen = v->move.frozen;
 
+    if (v == kern.moves.taken)
+        return; /* it has just come, and goes on when all know: move_release() */
     v->move.frozen = false;
     if (v->move.held)
         sys_thaw(v);

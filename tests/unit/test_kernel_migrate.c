@@ -168,6 +168,32 @@ START_TEST(late_call_on_the_way)
 }
 END_TEST
 
+/* It has come, and is to move on, before all know where it is: until then it waits all the same. */
+START_TEST(on_before_it_is_there)
+{
+    unsigned seen = fake_reply(pc)->count;
+
+    fake_auto = false;
+    ck_assert_int_eq(begin_move(pc, 2), SE_OK);
+    CALL(pc, SYSC_NOOP);
+    fake_use(2);
+    while (!kern.pes[pc].vpe) {
+        ck_assert(fake_deliver_one());
+        fake_use(2);
+    }
+    ck_assert_int_eq(move_begin(pc, peer_find(0)), SE_OK);
+    for (unsigned i = 0; i < 12; i++)
+        fake_time(SECOND);
+    fake_use(2);
+    ck_assert_int_eq(kern.moves.phase, MOVE_IDLE);
+    ck_assert(kern.pes[pc].vpe->move.frozen);
+    ck_assert_uint_eq(fake_reply(pc)->count, seen);
+    rest();
+    must_be_at(pc, 2);
+    ck_assert_uint_eq(fake_reply(pc)->count, seen + 1);
+}
+END_TEST
+
 /* Its service has gone, and the revocation of its session has not come yet. */
 START_TEST(session_of_nobody)
 {
@@ -481,6 +507,7 @@ int main(void)
     tcase_add_test(t, calls_on_the_way);
     tcase_add_test(t, late_call);
     tcase_add_test(t, late_call_on_the_way);
+    tcase_add_test(t, on_before_it_is_there);
     tcase_add_test(t, session_of_nobody);
     tcase_add_test(t, guests_are_looked_at);
     tcase_add_loop_test(t, meets_anything, 0, W_COUNT);
