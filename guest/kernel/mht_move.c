@@ -227,7 +227,7 @@ int mht_migrate(unsigned id, struct peer *to)
 {
     struct pe *pe = &kern.pes[id < BOOT_PES ? id : 0];
 
-    if (id >= BOOT_PES || !peer_is_ours(id) || pe->goes_to ||
+    if (id >= BOOT_PES || !peer_is_ours(id) || pe->goes_to || move_concerns(id) ||
         (pe->state != PE_FREE && pe->state != PE_USED && pe->state != PE_WAITING &&
          pe->state != PE_RESETTING))
         return SE_INV_ARGS;

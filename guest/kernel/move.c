@@ -12,6 +12,7 @@
 #define TRY_NS    (10000 * MS)
 #define TRIES_MAX 64u
 #define HOLD_NS   (60000 * MS) /* nobody holds others for that long */
+#define GIVEN_NS  (45000 * MS) /* the new owner waits 30 s for others; they would lose us */
 #define TICK_NS   (100 * MS)
 
 #define mv kern.moves
@@ -56,6 +57,20 @@ bool move_is_answer(const struct msg_reader *in)
 
 /* ---- the beginning and the end of a move ---- */
 
+/* It goes on here, with the call that has come meanwhile. */
+static void thaw(struct vpe *v)
+{
+    bool frozen = v->move.frozen;
+
+    if (v == kern.moves.taken)
+        return; /* it has just come, and goes on when all know: move_release() */
+    v->move.frozen = false;
+    if (v->move.held)
+        sys_thaw(v);
+    else if (frozen && v->move.carried)
+        sys_handle_carried(v);
+}
+
 static void over(int result)
 {
     struct vpe *v = mv.vpe;
@@ -67,11 +82,8 @@ static void over(int result)
     mv.vpe = NULL;
     mv.result = result;
     *(result == SE_OK ? &kern.stats.moved : &kern.stats.stayed) += 1;
-    if (!v)
-        return;
-    v->move.frozen = false;
-    if (v->move.held)
-        sys_thaw(v);
+    if (v)
+        thaw(v);
 }
 
 int move_begin(unsigned id, struct peer *to)
@@ -99,6 +111,11 @@ int move_begin(unsigned id, struct peer *to)
     return SE_OK;
 }
 
+bool move_concerns(unsigned pe)
+{
+    return mv.phase != MOVE_IDLE && mv.pe == pe;
+}
+
 /* Those that have been asked get OFF; what cannot be sent now is sent by move_tick(). */
 static void tell_end(void)
 {
@@ -111,18 +128,22 @@ static void tell_end(void)
 
         if (p->state != PEER_UP || p->move < MOVE_P_OFF)
             continue;
-        if (move_send(p, kind, ours ? mv.tid : 0, ours ? mv.taken_pe : mv.end_pe, mv.desc) == SE_OK)
+        if (move_send(p, kind, ours ? mv.tid : 0, ours ? mv.taken_pe : p->move_pe, mv.desc) ==
+            SE_OK)
             p->move = ours ? MOVE_P_ASKED : MOVE_P_NONE;
     }
 }
 
 static void mark(enum move_peer from, enum move_peer to, unsigned pe)
 {
-    if (to != MOVE_P_SWITCH)
-        mv.end_pe = (uint16_t)pe;
-    for (unsigned i = 0; i < KC_PEERS; i++)
-        if (kern.peers.peer[i].state == PEER_UP && kern.peers.peer[i].move >= from)
-            kern.peers.peer[i].move = (uint8_t)to;
+    for (unsigned i = 0; i < KC_PEERS; i++) {
+        struct peer *p = &kern.peers.peer[i];
+
+        if (p->state != PEER_UP || p->move < from)
+            continue;
+        p->move = (uint8_t)to;
+        p->move_pe = (uint16_t)pe;
+    }
     tell_end();
 }
 
@@ -165,9 +186,7 @@ static void try_later(int why)
         over(why == SE_OK ? SE_MSGS_WAITING : why);
         return;
     }
-    v->move.frozen = false;
-    if (v->move.held)
-        sys_thaw(v);
+    thaw(v);
 }
 
 /* ---- step by step ---- */
@@ -246,8 +265,10 @@ static void ready(struct kcall *c, int err)
         try_later(err);
     else if (mv.dirty || !move_quiet(mv.vpe) || !all_held() || !move_give())
         try_later(SE_OK);
-    else
+    else {
         mv.phase = MOVE_GIVEN;
+        mv.waited = 0;
+    }
 }
 
 /* Do all know that the PE is ours?  Then its VPE goes on. */
@@ -305,18 +326,23 @@ static void lost(struct kcall *c, unsigned pe)
     } else if (!peer_is_ours(pe) && !(mv.hold && mv.hold_pe == pe) &&
                !(mv.from && mv.taken_pe == pe) && c->p->move == MOVE_P_NONE) {
         c->p->move = MOVE_P_DEAD;
-        mv.end_pe = (uint16_t)pe;
+        c->p->move_pe = (uint16_t)pe;
         tell_end();
     }
 }
 
-/* A call of a VPE that is ours by now: in c, or in what came with COMMIT. */
+/*
+ * A call of a VPE that is ours by now.  That it is its call, and not what another kernel would like
+ * it to say, only those can know that it was sent to.
+ */
 static void late_call(struct kcall *c, unsigned pe)
 {
     struct vpe *v = pe < BOOT_PES && peer_is_ours(pe) ? kern.pes[pe].vpe : NULL;
 
     peer_ack(c->p);
-    if (!v || !move_carry(v, c->in))
+    if (!v || !v->move.came || (c->p->id != v->move.from && c->p->id != v->move.home))
+        kcall_bad(c);
+    else if (!move_carry(v, c->in))
         kern.stats.strays++;
     else if (!v->move.frozen)
         sys_handle_carried(v);
@@ -528,6 +554,8 @@ bool move_keeps_us(void)
 
 uint64_t move_tick(uint64_t ns)
 {
+    const uint64_t look = move_look(ns);
+
     struct peer *from = peer_find(mv.hold_from);
 
     mv.retry = mv.retry > ns ? mv.retry - ns : 0;
@@ -542,6 +570,11 @@ uint64_t move_tick(uint64_t ns)
             try_later(SE_RECV_GONE);
         move_step();
     }
+    if (mv.phase == MOVE_GIVEN) {
+        mv.waited += ns;
+        if (mv.waited > GIVEN_NS)
+            peer_lost(mv.to, "it does not say that it has a PE");
+    }
     if (mv.hold) {
         mv.hold_waited += ns;
         if (mv.hold_waited > HOLD_NS && from)
@@ -549,5 +582,7 @@ uint64_t move_tick(uint64_t ns)
     }
     if (mv.phase == MOVE_WAITING)
         return mv.retry ? mv.retry : RETRY_NS;
-    return mv.phase != MOVE_IDLE || mv.hold || mv.from || mv.ndead || move_pending() ? TICK_NS : 0;
+    if (mv.phase != MOVE_IDLE || mv.hold || mv.from || mv.ndead || move_pending())
+        return TICK_NS;
+    return look;
 }

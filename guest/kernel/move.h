@@ -96,6 +96,8 @@ struct vpe_move {
     const struct dtu_header *held; /* the one here; */
     struct dtu_header *carried;    /* or it came along, in a copy, and is answered by SEND, */
     bool owed;                     /* which has not been possible so far; it is in there */
+    bool came;                     /* it began elsewhere: calls that come late come from */
+    uint16_t from, home;           /* these, its last kernel and its PE's first */
 };
 
 /* A PE that has come or gone. */
@@ -128,14 +130,14 @@ struct moves {
     struct rkid *kids; /* for those whose parents stay; loans */
     struct loan *lent;
     uint8_t sysc_ep; /* its slot, until it is done */
-    uint16_t end_pe; /* that OFF or DEAD is about */
 
     /* We get one. */
     struct peer *from; /* NULL: no */
     struct vpe *taken;
     uint16_t taken_pe;
     bool ours;    /* COMMIT has come */
-    bool arrived; /* it may have crashed on its way, when nobody looked (over.c) */
+    bool arrived; /* one may have crashed when nobody looked (over.c): on its way, or as a guest */
+    uint64_t looked; /* ns since then */
     int error;
     uint64_t desc;
     uint16_t serial, home;
@@ -161,6 +163,8 @@ struct moves {
  * SE_RECV_GONE, SE_NOT_SUP (it cannot, see move_possible()), SE_MSGS_WAITING (another one moves).
  */
 int move_begin(unsigned pe, struct peer *to);
+/* Is that PE on its way, with its VPE? */
+bool move_concerns(unsigned pe);
 /* Something has happened that it may have waited for. */
 void move_step(void);
 uint64_t move_tick(uint64_t ns);
@@ -223,6 +227,8 @@ bool move_commit(struct kcall *c, unsigned pe);
 void move_drop_taken(void);
 /* It runs on, here. */
 void move_release(void);
+/* Time passes: is it to be asked whether PEs of others have crashed?  As move_tick(). */
+uint64_t move_look(uint64_t ns);
 
 /* ---- move_hold.c: everybody else ---- */
 

@@ -80,6 +80,12 @@ static bool exchanges(const struct vpe *v)
     return false;
 }
 
+/* Its service may have gone while the revocation of the session takes its way by other kernels. */
+static bool session_stands(const struct cap *c)
+{
+    return c->type != CAP_SESS || !c->sess->srv || c->sess->srv->cap;
+}
+
 bool move_quiet(const struct vpe *v)
 {
     const struct cap *c;
@@ -88,7 +94,7 @@ bool move_quiet(const struct vpe *v)
         mht_locked(v->pe) || exchanges(v) || revoke_concerns(v->pe))
         return false;
     for (uint32_t sel = 0; (c = cap_next(&v->caps, sel)); sel = c->sel + 1u)
-        if (c->type == CAP_NONE || c->nrev > 0)
+        if (c->type == CAP_NONE || c->nrev > 0 || !session_stands(c))
             return false;
     for (unsigned i = 0; i < KC_PEERS; i++)
         if (kern.peers.peer[i].state == PEER_UP && tells_of_children(&kern.peers.peer[i]))

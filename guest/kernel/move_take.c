@@ -13,6 +13,8 @@
 #include "srv.h"
 #include "str.h"
 
+#define LOOK_NS 1000000000ull
+
 #define mv kern.moves
 
 void move_drop_taken(void)
@@ -42,12 +44,11 @@ void move_drop_taken(void)
 
 /* ---- what it is ---- */
 
-static int begin(const struct peer *p, unsigned pe)
+static int begin(unsigned pe)
 {
     int ep;
 
-    if (!kern.moves.hold || mv.hold_pe != pe || mv.hold_from != p->id || mv.hold_to != kern.id ||
-        kern.pes[pe].vpe || pe == kern.own_pe)
+    if (kern.pes[pe].vpe || pe == kern.own_pe)
         return SE_INV_ARGS;
     if (group_is_ending())
         return SE_NO_FREE_CORE;
@@ -106,7 +107,7 @@ static int get_msg(struct cap *c, const uint64_t w[3])
 {
     unsigned ep = (w[2] >> 32) & 0xFF;
 
-    if ((w[2] & 0xFFFF) >= BOOT_PES || (w[2] >> 16 & 0xFFFF) > DTU_VPE_INVALID || ep == 0 ||
+    if ((w[2] & 0xFFFF) >= BOOT_PES || (w[2] >> 16 & 0xFFFF) != (w[2] & 0xFFFF) || ep == 0 ||
         ep >= DTU_EPS || w[1] > 0xFFFF)
         return SE_INV_ARGS;
     c->msg.label = w[0];
@@ -253,11 +254,13 @@ void move_state(struct kcall *c, uint32_t tid, unsigned pe, bool last)
 {
     int err;
 
-    if (!mv.from && pe < BOOT_PES) {
+    /* Without HOLD there is no time limit on what it does next. */
+    if (!mv.from && mv.hold && mv.hold_pe == pe && mv.hold_from == c->p->id &&
+        mv.hold_to == kern.id) {
         mv.from = c->p;
         mv.taken_pe = (uint16_t)pe;
         mv.desc = 0;
-        mv.error = begin(c->p, pe);
+        mv.error = begin(pe);
     }
     if (mv.from != c->p || mv.taken_pe != pe || mv.ours) {
         kcall_bad(c);
@@ -382,6 +385,9 @@ static void enter(struct vpe *v)
     pe->move.gone_label = 0;
     pe->move.guest = mv.home != kern.id;
     pe->move.home = mv.home;
+    v->move.came = true;
+    v->move.from = from->id;
+    v->move.home = mv.home;
     v->label = (uint64_t)++kern.generation << 32 | v->pe;
     v->next = kern.vpes;
     kern.vpes = v;
@@ -448,4 +454,22 @@ void move_release(void)
         sys_handle_carried(v);
     else if (v->move.held)
         sys_thaw(v);
+}
+
+/* The VMM tells a kernel of PEs of its own node that are over; those of others have to be asked. */
+uint64_t move_look(uint64_t ns)
+{
+    bool some = false;
+
+    for (unsigned i = 0; i < kern.pe_count && !some; i++) {
+        const struct pe *pe = &kern.pes[kern.pe_order[i]];
+
+        some = pe->move.guest && pe->vpe;
+    }
+    mv.looked = some ? mv.looked + ns : 0;
+    if (mv.looked >= LOOK_NS) {
+        mv.looked = 0;
+        mv.arrived = true;
+    }
+    return some ? LOOK_NS - mv.looked : 0;
 }

@@ -89,6 +89,7 @@ struct peer {
     bool ours;            /* it knows what stands behind the original's arguments */
     bool held;            /* it gives a PE away: requests to it wait (move.h) */
     uint8_t move;         /* enum move_peer: what it has of a move of ours */
+    uint16_t move_pe;     /* that OFF or DEAD is about */
     bool flushing;
     unsigned unanswered; /* requests of its own that we have not answered */
     unsigned inflight;

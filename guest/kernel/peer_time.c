@@ -22,8 +22,8 @@
 /* Who acknowledges all else, but never answers this, would hold its place for ever. */
 static uint64_t longest(const struct kreq *r)
 {
-    if (r->tid == 0 || r->tid & KC_TID_ACK)
-        return ACK_NS;
+    if (r->tid == 0 || r->tid & KC_TID_ACK || r->op == KC_PARTITIONMIG)
+        return ACK_NS; /* what is said of moves needs nobody's help, either */
     return r->op == KC_SHUTDOWNREQUEST ? ~0ull : 2 * ANSWER_NS; /* until its programs have ended */
 }
 

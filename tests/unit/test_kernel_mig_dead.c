@@ -124,8 +124,8 @@ START_TEST(lies)
     KCALL(1, 0, KC_PARTITIONMIG, 0, MOVE_DONE, 0, p1);
     KCALL(1, 0, KC_PARTITIONMIG, 0, MOVE_DEAD, 0, p2);
     KCALL(1, 0, KC_PARTITIONMIG, 0, MOVE_OFF, 0, p2);
-    KCALL(1, 0, KC_PARTITIONMIG, 0, MOVE_CALL, 0, p0, 1, 0, 8, SYSC_EXIT);
-    KCALL(1, 0, KC_PARTITIONMIG, 0, MOVE_CALL, 0, 5000, 1, 0, 8, SYSC_EXIT);
+    KCALL(1, 0, KC_PARTITIONMIG, 0, MOVE_CALL, 0, p0, 1, 0, 16, SYSC_EXIT, 0);
+    KCALL(1, 0, KC_PARTITIONMIG, 0, MOVE_CALL, 0, 5000, 1, 0, 16, SYSC_EXIT, 0);
     KCALL(1, 0, KC_PARTITIONMIG, 0, 99, 0, p1);
     KCALL(1, 0, KC_PARTITIONMIG, 0, MOVE_HELD, 4, p1, 0);
     fake_use(0);
@@ -133,6 +133,111 @@ START_TEST(lies)
     ck_assert_uint_eq(peer_owner(p2), 2);
     ck_assert_uint_eq(peer_owner(p1), 1);
     fake_check();
+}
+END_TEST
+
+/* A call in the name of another kernel's VPE. */
+static void forge(unsigned from, unsigned to, unsigned pe)
+{
+    const uint64_t was = bad(to);
+
+    KCALL(from, to, KC_PARTITIONMIG, 0, MOVE_CALL, 0, pe, VPE_EP_RECV, 0, 16, SYSC_EXIT, 0);
+    ck_assert_uint_eq(bad(to), was + 1);
+    ck_assert_ptr_nonnull(kern.pes[pe].vpe);
+}
+
+/* Only who had a VPE hands on what it has called, and of none that comes after it. */
+START_TEST(forged_calls)
+{
+    forge(1, 0, p0);
+    move_to(pc, 2);
+    forge(0, 2, pc);
+    move_to(pc, 0);
+    forge(1, 2, p2);
+    fake_use(0);
+    KCALL(1, 0, KC_PARTITIONMIG, 0, MOVE_CALL, 0, pc, VPE_EP_RECV, 0, 16, SYSC_EXIT, 0);
+    fake_use(0);
+    ck_assert_ptr_null(kern.pes[pc].vpe); /* it was its own */
+    fake_settle();
+    ck_assert_int_eq(
+        CALL(ps, SYSC_CREATEVPE, 700, 701, 1, 'c', pe_desc(0, 0, PE_TYPE_SPM), CAP_INVALID, 0),
+        SE_OK);
+    while (!kern.pes[pc].vpe)
+        ck_assert_ptr_nonnull(on(0));
+    forge(1, 0, pc);
+    forge(2, 0, pc);
+}
+END_TEST
+
+/* STATE that nobody has said HOLD before: it keeps nobody from anything. */
+START_TEST(unasked)
+{
+    fake_auto = false;
+    KCALL(1, 0, KC_PARTITIONMIG, 0, MOVE_STATE, 0, p1, MOVE_R_VPE);
+    fake_use(0);
+    ck_assert(!move_keeps_us());
+    fake_auto = true;
+    move_to(pc, 0);
+}
+END_TEST
+
+/* The new owner takes it, acknowledges, and says nothing more: it is lost, and nobody else. */
+START_TEST(never_done)
+{
+    fake_auto = false;
+    ck_assert_int_eq(begin_move(pc, 2), SE_OK);
+    fake_use(1);
+    while (kern.moves.phase != MOVE_GIVEN) {
+        ck_assert(fake_deliver_one());
+        fake_use(1);
+    }
+    fake_kill(2);
+    KCALL(2, 1, KC_REPLY);
+    fake_auto = true;
+    for (unsigned i = 0; i < 200; i++)
+        fake_time(SECOND);
+    fake_use(1);
+    ck_assert_int_eq(kern.moves.phase, MOVE_IDLE);
+    ck_assert(!move_keeps_us());
+    ck_assert_ptr_null(peer_find(2));
+    ck_assert_ptr_nonnull(peer_find(0));
+    fake_use(0);
+    ck_assert(!move_keeps_us());
+    ck_assert_ptr_nonnull(peer_find(1));
+    fake_restart(2, false);
+}
+END_TEST
+
+/* Who does not answer HOLD is lost after 30 s. */
+START_TEST(silent_holder)
+{
+    fake_auto = false;
+    ck_assert_int_eq(begin_move(pc, 2), SE_OK);
+    for (unsigned i = 0; i < 35; i++)
+        fake_time(SECOND);
+    fake_use(1);
+    ck_assert_ptr_null(peer_find(0));
+    ck_assert_int_eq(kern.moves.phase, MOVE_IDLE);
+    fake_kill(0);
+    fake_kill(2);
+    fake_restart(0, false);
+    fake_restart(2, false);
+}
+END_TEST
+
+/* A gate to a kernel is none that a VPE can bring along. */
+START_TEST(gate_to_us)
+{
+    fake_auto = false;
+    KCALL(1, 0, KC_PARTITIONMIG, 0, MOVE_HOLD, 1, p1, 0);
+    KCALL(1, 0, KC_PARTITIONMIG, 0, MOVE_STATE, 0, p1,
+          MOVE_R_CAP | (uint64_t)CAP_MSG << 8 | 40ull << 16 | 5ull << 32, 0, 1, 256,
+          fake_kernel_pe(0) | 0ull << 16 | (uint64_t)KC_SETUP_EP << 32);
+    fake_use(0);
+    ck_assert_int_eq(kern.moves.error, SE_INV_ARGS);
+    KCALL(1, 0, KC_PARTITIONMIG, 0, MOVE_OFF, 0, p1);
+    fake_use(0);
+    ck_assert(!move_keeps_us());
 }
 END_TEST
 
@@ -183,6 +288,11 @@ int main(void)
     tcase_set_timeout(t, 600);
     tcase_add_loop_test(t, killed_anywhere, 0, 3);
     tcase_add_test(t, lies);
+    tcase_add_test(t, forged_calls);
+    tcase_add_test(t, unasked);
+    tcase_add_test(t, never_done);
+    tcase_add_test(t, silent_holder);
+    tcase_add_test(t, gate_to_us);
     tcase_add_test(t, nonsense);
     suite_add_tcase(s, t);
     return run_suite(s);

@@ -149,6 +149,85 @@ START_TEST(late_call)
 }
 END_TEST
 
+/* The same, when it is about to go on. */
+START_TEST(late_call_on_the_way)
+{
+    unsigned seen;
+
+    move_to(pc, 2);
+    seen = fake_reply(pc)->count;
+    fake_auto = false;
+    ck_assert_int_eq(begin_move(pc, 0), SE_OK);
+    ck_assert(where(pc, NULL)->move.frozen);
+    KCALL(1, 2, KC_PARTITIONMIG, 0, MOVE_CALL, 0, pc, VPE_EP_RECV, 0, 8, SYSC_NOOP);
+    fake_use(2);
+    ck_assert_int_eq(mht_migrate(pc, peer_find(1)), SE_INV_ARGS);
+    rest();
+    must_be_at(pc, 0);
+    ck_assert_uint_eq(fake_reply(pc)->count, seen + 1);
+}
+END_TEST
+
+/* It has come, and is to move on, before all know where it is: until then it waits all the same. */
+START_TEST(on_before_it_is_there)
+{
+    unsigned seen = fake_reply(pc)->count;
+
+    fake_auto = false;
+    ck_assert_int_eq(begin_move(pc, 2), SE_OK);
+    CALL(pc, SYSC_NOOP);
+    fake_use(2);
+    while (!kern.pes[pc].vpe) {
+        ck_assert(fake_deliver_one());
+        fake_use(2);
+    }
+    ck_assert_int_eq(move_begin(pc, peer_find(0)), SE_OK);
+    for (unsigned i = 0; i < 12; i++)
+        fake_time(SECOND);
+    fake_use(2);
+    ck_assert_int_eq(kern.moves.phase, MOVE_IDLE);
+    ck_assert(kern.pes[pc].vpe->move.frozen);
+    ck_assert_uint_eq(fake_reply(pc)->count, seen);
+    rest();
+    must_be_at(pc, 2);
+    ck_assert_uint_eq(fake_reply(pc)->count, seen + 1);
+}
+END_TEST
+
+/* Its service has gone, and the revocation of its session has not come yet. */
+START_TEST(session_of_nobody)
+{
+    struct session *n;
+    struct cap *was;
+
+    open_session(pc, SESS, 1);
+    move_to(pc, 0);
+    n = at(pc, SESS)->sess;
+    ck_assert_ptr_nonnull(n->srv);
+    ck_assert(move_quiet(where(pc, NULL)));
+    was = n->srv->cap;
+    n->srv->cap = NULL;
+    ck_assert(!move_quiet(where(pc, NULL)));
+    n->srv->cap = was;
+}
+END_TEST
+
+/* Its PE may be another node's: whether it has crashed has to be asked. */
+START_TEST(guests_are_looked_at)
+{
+    move_to(pc, 2);
+    for (unsigned k = 0; k < 3; k++) {
+        fake_use(k);
+        kern.moves.arrived = false;
+    }
+    fake_time(SECOND);
+    for (unsigned k = 0; k < 3; k++) {
+        fake_use(k);
+        ck_assert_int_eq(kern.moves.arrived, k == 2);
+    }
+}
+END_TEST
+
 enum what { W_OBTAIN, W_DELEGATE, W_REVOKE_UP, W_REVOKE_OWN, W_REVOKE_BY, W_ACTIVATE, W_COUNT };
 
 /* Something begins, and the service does its part when it is asked. */
@@ -427,6 +506,10 @@ int main(void)
     tcase_add_test(t, revoked_afterwards);
     tcase_add_test(t, calls_on_the_way);
     tcase_add_test(t, late_call);
+    tcase_add_test(t, late_call_on_the_way);
+    tcase_add_test(t, on_before_it_is_there);
+    tcase_add_test(t, session_of_nobody);
+    tcase_add_test(t, guests_are_looked_at);
     tcase_add_loop_test(t, meets_anything, 0, W_COUNT);
     tcase_add_test(t, awaited_receiver);
     tcase_add_test(t, items);
