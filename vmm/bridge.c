@@ -24,10 +24,8 @@
 #define AREA_ALIGN 64u
 #define RESULT_MAX SE_XFS_RENAME
 
-/*
- * Who waits for a node that is not there yet, or no more, keeps what the bridge can hold until that
- * is sure.  So lists share most of it: the rest is for who has nothing under way.
- */
+/* Lists share so much: who waits for a node that is away keeps it until that is sure, and the rest
+ * is for who has nothing under way. */
 #define LISTS_MAX (BRIDGE_SLOTS / 4 * 3)
 
 enum waits { QUEUED, OUT, DONE };
@@ -192,10 +190,8 @@ static void unlock_and_wake(struct bridge *b)
 /* It is no longer under way. */
 static void leaves(struct bridge *b, struct row *r, const struct item *it)
 {
-    if (it->state != OUT)
-        return;
-    r->under--;
-    b->under--;
+    r->under -= it->state == OUT;
+    b->under -= it->state == OUT;
 }
 
 /* Its initiator is woken with the next unlock_and_wake(), if that was the last. */
