@@ -121,16 +121,19 @@ static void tell_end(void)
 {
     for (unsigned i = 0; i < KC_PEERS; i++) {
         struct peer *p = &kern.peers.peer[i];
-        enum move_msg kind = p->move == MOVE_P_OFF    ? MOVE_OFF
-                             : p->move == MOVE_P_DEAD ? MOVE_DEAD
-                                                      : MOVE_SWITCH;
+        enum move_msg kind = p->move == MOVE_P_OFF     ? MOVE_OFF
+                             : p->move == MOVE_P_DEAD  ? MOVE_DEAD
+                             : p->move == MOVE_P_GIVEN ? MOVE_GIVEN_AWAY
+                                                       : MOVE_SWITCH;
         bool ours = kind == MOVE_SWITCH;
 
         if (p->state != PEER_UP || p->move < MOVE_P_OFF)
             continue;
         if (move_send(p, kind, ours ? mv.tid : 0, ours ? mv.taken_pe : p->move_pe, mv.desc) ==
             SE_OK)
-            p->move = ours ? MOVE_P_ASKED : MOVE_P_NONE;
+            p->move = ours                  ? MOVE_P_ASKED
+                      : p->move == MOVE_P_GIVEN ? MOVE_P_TOLD
+                                                : MOVE_P_NONE;
     }
 }
 
@@ -257,6 +260,20 @@ static void held(struct kcall *c, int err)
         try_later(SE_MSGS_WAITING);
 }
 
+/* COMMIT is sent: all others may believe who gets it. */
+static void tell_given(void)
+{
+    for (unsigned i = 0; i < KC_PEERS; i++) {
+        struct peer *p = &kern.peers.peer[i];
+
+        if (p->state != PEER_UP || p == mv.to || p->move != MOVE_P_TOLD)
+            continue;
+        p->move = MOVE_P_GIVEN;
+        p->move_pe = mv.pe;
+    }
+    tell_end();
+}
+
 static void ready(struct kcall *c, int err)
 {
     if (mv.phase != MOVE_SENDING || c->p != mv.to)
@@ -268,6 +285,7 @@ static void ready(struct kcall *c, int err)
     else {
         mv.phase = MOVE_GIVEN;
         mv.waited = 0;
+        tell_given();
     }
 }
 
@@ -394,6 +412,9 @@ void move_told(struct kcall *c)
     case MOVE_DEAD:
         move_dead(c, pe);
         break;
+    case MOVE_GIVEN_AWAY:
+        move_given(c, pe);
+        break;
     case MOVE_DONE:
         done(c);
         break;
@@ -489,13 +510,17 @@ void move_peer_going(struct peer *p)
 {
     struct peer *to = peer_find(mv.hold_to);
 
+    if (mv.hold_to == p->id)
+        mv.claimed = false;
     if (mv.hold && mv.hold_from == p->id && to && to != p && p->state == PEER_UP) {
         /* Perhaps it is that one's by now; it will say so, and is asked nothing until then. */
         kern.peers.owner[mv.hold_pe] = to->id;
         to->held = true;
         move_redirect(p, mv.hold_pe, to);
         mv.hold_from = to->id;
-        move_reply(to, MOVE_LOST, 0, mv.hold_pe, SE_OK);
+        mv.given = true;
+        if (!move_believe_claim())
+            move_reply(to, MOVE_LOST, 0, mv.hold_pe, SE_OK);
     } else if (mv.hold && mv.hold_from == p->id) {
         mv.hold = false;
         if (mv.hold_to == kern.id)

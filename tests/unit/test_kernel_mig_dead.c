@@ -136,6 +136,63 @@ START_TEST(lies)
 }
 END_TEST
 
+/* Kernel 0 has been told that p1 may go to kernel 2, which says so before kernel 1 does. */
+static void claim(void)
+{
+    const uint64_t was = bad(0);
+
+    KCALL(1, 0, KC_PARTITIONMIG, 0, MOVE_HOLD, 1, p1, 2);
+    KCALL(2, 0, KC_PARTITIONMIG, 0, MOVE_DEAD, 0, p1);
+    KCALL(2, 0, KC_PARTITIONMIG, 0, MOVE_SWITCH, 3, p1, pe_desc(p1, FAKE_PE_MEM, PE_TYPE_SPM));
+    fake_use(0);
+    ck_assert(kern.moves.hold);
+    ck_assert_uint_eq(peer_owner(p1), 1);
+    ck_assert_uint_eq(bad(0), was);
+    KCALL(2, 0, KC_PARTITIONMIG, 0, MOVE_SWITCH, 3, p1, pe_desc(p1, FAKE_PE_MEM, PE_TYPE_SPM));
+    ck_assert_uint_eq(bad(0), was + 1);
+    KCALL(2, 0, KC_PARTITIONMIG, 0, MOVE_GIVEN_AWAY, 0, p1);
+    ck_assert_uint_eq(bad(0), was + 2);
+    fake_use(0);
+    ck_assert_uint_eq(peer_owner(p1), 1);
+}
+
+/* What is only offered is not its new owner's, whatever that says. */
+START_TEST(claimed_too_early)
+{
+    fake_auto = false;
+    claim();
+    KCALL(1, 0, KC_PARTITIONMIG, 0, MOVE_OFF, 0, p1);
+    fake_use(0);
+    ck_assert(!kern.moves.hold);
+    ck_assert_uint_eq(peer_owner(p1), 1);
+    /* It is refused, and told so. */
+    ck_assert_uint_eq(fake_last(0, 2)->word[2], MOVE_SWITCHED);
+    ck_assert_uint_eq(fake_last(0, 2)->word[5], SE_INV_ARGS);
+    KCALL(2, 0, KC_PARTITIONMIG, 0, MOVE_SWITCH, 3, p1, pe_desc(p1, FAKE_PE_MEM, PE_TYPE_SPM));
+    fake_use(0);
+    ck_assert_uint_eq(peer_owner(p1), 1);
+}
+END_TEST
+
+/* It was given, or who could say so is dead. */
+START_TEST(claimed_rightly)
+{
+    const bool lost = _i;
+
+    fake_auto = false;
+    claim();
+    if (lost) {
+        fake_use(0);
+        peer_lost(peer_find(1), "test");
+    } else {
+        KCALL(1, 0, KC_PARTITIONMIG, 0, MOVE_GIVEN_AWAY, 0, p1);
+    }
+    fake_use(0);
+    ck_assert(!kern.moves.hold);
+    ck_assert_uint_eq(peer_owner(p1), 2);
+}
+END_TEST
+
 /* A call in the name of another kernel's VPE. */
 static void forge(unsigned from, unsigned to, unsigned pe)
 {
@@ -288,6 +345,8 @@ int main(void)
     tcase_set_timeout(t, 600);
     tcase_add_loop_test(t, killed_anywhere, 0, 3);
     tcase_add_test(t, lies);
+    tcase_add_test(t, claimed_too_early);
+    tcase_add_loop_test(t, claimed_rightly, 0, 2);
     tcase_add_test(t, forged_calls);
     tcase_add_test(t, unasked);
     tcase_add_test(t, never_done);
