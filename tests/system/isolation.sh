@@ -50,7 +50,9 @@ null #GP
 noncanonical #GP
 unmapped #PF
 super #PF
-stack #
+stack #PF stack overflow
+recurse #PF stack overflow
+leap #PF stack overflow
 MODES
 
 begin 'isolation: who has exited is gone before its PE has another program'
