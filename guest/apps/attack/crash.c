@@ -108,7 +108,8 @@ int attack_stack(uint64_t seed)
 }
 
 /* No tail call, and a buffer that is written: each level takes its place. */
-static __attribute__((noinline)) uint64_t deeper(uint64_t depth, volatile uint8_t *of, unsigned step)
+static __attribute__((noinline)) uint64_t deeper(uint64_t depth, volatile uint8_t *of,
+                                                 unsigned step)
 {
     volatile uint8_t mine[64];
 
