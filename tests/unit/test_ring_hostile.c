@@ -12,7 +12,8 @@ enum { T = 3 };
 
 static bool closed(unsigned pe, unsigned entry)
 {
-    const uint64_t *own = (const uint64_t *)(void *)(rg_entry(&x->pe[pe].r, entry) + RING_STATE_OFF);
+    const uint64_t *own =
+        (const uint64_t *)(void *)(rg_entry(&x->pe[pe].r, entry) + RING_STATE_OFF);
 
     return own[RING_OWN_CLOSED] == RING_GEN(rg_desc(&x->pe[pe].r, entry)->word);
 }
@@ -53,7 +54,8 @@ START_TEST(answer_after_the_end)
 }
 END_TEST
 
-/* The same without malice: R's endpoint is taken from it, and it answers what it has all the same. */
+/* The same without malice: R's endpoint is taken from it, and it answers what it has all the same.
+ */
 START_TEST(answer_without_an_endpoint)
 {
     const struct dtu_header *m;
