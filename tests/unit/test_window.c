@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The memory of channels (vmm/window.c), without PEs that run: what is mapped where, that channels
- * which come and go leave nothing behind, and that a host which allows no more mappings costs a
- * channel and not the node.
+ * The memory of channels (vmm/window.c) and of mapped gates (vmm/mapwin.c), without PEs that run:
+ * what is mapped where, that channels which come and go leave nothing behind, and that a host which
+ * allows no more mappings costs a channel, or a PE, and not the node.
  */
-/* LINK: vmm/window.c */
+/* LINK: vmm/window.c vmm/mapwin.c */
 #include <check.h>
 #include <dirent.h>
 #include <stdio.h>
@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "../../vdtu/ring.h"
+#include "../../vmm/mapwin.h"
 #include "../../vmm/node.h"
 #include "../../vmm/window.h"
 
@@ -224,28 +225,36 @@ START_TEST(nothing_stays)
 }
 END_TEST
 
-/* A process has as many mappings as the host allows: no channel, but no harm, either. */
+#define MANY 200000u
+
+/* Has as many mappings as the host allows; false: it allows more than Linux does by itself. */
+static bool use_up(uint8_t **area)
+{
+    size_t i = 1;
+
+    *area = mmap(NULL, MANY * (size_t)PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
+                 -1, 0);
+    ck_assert(*area != MAP_FAILED);
+    while (i < MANY - 1 && mprotect(*area + i * PAGE, PAGE, PROT_READ) == 0)
+        i += 2;
+    return i < MANY - 1;
+}
+
+/* No channel, but no harm, either. */
 START_TEST(no_more_mappings)
 {
     struct vdtu_ring_block b, more;
-    size_t len = 200000 * (size_t)PAGE;
-    uint8_t *area = mmap(NULL, len, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    size_t i = 1;
+    uint8_t *area;
+    bool full;
     int r;
 
-    ck_assert(area != MAP_FAILED);
     ck_assert_int_eq(mem->map(&node, S, 2, R, 2, &b), 0);
-    while (i < 199999 && mprotect(area + i * PAGE, PAGE, PROT_READ) == 0)
-        i += 2;
-    if (i >= 199999) { /* a host that allows more than Linux does of its own accord */
-        munmap(area, len);
-        return;
-    }
-    r = mem->map(&node, S, 20, R, 20, &more);
+    full = use_up(&area);
+    r = full ? mem->map(&node, S, 20, R, 20, &more) : -1;
     mem->unmap(&node, S, 2);
     mem->unmap(&node, R, 2);
     mem->put(&node, &b);
-    munmap(area, len);
+    munmap(area, MANY * (size_t)PAGE);
     ck_assert_int_lt(r, 0);
     ck_assert_uint_eq(finished, 0);
     /* The block that the refused one had is not lost. */
@@ -253,6 +262,38 @@ START_TEST(no_more_mappings)
     ck_assert_uint_lt(more.id, 2);
     entry_at(0, 20)[RING_FWD_OFF] = 1;
     ck_assert_uint_eq(entry_at(1, 20)[RING_FWD_OFF], 1);
+}
+END_TEST
+
+/* A mapped gate is cut from the middle of two others, which are one mapping with it. */
+START_TEST(cut_without_mappings)
+{
+    int fd = memfd_create("target", 0), r;
+    struct mapwin w;
+    uint8_t *area, *target;
+    bool full;
+
+    ck_assert_int_eq(ftruncate(fd, 3 * PAGE), 0);
+    target = mmap(NULL, 3 * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    ck_assert_int_eq(mapwin_open(&w, 8 * PAGE), 0);
+    for (unsigned i = 0; i < 3; i++)
+        ck_assert_int_eq(mapwin_show(&w, (1 + i) * PAGE, fd, i * PAGE, PAGE, true), 0);
+    w.at[2 * PAGE] = 7;
+    ck_assert_uint_eq(target[PAGE], 7);
+    full = use_up(&area);
+    r = mapwin_cut(&w, 2 * PAGE, PAGE);
+    munmap(area, MANY * (size_t)PAGE);
+    ck_assert_int_eq(r, 0);
+    /* Nothing of the PE's reaches it, by whatever it does now: with a host that is full it faults.
+     */
+    ck_assert_int_eq(mprotect(w.at, w.size, PROT_READ | PROT_WRITE), 0);
+    w.at[2 * PAGE] = 9;
+    ck_assert_uint_eq(target[PAGE], 7);
+    w.at[PAGE] = 8;
+    ck_assert_uint_eq(target[0], full ? 0 : 8);
+    mapwin_close(&w);
+    munmap(target, 3 * PAGE);
+    close(fd);
 }
 END_TEST
 
@@ -282,7 +323,8 @@ END_TEST
 
 int main(void)
 {
-    const TTest *const tests[] = {what_is_mapped, nothing_stays, no_more_mappings, room_for_others};
+    const TTest *const tests[] = {what_is_mapped, nothing_stays, no_more_mappings,
+                                  cut_without_mappings, room_for_others};
     TCase *tc = tcase_create("window");
     Suite *s = suite_create("window");
     SRunner *sr = srunner_create(s);
