@@ -126,11 +126,13 @@ static const struct {
     {{AT(0), MAP_PAGE, MAP_PAGE, 15, 1}, SE_INV_ARGS}, /* behind it */
     {{AT(0), MAP_PAGE, 0, 8, 1}, SE_INV_ARGS},         /* begins within a page */
     {{AT(0), MAP_PAGE, 1ull << 60, 7, 1}, SE_INV_ARGS},
+    {{AT(0), MAP_PAGE, 2 * MAP_PAGE, 6, 1}, SE_INV_ARGS}, /* around the end of all addresses */
 };
 
 START_TEST(refusals)
 {
     mx_set_ep(x, A, 10, dtu_send_r0(B, 256), dtu_send_r1(B, 2, 256), 0);
+    mx_gate(x, A, 6, M, -(uint64_t)MAP_PAGE, 8 * MAP_PAGE, DTU_PERM_RW);
     mx_gate(x, A, 7, M, 0, (1ull << 61) - 1, DTU_PERM_RW);
     mx_gate(x, A, 8, M, 64, 2 * MAP_PAGE, DTU_PERM_RW);
     mx_gate(x, A, 11, A, 0, MAP_PAGE, DTU_PERM_RW);
