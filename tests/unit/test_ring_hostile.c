@@ -386,6 +386,36 @@ START_TEST(credits_of_an_old_endpoint)
     vdtu_ring_open(x->pe[S].d, RX_SEND); /* gives what is owed */
     ck_assert_uint_eq(vdtu_reg(x->pe[S].d, DTU_EP(RX_SEND, 1)) & 0xFFFF, 0);
     ck_assert_uint_eq(rx_trap_send(x, S, RX_SEND, "x", 1), SE_MISS_CREDITS);
+    /* Not either when that one has a channel which ends, and is owed credits of its own. */
+    rx_gate(x, S, RX_SEND, T, 256);
+    vdtu_ring_open(x->pe[S].d, RX_SEND);
+    ck_assert_uint_eq(send(S, 2), SE_OK);
+    vdtu_ring_end(x->pe[S].d, RX_SEND);
+    ck_assert_uint_eq(rx_trap_send(x, S, RX_SEND, "x", 1), SE_MISS_CREDITS);
+    ck_assert_uint_eq(ring_reply(&x->pe[T].r, fetch(T, RX_RECV), "b", 1), SE_OK);
+    ck_assert_uint_eq(rx_trap_send(x, S, RX_SEND, "x", 1), SE_OK);
+    ck_assert_uint_eq(rx_trap_send(x, S, RX_SEND, "x", 1), SE_MISS_CREDITS);
+}
+END_TEST
+
+/* A receiver is told of the end if there is something that it has not taken, or is lost. */
+START_TEST(told_of_the_end)
+{
+    for (unsigned taken = 0; taken < 2; taken++) {
+        open_channel(S, DTU_CREDITS_UNLIM);
+        ck_assert_uint_eq(send(S, 1), SE_OK);
+        if (taken)
+            ring_ack(&x->pe[R].r, fetch(R, RX_RECV));
+        x->pe[R].bells = 0;
+        rx_revoke(x, S, RX_SEND);
+        ck_assert_uint_eq(x->pe[R].bells, !taken);
+        teardown();
+        setup();
+    }
+    open_channel(S, DTU_CREDITS_UNLIM);
+    x->pe[R].bells = 0;
+    rx_revoke(x, R, RX_RECV);
+    ck_assert_uint_ge(x->pe[R].bells, 1);
 }
 END_TEST
 
@@ -421,6 +451,7 @@ int main(void)
         held_answers,
         credits_of_an_old_endpoint,
         bell_before_the_reset,
+        told_of_the_end,
     };
     TCase *tc = tcase_create("ring_hostile");
     Suite *s = suite_create("ring_hostile");
