@@ -31,6 +31,22 @@ static void forge_answer(uint64_t place, uint64_t index, uint64_t number)
     w[RING_SEQ] = place + 1;
 }
 
+/* An old message is answered once more, with the number that a new one has by now. */
+START_TEST(answer_to_an_old_message)
+{
+    open_channel(S, DTU_CREDITS_UNLIM);
+    ck_assert_uint_eq(send(S, 1), SE_OK);
+    ck_assert_uint_eq(ring_reply(&x->pe[R].r, fetch(R, RX_RECV), "a", 1), SE_OK);
+    ring_ack(&x->pe[S].r, fetch(S, RX_REPLY));
+    ck_assert_uint_eq(send(S, 2), SE_OK);
+    forge_answer(1, 0, 0);
+    ck_assert_ptr_null(fetch(S, RX_REPLY));
+    ck_assert_uint_eq(x->pe[S].r.dropped, 1);
+    forge_answer(2, 1, 0);
+    ck_assert(fetch(S, RX_REPLY)->label == 0x1002);
+}
+END_TEST
+
 /*
  * Once S has said that it expects nothing more the host may use the entry for another channel: an
  * answer that comes then would be taken out of S's hands.
@@ -434,6 +450,7 @@ int main(void)
 {
     const TTest *const tests[] = {
         answer_after_the_end,
+        answer_to_an_old_message,
         answer_without_an_endpoint,
         left_behind_without_credits,
         no_bell_without_an_endpoint,

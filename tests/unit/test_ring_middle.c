@@ -104,6 +104,9 @@ START_TEST(while_it_is_sent)
     ck_assert_uint_eq(send_big(5), RING_TRAP);
     ck_assert_int_eq(caught, 1);
     ck_assert_uint_eq(first_slot(S)[RING_SEQ], 1); /* written all the same */
+    ck_assert_ptr_null(fetch(S, RX_REPLY));
+    ck_assert_uint_eq(*(uint64_t *)(void *)(rg_entry(&x->pe[S].r, 0) + RING_STATE_OFF),
+                      RING_GEN(rg_desc(&x->pe[S].r, 0)->word)); /* it expects no answer */
     ck_assert_ptr_null(fetch(R, BIG_EP));
     ck_assert(!ring_any(&x->pe[R].r));
     ck_assert_uint_eq(rx_trap_send(x, S, RX_SEND, "x", 1), SE_EP_INVALID);
