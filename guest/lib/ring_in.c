@@ -487,7 +487,7 @@ static unsigned answer(struct rings *r, unsigned entry, int from, const void *da
 
     if (RING_STATE(rg_acquire(&d->word)) == RING_GONE)
         return dtu_ep_type(rg_load(&r->regs[DTU_EP(d->ep, 0) / 8])) == DTU_EP_RECV ? SE_VPE_GONE
-                                                                                  : SE_EP_INVALID;
+                                                                                   : SE_EP_INVALID;
     if (!rmax)
         return SE_RECV_GONE;
     if (len > rmax - 1u || len > d->rmax)
