@@ -321,6 +321,7 @@ START_TEST(window_anew)
     ck_assert_int_eq(vdtu_map_enable(x->pe[A].d, 2 * MAP_PAGE, mx_table(x, A)), 0);
     ck_assert_int_eq(sees(0), -1);
     ck_assert_uint_eq(ask(1, 2, 0, EP, DTU_PERM_R), ERR(SE_INV_ARGS));
+    ck_assert_uint_eq(ask(0, 3, 0, EP, DTU_PERM_R), ERR(SE_INV_ARGS)); /* more than all of it */
     ck_assert_uint_eq(ask(0, 2, 0, EP, DTU_PERM_R), 0);
     ck_assert_int_eq(vdtu_map_enable(x->pe[A].d, 0, mx_table(x, A)), -22);
     ck_assert_int_eq(vdtu_map_enable(x->pe[A].d, MAP_PAGE + 1, mx_table(x, A)), -22);
