@@ -41,10 +41,14 @@ static bool allowed(const struct ring_desc *d, const struct ring_in *st)
     return d->limited ? st->taken < d->cap + st->granted : st->taken - st->freed < d->cap;
 }
 
-/* Nothing more to come and nothing in our hands: the host may have it back. */
+/*
+ * Nothing more to come and nothing in our hands: the host may have it back.  What stands there but
+ * is beyond the sender's credits will never be taken: no more answers bring it any.
+ */
 static void close_if_done(struct rings *r, unsigned entry, struct ring_in *st, const uint8_t *slot)
 {
-    if (st->closed == st->gen || st->freed != st->taken || rg_acquire(slot) == st->taken + 1)
+    if (st->closed == st->gen || st->freed != st->taken ||
+        (rg_acquire(slot) == st->taken + 1 && allowed(rg_desc(r, entry), st)))
         return;
     rg_store(&rg_ctl(rg_entry(r, entry))->dst_closed, st->gen);
     rg_release(&st->closed, st->gen);
@@ -482,7 +486,8 @@ static unsigned answer(struct rings *r, unsigned entry, int from, const void *da
     unsigned rmax = st->rmax[from];
 
     if (RING_STATE(rg_acquire(&d->word)) == RING_GONE)
-        return SE_VPE_GONE;
+        return dtu_ep_type(rg_load(&r->regs[DTU_EP(d->ep, 0) / 8])) == DTU_EP_RECV ? SE_VPE_GONE
+                                                                                   : SE_EP_INVALID;
     if (!rmax)
         return SE_RECV_GONE;
     if (len > rmax - 1u || len > d->rmax)

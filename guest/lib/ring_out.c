@@ -208,8 +208,13 @@ unsigned ring_send(struct rings *r, unsigned ep, const void *data, size_t len, u
 
 static void rescan(struct rings *r, unsigned entry, const struct ring_out *st)
 {
+    static const uint64_t nothing;
     const struct ring_desc *d = rg_desc(r, entry);
 
+    if (st->closed == st->gen) {
+        rg_out_scan(r)[st->pos] = (struct ring_scan){&nothing, ~0ull};
+        return;
+    }
     rg_out_scan(r)[st->pos] = (struct ring_scan){
         (const uint64_t *)(const void *)(rg_entry(r, entry) + RING_REP_OFF +
                                          (st->rtaken & (d->slots - 1u)) * d->rstride),
@@ -234,7 +239,10 @@ static uint32_t inbox(const struct ring_desc *d)
     return n < RING_SLOTS_MAX ? (1u << n) - 1 : ~0u;
 }
 
-/* Copies one answer to the inbox; false when there is none, or no place for it. */
+/*
+ * Copies one answer to the inbox; false when there is none, or no place for it.  What comes once we
+ * have closed has no place: the host may use the entry for another channel.
+ */
 static bool pump_one(struct rings *r, unsigned entry, struct ring_out *st)
 {
     const struct ring_desc *d = rg_desc(r, entry);
@@ -245,7 +253,7 @@ static bool pump_one(struct rings *r, unsigned entry, struct ring_out *st)
     struct dtu_header *h;
     unsigned slot;
 
-    if (rg_acquire(from) != st->rtaken + 1 || !(inbox(d) & ~st->busy))
+    if (rg_acquire(from) != st->rtaken + 1 || !(inbox(d) & ~st->busy) || st->closed == st->gen)
         return false;
     slot = (unsigned)__builtin_ctz(inbox(d) & ~st->busy);
     h = (struct dtu_header *)(void *)(at + RING_INBOX_OFF + slot * d->rstride);
@@ -369,4 +377,5 @@ void rg_out_close(struct rings *r, unsigned entry)
         rg_acquire(area + (st->rtaken & (d->slots - 1u)) * d->rstride) == st->rtaken + 1)
         return;
     rg_release(&st->closed, st->gen);
+    rescan(r, entry, st);
 }
