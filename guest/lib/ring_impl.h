@@ -17,8 +17,7 @@ struct ring_in {
     uint32_t held;         /* slots of the inbox that the program has; of their messages: */
     uint32_t pos;          /* in the list and the scan array */
     uint64_t index[RING_SLOTS_MAX];
-    uint16_t rmax[RING_SLOTS_MAX];
-    uint8_t number[RING_SLOTS_MAX]; /* the sender's */
+    uint64_t meta[RING_SLOTS_MAX]; /* enum ring_slot */
 };
 
 /*
@@ -87,13 +86,13 @@ static inline struct ring_ctl *rg_ctl(uint8_t *at)
 /* The same for answers, by position in `out`. */
 static inline struct ring_scan *rg_out_scan(const struct rings *r)
 {
-    return (struct ring_scan *)(void *)(r->window + RING_SCRATCH_OFF +
+    return (struct ring_scan *)(void *)(r->window + RING_SCAN_OFF +
                                         RING_ENTRIES_MAX * sizeof(struct ring_scan));
 }
 
 static inline struct ring_scan *rg_scan(const struct rings *r)
 {
-    return (struct ring_scan *)(void *)(r->window + RING_SCRATCH_OFF);
+    return (struct ring_scan *)(void *)(r->window + RING_SCAN_OFF);
 }
 
 /*
@@ -101,6 +100,12 @@ static inline struct ring_scan *rg_scan(const struct rings *r)
  * other side changes meanwhile is a payload like any other.
  */
 typedef long long rg_block __attribute__((vector_size(16), aligned(1), may_alias));
+
+/* Anywhere. */
+static inline void rg_put(void *to, uint64_t v)
+{
+    __builtin_memcpy(to, &v, sizeof(v));
+}
 
 static inline void rg_move_block(void *to, const void *from)
 {
@@ -125,8 +130,14 @@ static inline void rg_copy_in(uint8_t *slot, const void *data, size_t len)
         __builtin_memcpy(&w, from + blocks, 8);
         rg_store(slot + blocks, w);
     }
-    for (size_t i = blocks; i > 0; i -= 16)
-        rg_move_block(slot + i - 16, from + i - 16);
+    for (; blocks & 63; blocks -= 16)
+        rg_move_block(slot + blocks - 16, from + blocks - 16);
+    for (; blocks; blocks -= 64) {
+        rg_move_block(slot + blocks - 16, from + blocks - 16);
+        rg_move_block(slot + blocks - 32, from + blocks - 32);
+        rg_move_block(slot + blocks - 48, from + blocks - 48);
+        rg_move_block(slot + blocks - 64, from + blocks - 64);
+    }
 }
 
 static inline void rg_copy_out(void *data, const uint8_t *slot, size_t len)
@@ -134,6 +145,12 @@ static inline void rg_copy_out(void *data, const uint8_t *slot, size_t len)
     uint8_t *to = data;
     uint64_t w;
 
+    for (; len >= 64; len -= 64, to += 64, slot += 64) {
+        rg_move_block(to, slot);
+        rg_move_block(to + 16, slot + 16);
+        rg_move_block(to + 32, slot + 32);
+        rg_move_block(to + 48, slot + 48);
+    }
     for (; len >= 16; len -= 16, to += 16, slot += 16)
         rg_move_block(to, slot);
     if (len >= 8) {
@@ -169,6 +186,8 @@ int rg_in_find(struct rings *r, unsigned ep);
 void rg_in_watch(struct rings *r);         /* after the lists have changed */
 bool rg_in_any(struct rings *r, bool all); /* all: overlooks none */
 void rg_in_free(struct rings *r, unsigned entry, const void *msg);
+/* The same for the message taken last; false: it is not, or not that channel's any more. */
+bool rg_in_free_last(struct rings *r, const void *msg);
 unsigned rg_in_reply(struct rings *r, unsigned entry, const struct dtu_header *msg,
                      const void *data, size_t len);
 
