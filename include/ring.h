@@ -97,15 +97,16 @@ struct ring_node {
  * all of it would compete for the same few lines of the first cache.  A payload in the inbox begins
  * with a line: the header, 25 bytes, is before.
  */
-#define RING_PEER_OFF   0x0000u /* the other PE's status page, read-only */
-#define RING_SHARED_OFF 0x1000u /* what both ends map: */
-#define RING_CTL_OFF    0x1C00u
-#define RING_FWD_OFF    0x2000u
-#define RING_REP_OFF    0x6000u
-#define RING_SHARED_LEN 0x9000u
-#define RING_STATE_OFF  0xA800u /* this PE's alone: its book-keeping, */
-#define RING_INBOX_OFF  0xB227u /* where messages are copied to before anything reads them, */
-#define RING_FROZEN_OFF 0xF280u /* IN: what the host kept of a channel that has died */
+#define RING_PEER_OFF    0x0000u /* the other PE's status page, read-only */
+#define RING_SHARED_OFF  0x1000u /* what both ends map: */
+#define RING_CTL_OFF     0x1C00u
+#define RING_FWD_OFF     0x2000u
+#define RING_REP_OFF     0x6000u
+#define RING_SHARED_LEN  0x9000u
+#define RING_PRIVATE_OFF (RING_SHARED_OFF + RING_SHARED_LEN) /* from here on this PE's alone: */
+#define RING_STATE_OFF   0xA800u                             /* its book-keeping, */
+#define RING_INBOX_OFF   0xB227u /* where messages are copied to before anything reads them, */
+#define RING_FROZEN_OFF  0xF280u /* IN: what the host kept of a channel that has died */
 
 /* Never trusted by the other side for more than its own good. */
 struct ring_ctl {

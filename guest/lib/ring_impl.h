@@ -164,6 +164,42 @@ static inline void rg_copy_out(void *data, const uint8_t *slot, size_t len)
     }
 }
 
+/*
+ * Copies the message in a slot to h; its meta word, or ~0 when the channel is not as it was.  The
+ * header in words: the third holds the end of one field and the beginning of the next.
+ */
+static inline uint64_t rg_copy_message(const struct ring_now *now, const uint8_t *slot, uint8_t *h)
+{
+    const struct ring_desc *d = now->d;
+    const uint64_t word = now->word, reply_label = rg_load(slot + 8 * RING_LABEL);
+    const uint64_t meta = rg_load(slot + 8 * RING_META) & 0xFFFFFFFFFFFFull;
+    const uint64_t len = meta & 0xFFFF, first = now->head[0], second = now->head[1];
+    const uint64_t label = now->label;
+
+    rg_put(h, first | (meta & 0xFFull << 32) | len << 40);
+    rg_put(h + 8, second);
+    rg_put(h + offsetof(struct dtu_header, label), label);
+    rg_put(h + offsetof(struct dtu_header, reply_label), reply_label);
+    if (len <= now->max)
+        rg_copy_out(h + sizeof(struct dtu_header), slot + RING_HEAD, len);
+    __asm__ volatile("" : : : "memory"); /* the copy, then the state: x86 keeps loads in order */
+    return rg_load(&d->word) == word ? meta : ~0ull;
+}
+
+/* The inbox has as many slots as the ring; they are used in any order. */
+static inline uint32_t rg_free_slots(const struct ring_desc *d, const struct ring_in *st)
+{
+    return ~st->held & (uint32_t)((1ull << d->slots) - 1);
+}
+
+/* May the sender have this message here?  What it claims about its credits is not asked. */
+static inline bool rg_allowed(const struct ring_desc *d, const struct ring_in *st)
+{
+    if (!rg_free_slots(d, st))
+        return false;
+    return d->limited ? st->taken < d->cap + st->granted : st->taken - st->freed < d->cap;
+}
+
 /* Rings the bell of the PE at the other end if it sleeps; behind a ring_fence(). */
 void rg_notify(struct rings *r, unsigned entry);
 

@@ -28,20 +28,6 @@ static const uint8_t *slot_at(const struct rings *r, unsigned entry, unsigned st
     return rg_entry(r, entry) + area + (index & (d->slots - 1u)) * d->stride;
 }
 
-/* The inbox has as many slots as the ring; they are used in any order. */
-static uint32_t free_slots(const struct ring_desc *d, const struct ring_in *st)
-{
-    return ~st->held & (uint32_t)((1ull << d->slots) - 1);
-}
-
-/* May the sender have this message here?  What it claims about its credits is not asked. */
-static bool allowed(const struct ring_desc *d, const struct ring_in *st)
-{
-    if (!free_slots(d, st))
-        return false;
-    return d->limited ? st->taken < d->cap + st->granted : st->taken - st->freed < d->cap;
-}
-
 /*
  * Nothing more to come and nothing in our hands: the host may have it back.  What stands there but
  * is beyond the sender's credits will never be taken: no more answers bring it any.
@@ -49,7 +35,7 @@ static bool allowed(const struct ring_desc *d, const struct ring_in *st)
 static void close_if_done(struct rings *r, unsigned entry, struct ring_in *st, const uint8_t *slot)
 {
     if (st->closed == st->gen || st->freed != st->taken ||
-        (rg_acquire(slot) == st->taken + 1 && allowed(rg_desc(r, entry), st)))
+        (rg_acquire(slot) == st->taken + 1 && rg_allowed(rg_desc(r, entry), st)))
         return;
     rg_store(&rg_ctl(rg_entry(r, entry))->dst_closed, st->gen);
     rg_release(&st->closed, st->gen);
@@ -78,7 +64,7 @@ void rg_in_scan(struct rings *r, unsigned entry, unsigned pos)
     }
     st->pos = pos;
     slot = slot_at(r, entry, RING_STATE(word), st->taken);
-    if (st->closed != st->gen && allowed(d, st)) /* else the sender could write ~0 there */
+    if (st->closed != st->gen && rg_allowed(d, st)) /* else the sender could write ~0 there */
         *scan = (struct ring_scan){(const uint64_t *)(const void *)slot, st->taken + 1};
     if (RING_STATE(word) == RING_DEAD || RING_STATE(word) == RING_GONE)
         close_if_done(r, entry, st, slot);
@@ -325,28 +311,6 @@ static bool focused(const struct rings *r, unsigned pos)
     return r->now.word && r->now.pos == pos && rg_acquire(&r->now.d->word) == r->now.word;
 }
 
-/*
- * Copies the message in a slot to h; its meta word, or ~0 when the channel is not as it was.  The
- * header in words: the third holds the end of one field and the beginning of the next.
- */
-static inline uint64_t copy(const struct ring_now *now, const uint8_t *slot, uint8_t *h)
-{
-    const struct ring_desc *d = now->d;
-    const uint64_t word = now->word, reply_label = rg_load(slot + 8 * RING_LABEL);
-    const uint64_t meta = rg_load(slot + 8 * RING_META) & 0xFFFFFFFFFFFFull;
-    const uint64_t len = meta & 0xFFFF, first = now->head[0], second = now->head[1];
-    const uint64_t label = now->label;
-
-    rg_put(h, first | (meta & 0xFFull << 32) | len << 40);
-    rg_put(h + 8, second);
-    rg_put(h + offsetof(struct dtu_header, label), label);
-    rg_put(h + offsetof(struct dtu_header, reply_label), reply_label);
-    if (len <= now->max)
-        rg_copy_out(h + sizeof(struct dtu_header), slot + RING_HEAD, len);
-    __asm__ volatile("" : : : "memory"); /* the copy, then the state: x86 keeps loads in order */
-    return rg_load(&d->word) == word ? meta : ~0ull;
-}
-
 /* One was taken from there. */
 static void turn(struct rings *r, unsigned ep, unsigned pos)
 {
@@ -396,7 +360,7 @@ static inline const struct dtu_header *serve(struct rings *r)
     /* What the list says, it says only of a message that may be taken. */
     if (scan->want != taken + 1 || rg_acquire(slot) != taken + 1)
         return NULL;
-    meta = copy(now, slot, h);
+    meta = rg_copy_message(now, slot, h);
     if (meta == ~0ull)
         return NULL;
     rg_release(&st->taken, taken + 1);
@@ -409,7 +373,7 @@ static inline const struct dtu_header *serve(struct rings *r)
     if (RING_STATE(now->word) != RING_LIVE || (meta & 0xFFFF) > now->max)
         return taken_oddly(r, meta) ? (const struct dtu_header *)(void *)h : NULL;
     scan->seq = (const uint64_t *)(const void *)(area + ((taken + 1) & mask) * stride);
-    scan->want = allowed(now->d, st) ? taken + 2 : ~0ull;
+    scan->want = rg_allowed(now->d, st) ? taken + 2 : ~0ull;
     /* Of a sender that is ahead of us that one is there, too, in the other core's cache. */
     slot = area + ((taken + 1 + AHEAD) & mask) * stride;
     __builtin_prefetch(slot);
