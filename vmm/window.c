@@ -106,8 +106,8 @@ static void window_unmap(void *arg, unsigned pe, unsigned entry)
 {
     uint8_t *at = ((struct node *)arg)->windows->win[pe].at + entry_off(entry);
 
-    take_away(arg, at, RING_SHARED_OFF + RING_SHARED_LEN);
-    if (madvise(at + RING_STATE_OFF, RING_ENTRY_SIZE - RING_STATE_OFF, MADV_DONTNEED) < 0)
+    take_away(arg, at, RING_PRIVATE_OFF);
+    if (madvise(at + RING_PRIVATE_OFF, RING_ENTRY_SIZE - RING_PRIVATE_OFF, MADV_DONTNEED) < 0)
         node_finish(arg, NODE_HOST, 0);
 }
 

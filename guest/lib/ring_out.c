@@ -62,6 +62,15 @@ static uint64_t credits_back(const struct rings *r, unsigned entry, const struct
 
 static bool pump_one(struct rings *r, unsigned entry, struct ring_out *st);
 
+/* The next answer's place in the ring. */
+static inline const uint8_t *next_answer(const struct rings *r, unsigned entry,
+                                         const struct ring_out *st)
+{
+    const struct ring_desc *d = rg_desc(r, entry);
+
+    return rg_entry(r, entry) + RING_REP_OFF + (st->rtaken & (d->slots - 1u)) * d->rstride;
+}
+
 /* What answers to messages sent by traps have brought back is the endpoint's. */
 static unsigned no_credits(const struct rings *r, unsigned ep)
 {
@@ -99,7 +108,7 @@ static unsigned room(struct rings *r, unsigned entry, struct ring_out *st)
         look_for_room(r, entry, st);
     /* After that: so all answers but those to what is still out are in our hands, and one that
      * comes finds room, unless the program has not looked at as many as an endpoint can hold. */
-    while (pump_one(r, entry, st))
+    while (rg_acquire(next_answer(r, entry, st)) == st->rtaken + 1 && pump_one(r, entry, st))
         ;
     if (!d->limited)
         return st->sent - st->freed >= d->cap ? SE_NO_RING_SPACE : SE_OK;
@@ -247,7 +256,7 @@ static bool pump_one(struct rings *r, unsigned entry, struct ring_out *st)
 {
     const struct ring_desc *d = rg_desc(r, entry);
     uint8_t *at = rg_entry(r, entry);
-    const uint8_t *from = at + RING_REP_OFF + (st->rtaken & (d->slots - 1u)) * d->rstride;
+    const uint8_t *from = next_answer(r, entry, st);
     const struct ring_record *rec;
     uint64_t index, meta, len;
     struct dtu_header *h;
