@@ -170,9 +170,11 @@ START_TEST(what_is_mapped)
     d[RING_SHARED_OFF + RING_SHARED_LEN - 1] = 2;
     ck_assert_uint_eq(s[RING_SHARED_OFF + RING_SHARED_LEN - 1], 2);
     ck_assert_uint_eq(b.shared[RING_FWD_OFF - RING_SHARED_OFF], 1);
-    s[RING_STATE_OFF] = s[RING_INBOX_OFF] = s[RING_FROZEN_OFF] = 3;
-    d[RING_SHARED_OFF + RING_SHARED_LEN] = 4;
-    ck_assert_uint_eq(d[RING_STATE_OFF] | d[RING_INBOX_OFF] | d[RING_FROZEN_OFF], 4);
+    s[RING_PRIVATE_OFF] = s[RING_STATE_OFF] = s[RING_INBOX_OFF] = s[RING_FROZEN_OFF] = 3;
+    ck_assert_uint_eq(
+        d[RING_PRIVATE_OFF] | d[RING_STATE_OFF] | d[RING_INBOX_OFF] | d[RING_FROZEN_OFF], 0);
+    d[RING_PRIVATE_OFF] = 4;
+    ck_assert_uint_eq(s[RING_PRIVATE_OFF], 3);
     window[1][RING_STATUS_OFF] = 5; /* which the other sees */
     ck_assert_uint_eq(s[RING_PEER_OFF], 5);
     ck_assert_ptr_eq(b.frozen, d + RING_FROZEN_OFF);
