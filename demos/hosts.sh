@@ -169,6 +169,8 @@ for f in "$T"/out.*; do
     if [ -z "$counts" ] || { [ "$status" != 0 ] && [ "${counts#* }" = 0 ]; }; then
         # What it said about the others, the most telling last.
         why=$(sed -n -e 's/.*\(node [0-9]* is not there\) at [0-9.]* s\(: .*\)/1 \1\2/p' \
+            -e 's/.*\(node [0-9]* speaks another version .*\)/4 \1/p' \
+            -e 's/.*\(node [0-9]* has another machine file: .*\)/4 \1/p' \
             -e 's/^sempervm: \(cannot find node .*\); trying again$/2 \1: is the name right?/p' \
             -e 's/^sempervm: \(what other nodes send .*\)/3 \1/p' \
             -e 's/^sempervm: \(datagrams come .*\)/3 \1/p' "$f" | sort | sed -n '$s/^. //p')

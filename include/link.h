@@ -24,7 +24,7 @@
 
 #include "dtu.h"
 
-#define LINK_MAGIC     0x324B4C53u /* "SLK2"; the digit is the version */
+#define LINK_MAGIC     0x334B4C53u /* "SLK3"; the digit is the version */
 #define LINK_NODES     64u         /* node numbers 0..63 */
 #define LINK_FRAME_MAX 1472u       /* UDP payload of a 1500 byte IPv4 packet */
 #define LINK_FRAME_MIN 256u        /* smallest frame limit that a node may be set to */
@@ -69,9 +69,11 @@ _Static_assert(__builtin_offsetof(struct link_head, src_epoch) == 16, "no gaps")
 _Static_assert(__builtin_offsetof(struct link_head, sack) == 40, "no gaps");
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "written as they lie in memory");
 
+/* Hashes of the machine description: both nodes must have the same. */
 struct link_hello {
-    uint64_t machine; /* of the machine description: both nodes must have the same */
-    uint64_t reserved;
+    uint64_t nodes; /* which there are: PEs and addresses inside the machine */
+    uint32_t lines; /* boot lines: programs and their arguments */
+    uint32_t sizes; /* of memories */
 };
 _Static_assert(sizeof(struct link_hello) == 16, "the layout above");
 

@@ -79,7 +79,8 @@ static inline uint64_t ring_stamp(unsigned entry, uint32_t gen, uint64_t index)
 #define RING_WINDOW_GPA  0x5D0000000ull
 #define RING_STATUS_OFF  0x0000u  /* struct ring_status of this PE; others see it read-only */
 #define RING_NODE_OFF    0x1000u  /* struct ring_node, read-only */
-#define RING_SCRATCH_OFF 0x2000u  /* the PE's own */
+#define RING_SCRATCH_OFF 0x2000u  /* the PE's own: */
+#define RING_SCAN_OFF    0x2400u  /* where it looks for messages */
 #define RING_ENTRY0_OFF  0x10000u /* entry 0 */
 #define RING_ENTRY_SIZE  0x14000u
 
@@ -91,16 +92,21 @@ struct ring_node {
     uint32_t cores;
 };
 
-/* Within an entry. */
-#define RING_PEER_OFF   0x0000u /* the other PE's status page, read-only */
-#define RING_SHARED_OFF 0x1000u /* what both ends map: */
-#define RING_CTL_OFF    0x1000u
-#define RING_FWD_OFF    0x2000u
-#define RING_REP_OFF    0x6000u
-#define RING_SHARED_LEN 0x9000u
-#define RING_STATE_OFF  0xA000u /* this PE's alone: its book-keeping, */
-#define RING_INBOX_OFF  0xB000u /* where messages are copied to before anything reads them, */
-#define RING_FROZEN_OFF 0xF000u /* IN: what the host kept of a channel that has died */
+/*
+ * Within an entry.  What is used for every message begins at different places of its pages: else
+ * all of it would compete for the same few lines of the first cache.  A payload in the inbox begins
+ * with a line: the header, 25 bytes, is before.
+ */
+#define RING_PEER_OFF    0x0000u /* the other PE's status page, read-only */
+#define RING_SHARED_OFF  0x1000u /* what both ends map: */
+#define RING_CTL_OFF     0x1C00u
+#define RING_FWD_OFF     0x2000u
+#define RING_REP_OFF     0x6000u
+#define RING_SHARED_LEN  0x9000u
+#define RING_PRIVATE_OFF (RING_SHARED_OFF + RING_SHARED_LEN) /* from here on this PE's alone: */
+#define RING_STATE_OFF   0xA800u                             /* its book-keeping, */
+#define RING_INBOX_OFF   0xB227u /* where messages are copied to before anything reads them, */
+#define RING_FROZEN_OFF  0xF280u /* IN: what the host kept of a channel that has died */
 
 /* Never trusted by the other side for more than its own good. */
 struct ring_ctl {

@@ -7,10 +7,12 @@
 #   spin   models
 #   test   unit tests, fuzzers, format check
 #   stock  the machine under QEMU (tests/stock/)
+#   browser  what CI looks at the page of results with
 
 DEPS_BASE_PKGS  := gcc libc6-dev binutils libinih-dev libsodium-dev
 DEPS_TEST_PKGS  := check libsubunit-dev clang clang-format libclang-rt-14-dev git
 DEPS_SPIN_PKGS  := spin
+DEPS_BROWSER_PKGS := chromium
 DEPS_STOCK_PKGS := qemu-system-x86 busybox-static cpio ipxe-qemu
 
 DEPS_BASE  := $(B)/deps-base.mk

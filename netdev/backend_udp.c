@@ -191,6 +191,7 @@ int backend_udp_address(struct backend_udp *u, unsigned peer, const char *addres
     pthread_mutex_lock(&u->lock);
     other = at_address(u, &addr);
     if (other && other != p) {
+        p->addr_len = 0; /* wherever it is, not where it was; so two can change places */
         ret = -EEXIST;
     } else {
         p->addr = addr;
@@ -402,6 +403,23 @@ static bool open_sealed(struct backend_udp *u, unsigned i, size_t len, struct ba
     return true;
 }
 
+/*
+ * A frame from the address of one peer that says to be another's: they may have changed places.
+ * Without a key there is nothing to prove, so it counts as any other.
+ */
+static bool of_another(const struct backend_udp *u, const struct peer *p, const uint8_t *frame,
+                       size_t len)
+{
+    const uint8_t *mac = frame + 6;
+
+    if (!p->has_mac || len < 12 || memcmp(p->mac, mac, 6) == 0)
+        return false;
+    for (unsigned i = 0; i < count(u); i++)
+        if (u->peers[i].has_mac && memcmp(u->peers[i].mac, mac, 6) == 0)
+            return true;
+    return false;
+}
+
 static bool open_plain(struct backend_udp *u, unsigned i, size_t len, struct backend_frame *f)
 {
     struct peer *p;
@@ -413,6 +431,8 @@ static bool open_plain(struct backend_udp *u, unsigned i, size_t len, struct bac
         bump(&u->stats.rx_stranger, 1);
         return false;
     }
+    if (of_another(u, p, u->rx.iov[i].iov_base, len))
+        bump(&u->stats.rx_other, 1);
     *f = (struct backend_frame){u->rx.iov[i].iov_base, len, (unsigned)(p - u->peers)};
     return true;
 }

@@ -56,6 +56,7 @@ struct backend_udp_stats {
     uint64_t rx_empty;               /* zero bytes */
     uint64_t rx_oversize;            /* longer than frame_max allows */
     uint64_t rx_stranger;            /* not from a peer's address (no key) */
+    uint64_t rx_other;               /* of the received: a peer's address, another one's MAC */
     uint64_t moved;                  /* a peer proved itself from another address */
     uint64_t rx_seal[SEAL_VERDICTS]; /* sealed datagrams by what became of them */
 };
@@ -69,7 +70,10 @@ int backend_udp_open(const struct backend_udp_config *config, struct backend_udp
  * address; -EAFNOSUPPORT: IPv6 peer of an IPv4 socket; -EEXIST: same address or node; -ENOSPC.
  */
 int backend_udp_add(struct backend_udp *u, const struct backend_udp_peer *peer);
-/* Changes a peer's address; as above. */
+/*
+ * Changes a peer's address; as above, but -EEXIST, another peer has it, leaves this one without an
+ * address until the next call.
+ */
 int backend_udp_address(struct backend_udp *u, unsigned peer, const char *address);
 void backend_udp_close(struct backend_udp *u);   /* NULL is fine */
 int backend_udp_fd(const struct backend_udp *u); /* non-blocking, for poll() */

@@ -108,7 +108,7 @@ void vdtu_ring_ep_changed(struct vdtu *d, unsigned ep)
             owe(c);
         vdtu_chan_kill(c, end == SRC);
         if (end == DST)
-            vdtu_chan_gone(c, DST);
+            vdtu_chan_no_endpoint(c);
     }
     unlock(r);
 }
@@ -482,8 +482,8 @@ void vdtu_ring_bell(struct vdtu *d, unsigned entry)
         unsigned other = !end_of(c, d, entry);
 
         /* Who may not send any more has no reason to wake the receiver, which was told when the
-         * channel ended; late answers still come the other way. */
-        if (c->attached[other] && (other == SRC || c->state == RING_LIVE)) {
+         * channel ended; late answers still come the other way, while it has its endpoint. */
+        if (c->attached[other] && !c->done[!other] && (other == SRC || c->state == RING_LIVE)) {
             struct vdtu *t = c->d[other];
 
             __atomic_store_n(&t->ring->status->sleeping, 0, __ATOMIC_SEQ_CST);

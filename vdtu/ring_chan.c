@@ -204,6 +204,16 @@ void vdtu_chan_gone(struct vdtu_chan *c, unsigned end)
     nudge(c->d[!end]);
 }
 
+/* The receiver cannot answer, either. */
+void vdtu_chan_no_endpoint(struct vdtu_chan *c)
+{
+    struct ring_desc *own = vdtu_chan_desc(c, DST);
+
+    vdtu_chan_gone(c, DST);
+    if (own)
+        __atomic_store_n(&own->word, RING_WORD(c->gen, RING_GONE), __ATOMIC_RELEASE);
+}
+
 /* Has that end said so itself, where only it can?  What it then loses is its own. */
 static bool closed(const struct vdtu_chan *c, unsigned end)
 {

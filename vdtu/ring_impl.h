@@ -71,6 +71,8 @@ uint64_t vdtu_chan_sent(const struct vdtu_chan *c, unsigned end);
  */
 void vdtu_chan_kill(struct vdtu_chan *c, bool keep);
 void vdtu_chan_gone(struct vdtu_chan *c, unsigned end);
+/* The receiver has lost its endpoint, and so its right to answer what it has. */
+void vdtu_chan_no_endpoint(struct vdtu_chan *c);
 
 /*
  * With `back`: owes the endpoint what has become free since, as the receiver's own words say, and

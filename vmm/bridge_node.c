@@ -171,10 +171,21 @@ void bridge_pe_reset(struct pe *pe)
         bridge_reset(port(pe));
 }
 
+/*
+ * A node without its bridge has no part in the machine: others take it for dead, and what it still
+ * does may wait for them for ever.  Whoever started it learns so at once; started again it is new.
+ */
 void bridge_pe_over(struct pe *pe)
 {
-    if (port(pe))
-        bridge_over(port(pe));
+    struct node *n = pe->node;
+
+    if (!port(pe))
+        return;
+    bridge_over(port(pe));
+    if (node_finish(n, NODE_EXITED, 1))
+        node_log(n, LOG_ERROR,
+                 "node %u ends: its bridge, PE %u, is over, as that says; start the node again",
+                 n->desc->self, pe->id);
 }
 
 /* ---- the end of the machine ---- */

@@ -18,6 +18,7 @@
 #include "replay.h"
 #include "run.h"
 #include "trace_cmd.h"
+#include "wire.h"
 
 /* Keys of options: 0x100 and the machine's key; those below have no key of their own. */
 #define OPT(key) (0x100 + (key))
@@ -358,10 +359,25 @@ static int run(struct machine *m, const struct cli *c, struct diag *d)
     return r;
 }
 
+/* What `run` would say of it, without a machine. */
+static void check_key(const struct machine *m, struct diag *d)
+{
+    uint8_t key[SEAL_KEY_BYTES];
+    char err[512];
+
+    if (!m->link_key)
+        return;
+    if (wire_key(m, key, err, sizeof(err)) < 0)
+        diag_add(d, m->where[KEY_LINK_KEY] ? m->file : NULL, m->where[KEY_LINK_KEY], "%s", err);
+    explicit_bzero(key, sizeof(key));
+}
+
 static int check(struct machine *m, const struct cli *c, struct diag *d)
 {
     int r = describe(m, c, d);
 
+    if (r == 0)
+        check_key(m, d);
     return r < 0 ? refuse(d, r) : machine_check(m, d, stdout, stderr);
 }
 

@@ -185,6 +185,12 @@ void cores_over(struct cores *c, struct seat *s)
     pthread_mutex_unlock(&c->lock);
 }
 
+/* That of who woke it and sleeps now goes first: it is awake already, an idle one is not. */
+static int core_for(const struct cores *c, const struct seat *s, const struct seat *by)
+{
+    return by && !by->counted && !c->busy[by->core] ? by->core : free_core(c, s);
+}
+
 void cores_wake(struct cores *c, struct seat *s, struct seat *by)
 {
     int core;
@@ -195,7 +201,7 @@ void cores_wake(struct cores *c, struct seat *s, struct seat *by)
     s->by = by;
     if (s->tid && !s->counted) {
         s->woken = true;
-        core = free_core(c, s);
+        core = core_for(c, s, by);
         if (core >= 0)
             move(c, s, core);
         else

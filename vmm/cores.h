@@ -40,7 +40,8 @@ void cores_leave(struct cores *c, struct seat *s);
 
 /*
  * Any thread, before it wakes s: to a core where no PE is awake, if there is one.  `by` is that
- * thread's own seat, or NULL.
+ * thread's own seat, or NULL.  If it has left that, because it sleeps next, s gets its core: so a
+ * chain of PEs, each of which wakes the next one and sleeps, stays where it is.
  */
 void cores_wake(struct cores *c, struct seat *s, struct seat *by);
 

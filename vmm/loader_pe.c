@@ -61,7 +61,7 @@ static void fill_pe(const struct machine *m, unsigned pe, uint8_t *mem, const st
 
 /* ---- the bridge's arguments: which node it is, and all of them ---- */
 
-#define BRIDGE_ARGS (3 + MACHINE_MAX_NODES)
+#define BRIDGE_ARGS (4 + MACHINE_MAX_NODES)
 
 static int bridge_args(const struct machine *m, char *argv[BRIDGE_ARGS])
 {
@@ -76,6 +76,9 @@ static int bridge_args(const struct machine *m, char *argv[BRIDGE_ARGS])
                      n->first, n->last, n->memory, n->bridge, n->mac[0], n->mac[1], n->mac[2],
                      n->mac[3], n->mac[4], n->mac[5], n->ip4, n->ip6[0] ? "," : "", n->ip6);
     }
+    if (r >= 0)
+        r = asprintf(&argv[argc++], "lines=%x sizes=%x", machine_lines_hash(m),
+                     machine_sizes_hash(m));
     if (r >= 0 && m->link_options)
         r = asprintf(&argv[argc++], "%s", m->link_options);
     if (r < 0)

@@ -234,6 +234,13 @@ int machine_set_nic(struct machine *m, const char *value, struct diag *d);
 /* The number that "auto" finds, -ENOENT if nothing says. */
 int machine_node_auto(void);
 
+/*
+ * What must be the same on all nodes, besides the nodes themselves: boot lines, blanks apart, and
+ * sizes of memories.  Of a validated machine; the command line counts.
+ */
+uint32_t machine_lines_hash(const struct machine *m);
+uint32_t machine_sizes_hash(const struct machine *m);
+
 /* This machine as node K sees it, with K's boot line.  For machine_validate().  -ENOMEM, -EINVAL.
  */
 int machine_become(struct machine *m, unsigned k, struct diag *d);

@@ -40,12 +40,16 @@ int mapwin_show(struct mapwin *w, uint64_t at, int fd, uint64_t off, uint64_t le
     return replace(w, at, len, writable ? PROT_READ | PROT_WRITE : PROT_READ, MAP_SHARED, fd, off);
 }
 
-/* The process may have as many mappings as the host allows; taking access away needs no new one. */
+/*
+ * The process may have as many mappings as the host allows, and what lies to both sides may be one
+ * with this.  Then all of the window goes, which splits nothing: that its PE faults is better than
+ * that it goes on, and better than the end of the node.
+ */
 static int take_away(struct mapwin *w, uint64_t at, uint64_t len, int prot)
 {
-    if (replace(w, at, len, prot, NOTHING, -1, 0) == 0)
+    if (replace(w, at, len, prot, NOTHING, -1, 0) == 0 || mprotect(w->at + at, len, PROT_NONE) == 0)
         return 0;
-    return mprotect(w->at + at, len, PROT_NONE) < 0 ? -errno : 0;
+    return replace(w, 0, w->size, PROT_NONE, NOTHING, -1, 0);
 }
 
 int mapwin_cut(struct mapwin *w, uint64_t at, uint64_t len)

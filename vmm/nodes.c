@@ -411,6 +411,55 @@ bool machine_owns(const struct machine *m, unsigned pe)
     return false;
 }
 
+/* ---- what all nodes must have the same, besides the nodes themselves --------------------------
+ */
+
+#define FNV_BASIS 0x811C9DC5u
+#define FNV_PRIME 0x01000193u
+
+static uint32_t hash(uint32_t h, const void *data, size_t len)
+{
+    for (const uint8_t *p = data, *end = p + len; p < end; p++)
+        h = (h ^ *p) * FNV_PRIME;
+    return h;
+}
+
+/* Words with an end each, so that what is between them does not count. */
+static uint32_t hash_words(uint32_t h, const char *s)
+{
+    static const char blank[] = " \t\r\v\f\n";
+
+    for (s += strspn(s, blank); *s; s += strspn(s, blank)) {
+        size_t n = strcspn(s, blank);
+
+        h = hash(hash(h, s, n), "", 1);
+        s += n;
+    }
+    return h;
+}
+
+uint32_t machine_lines_hash(const struct machine *m)
+{
+    uint32_t h = FNV_BASIS;
+
+    for (unsigned k = 0; k < m->nnodes; k++)
+        h = hash(hash_words(h, m->node[k].boot ? m->node[k].boot : ""), "", 1);
+    return h;
+}
+
+uint32_t machine_sizes_hash(const struct machine *m)
+{
+    uint32_t h = hash(FNV_BASIS, &m->dram_size, sizeof(m->dram_size));
+
+    for (unsigned k = 0; k < m->nnodes; k++)
+        for (unsigned pe = m->node[k].first; pe <= m->node[k].last; pe++) {
+            uint64_t size = machine_spm(m, pe);
+
+            h = hash(h, &size, sizeof(size));
+        }
+    return h;
+}
+
 int machine_become(struct machine *m, unsigned k, struct diag *d)
 {
     struct machine_node *n = &m->node[k];

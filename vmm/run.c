@@ -31,6 +31,9 @@
 #include "stats.h"
 
 #define VIRTUAL_SLACK 20u /* real time for a limit of virtual time */
+#define REPORT_S      10u /* that a report has from the first signal on */
+
+static const int enders[] = {SIGINT, SIGTERM, SIGHUP};
 
 /* Blocks or unblocks those that end a run; returns them. */
 static sigset_t signals(int how)
@@ -38,11 +41,44 @@ static sigset_t signals(int how)
     sigset_t set;
 
     sigemptyset(&set);
-    sigaddset(&set, SIGINT);
-    sigaddset(&set, SIGTERM);
-    sigaddset(&set, SIGHUP);
+    for (unsigned i = 0; i < sizeof(enders) / sizeof(enders[0]); i++)
+        sigaddset(&set, enders[i]);
     sigprocmask(how, &set, NULL);
     return set;
+}
+
+static volatile sig_atomic_t late_signo;
+
+static void end_now(int signo)
+{
+    (void)signo;
+    raise(late_signo);
+}
+
+static void end_soon(int signo)
+{
+    late_signo = signo;
+    for (unsigned i = 0; i < sizeof(enders) / sizeof(enders[0]); i++)
+        signal(enders[i], SIG_DFL);
+    alarm(REPORT_S);
+}
+
+/*
+ * The run is over, and what is left is to say how it was.  Who ends several nodes sends signals to
+ * some that have just ended by themselves: that must not cut their reports short.  But nobody may
+ * be reading those: so the first signal leaves it a while, and another one ends us at once.
+ */
+static void late_signals(void)
+{
+    struct sigaction soon = {.sa_handler = end_soon, .sa_flags = SA_RESTART};
+    struct sigaction now = {.sa_handler = end_now, .sa_flags = SA_RESTART};
+
+    soon.sa_mask = signals(SIG_BLOCK); /* one at a time: the next one finds that it is the second */
+    sigemptyset(&now.sa_mask);
+    sigaction(SIGALRM, &now, NULL);
+    for (unsigned i = 0; i < sizeof(enders) / sizeof(enders[0]); i++)
+        sigaction(enders[i], &soon, NULL);
+    signals(SIG_UNBLOCK);
 }
 
 static int open_signals(void)
@@ -184,7 +220,7 @@ static void stop(struct run *r)
     }
     if (w.done_fd >= 0)
         close(w.done_fd);
-    signals(SIG_UNBLOCK); /* nothing is left to take apart: from here on they simply end us */
+    late_signals(); /* nothing is left to take apart */
 }
 
 /*

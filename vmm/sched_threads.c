@@ -43,6 +43,7 @@ struct runner {
     bool parked;      /* is in park(); under lock */
     bool resting;     /* waits without a limit, not in `awake`; under lock */
     bool asleep;      /* wants no core (window.h); under lock */
+    bool unplaced;    /* woken, and nobody has looked for a core yet; under lock */
     bool slept;       /* since it last ran; its own */
     struct seat seat;
 };
@@ -57,7 +58,8 @@ struct threads {
 
 /*
  * Those that this thread has woken, but not yet signalled: a DTU's lock may be held when a PE is
- * woken, and who wakes on the same core would at once wait for it.
+ * woken, and who wakes on the same core would at once wait for it.  Nor have they a core before it
+ * is known whether this PE goes on or sleeps now, and leaves them its own.
  */
 #define DUE_MAX 8u
 
@@ -102,14 +104,23 @@ static void wake_up(struct runner *r)
         return;
     r->asleep = false;
     windows_asleep(r->pe->node, -1);
-    if (r != self)
+    r->unplaced = r != self;
+}
+
+static void place(struct runner *r)
+{
+    pthread_mutex_lock(&r->lock);
+    if (r->unplaced && !r->asleep)
         cores_wake(cores_of(r), &r->seat, self ? &self->seat : NULL);
+    r->unplaced = false;
+    pthread_mutex_unlock(&r->lock);
 }
 
 /* By the runner itself: it goes on, whoever woke it, or nobody did. */
 static void go_on(struct runner *r)
 {
     wake_up(r);
+    r->unplaced = false;
     if (r->slept)
         cores_runs(cores_of(r), &r->seat);
     r->slept = false;
@@ -117,6 +128,7 @@ static void go_on(struct runner *r)
 
 static void signal_one(struct runner *r)
 {
+    place(r);
     pthread_cond_signal(&r->cond);
     if (r->pe->nic)
         nic_poke(r->pe->nic);
@@ -127,6 +139,19 @@ static void signal_due(void)
     for (unsigned i = 0; i < ndue; i++)
         signal_one(due[i]);
     ndue = 0;
+}
+
+/*
+ * By a runner that waits now unless `*news` has come: its core is free for those it has woken. What
+ * comes from here on only makes it go on.
+ */
+static void hand_on(struct runner *r, const bool *news)
+{
+    pthread_mutex_lock(&r->lock);
+    if (ndue && !*news)
+        fall_asleep(r);
+    pthread_mutex_unlock(&r->lock);
+    signal_due();
 }
 
 static void threads_enter(struct pe *pe)
@@ -227,7 +252,7 @@ static void block(struct runner *r)
     uint64_t until = pe->deadline, since = host_now();
     struct timespec ts;
 
-    signal_due();
+    hand_on(r, &r->token);
     if (pe->nic && nic_is_direct(pe->nic)) {
         block_at_nic(r);
         return;
@@ -262,7 +287,7 @@ static void threads_park(struct pe *pe)
     struct node *n = pe->node;
     uint64_t since = host_now();
 
-    signal_due();
+    hand_on(r, &r->unparked);
     pthread_mutex_lock(&r->lock);
     r->parked = true;
     while (!r->unparked && atomic_load(&n->end) == NODE_RUNS) {

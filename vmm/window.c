@@ -11,6 +11,7 @@
 #include "window.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -20,11 +21,12 @@
 #include "../vdtu/ring.h"
 #include "node.h"
 
-#define SLOT_WINDOW 8u
-#define SLOT_MORE   10u
-#define ENTRIES     64u /* that a PE has without asking for more (guest/lib/start.c) */
-#define BLOCKS_MAX  65536u
-#define PAGE        4096u
+#define SLOT_WINDOW    8u
+#define SLOT_MORE      10u
+#define ENTRIES        64u /* that a PE has without asking for more (guest/lib/start.c) */
+#define BLOCKS_MAX     65536u
+#define MAPS_PER_BLOCK 6u /* at either end the peer's page, the block, and what lies behind */
+#define PAGE           4096u
 
 struct window {
     uint8_t *at; /* NULL: none */
@@ -38,6 +40,7 @@ struct windows {
     size_t blocks_at; /* offset of the first block */
     struct ring_node *node;
     struct window *win;     /* by PE */
+    unsigned blocks;        /* channels that there may be */
     unsigned fresh, nspare; /* blocks never used; block numbers to use again: */
     unsigned *spare;
 };
@@ -61,30 +64,50 @@ static int put_at(struct windows *w, uint8_t *at, size_t off, size_t len, int pr
     return p == MAP_FAILED ? -errno : 0;
 }
 
+/* A program touches a page here and there, so never huge ones; and with the same advice as what
+ * lies beside it, it becomes one mapping with that again. */
 static int private_at(uint8_t *at, size_t len)
 {
     void *p = mmap(at, len, PROT_READ | PROT_WRITE,
                    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0);
 
-    return p == MAP_FAILED ? -errno : 0;
+    if (p == MAP_FAILED)
+        return -errno;
+    madvise(at, len, MADV_NOHUGEPAGE); /* fails where there are none */
+    return 0;
 }
 
-static int map_end(struct windows *w, unsigned pe, unsigned entry, unsigned peer, unsigned id)
+/* What cannot be mapped anew must not stay as it was. */
+static void take_away(struct node *n, uint8_t *at, size_t len)
 {
+    if (private_at(at, len) < 0)
+        node_finish(n, NODE_HOST, 0);
+}
+
+static int map_end(struct node *n, unsigned pe, unsigned entry, unsigned peer, unsigned id)
+{
+    struct windows *w = n->windows;
     uint8_t *at = w->win[pe].at + entry_off(entry);
     int r = put_at(w, at + RING_PEER_OFF, peer * (size_t)PAGE, PAGE, PROT_READ);
 
-    return r < 0 ? r
-                 : put_at(w, at + RING_SHARED_OFF, block_off(w, id), RING_SHARED_LEN,
-                          PROT_READ | PROT_WRITE);
+    if (r < 0)
+        return r;
+    r = put_at(w, at + RING_SHARED_OFF, block_off(w, id), RING_SHARED_LEN, PROT_READ | PROT_WRITE);
+    if (r < 0)
+        take_away(n, at + RING_PEER_OFF, PAGE);
+    return r;
 }
 
+/*
+ * Replaces whole mappings and splits none: that works, too, for a process that has as many as the
+ * host allows.
+ */
 static void window_unmap(void *arg, unsigned pe, unsigned entry)
 {
-    struct windows *w = ((struct node *)arg)->windows;
+    uint8_t *at = ((struct node *)arg)->windows->win[pe].at + entry_off(entry);
 
-    /* What cannot be mapped anew must not stay as it was. */
-    if (private_at(w->win[pe].at + entry_off(entry), RING_ENTRY_SIZE) < 0)
+    take_away(arg, at, RING_PRIVATE_OFF);
+    if (madvise(at + RING_PRIVATE_OFF, RING_ENTRY_SIZE - RING_PRIVATE_OFF, MADV_DONTNEED) < 0)
         node_finish(arg, NODE_HOST, 0);
 }
 
@@ -103,16 +126,19 @@ static int window_map(void *arg, unsigned src, unsigned se, unsigned dst, unsign
     struct windows *w = ((struct node *)arg)->windows;
     uint8_t *s = w->win[src].at + entry_off(se), *d = w->win[dst].at + entry_off(de);
 
-    if (w->nspare == 0 && w->fresh == BLOCKS_MAX)
+    if (w->nspare == 0 && w->fresh == w->blocks)
         return -ENOSPC;
     b->id = w->nspare ? w->spare[--w->nspare] : w->fresh++;
     b->shared = w->map + block_off(w, b->id);
     b->frozen = d + RING_FROZEN_OFF;
     b->closed[0] = (uint64_t *)(void *)(s + RING_STATE_OFF);
     b->closed[1] = (uint64_t *)(void *)(d + RING_STATE_OFF);
-    if (map_end(w, src, se, dst, b->id) < 0 || map_end(w, dst, de, src, b->id) < 0) {
+    if (map_end(arg, src, se, dst, b->id) < 0) {
+        window_put(arg, b);
+        return -ENOMEM;
+    }
+    if (map_end(arg, dst, de, src, b->id) < 0) {
         window_unmap(arg, src, se);
-        window_unmap(arg, dst, de);
         window_put(arg, b);
         return -ENOMEM;
     }
@@ -211,6 +237,23 @@ bool windows_on(const struct node *n)
     return n->windows != NULL;
 }
 
+/*
+ * Half of the mappings that the host allows a process, of which a channel takes six: PEs that open
+ * all they can must leave the rest of the VMM what it needs.
+ */
+static unsigned blocks_max(void)
+{
+    FILE *f = fopen("/proc/sys/vm/max_map_count", "r");
+    unsigned maps = 65530, blocks; /* what Linux allows if nobody says otherwise */
+
+    if (f && fscanf(f, "%u", &maps) != 1)
+        maps = 65530;
+    if (f)
+        fclose(f);
+    blocks = maps / 2 / MAPS_PER_BLOCK;
+    return blocks < BLOCKS_MAX ? blocks : BLOCKS_MAX;
+}
+
 int windows_open(struct node *n)
 {
     struct windows *w = calloc(1, sizeof(*w));
@@ -218,10 +261,11 @@ int windows_open(struct node *n)
     n->windows = w;
     if (!w)
         return -ENOMEM;
+    w->blocks = blocks_max();
     w->blocks_at = DTU_PES * (size_t)PAGE; /* status pages by PE id; 0 is the node's */
-    w->size = block_off(w, BLOCKS_MAX);
+    w->size = block_off(w, w->blocks);
     w->win = calloc(DTU_PES, sizeof(*w->win));
-    w->spare = calloc(BLOCKS_MAX, sizeof(*w->spare));
+    w->spare = calloc(w->blocks, sizeof(*w->spare));
     w->fd = memfd_create("sempervm-rings", MFD_CLOEXEC);
     w->map = MAP_FAILED;
     if (w->fd >= 0 && ftruncate(w->fd, (off_t)w->size) == 0)

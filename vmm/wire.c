@@ -35,6 +35,8 @@ struct wire {
     uint64_t strangers;                   /* counted when names were last looked up ... */
     uint64_t looked_up;                   /* ... which was then, ms */
     unsigned question;                    /* of which peer next; npeers and more: of none */
+    bool twice;                           /* and then of all of them once more, if it helps */
+    bool lost[MACHINE_MAX_NODES];         /* its name means what is another's address yet */
     atomic_bool heard;                    /* without a key: a frame has come that may be a peer's */
     _Atomic(const char *) doubt, doubted; /* why none has; and what the user was told */
     const char *stream;                   /* "listen:..." or "connect:..." */
@@ -98,7 +100,7 @@ static const char *add_error(int r)
                                 : strerror(-r);
 }
 
-static int load_key(const struct machine *m, uint8_t key[SEAL_KEY_BYTES], char *err, size_t errsize)
+int wire_key(const struct machine *m, uint8_t key[SEAL_KEY_BYTES], char *err, size_t errsize)
 {
     int r = seal_key_load(m->link_key, key);
 
@@ -122,7 +124,7 @@ static int open_udp(struct wire *w, char *err, size_t errsize)
     int r;
 
     if (m->link_key) {
-        if ((r = load_key(m, key, err, errsize)) < 0)
+        if ((r = wire_key(m, key, err, errsize)) < 0)
             return r;
         cfg.key = key;
     }
@@ -157,34 +159,53 @@ static uint64_t now_ms(void)
     return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
 }
 
-/* The next peer to ask the resolver for; npeers: none. */
+static bool any_lost(const struct wire *w)
+{
+    bool any = false;
+
+    for (unsigned i = 0; i < w->npeers; i++)
+        any |= w->lost[i];
+    return any;
+}
+
+/*
+ * The next peer to ask the resolver for; npeers: none.  Of peers that have changed places the first
+ * finds its address taken, by one of whom is asked later: the second time round it is free.
+ */
 static unsigned next_question(struct wire *w)
 {
     struct backend_udp_stats s;
-    uint64_t now = now_ms();
+    uint64_t now = now_ms(), strange;
+    bool lost = any_lost(w);
 
     if (w->question < w->npeers)
         return w->question++;
     backend_udp_stats(w->udp, &s);
-    if (s.rx_stranger == w->strangers || (w->looked_up && now - w->looked_up < LOOK_UP_MS))
-        return w->npeers;
-    w->strangers = s.rx_stranger;
-    w->looked_up = now;
+    strange = s.rx_stranger + s.rx_other;
+    if (w->twice && lost) {
+        w->twice = false;
+    } else {
+        if ((strange == w->strangers && !lost) || (w->looked_up && now - w->looked_up < LOOK_UP_MS))
+            return w->npeers;
+        w->strangers = strange;
+        w->looked_up = now;
+        w->twice = true;
+    }
     w->question = 1;
     return 0;
 }
 
 /*
- * Without a key a peer is who its address says.  If datagrams come from strangers, one of them may
- * be a peer whose name means another address by now.  One name at a time: a resolver that does not
- * answer holds up our thread, which has frames to look after and must be able to end.
+ * Without a key a peer is who its address says.  If datagrams come from strangers, or from where we
+ * take another one to be, a name may mean another address by now.  One name at a time: a resolver
+ * that does not answer holds up our thread, which has frames to look after and must be able to end.
  */
 static void look_up_again(struct wire *w)
 {
     unsigned i = next_question(w);
 
     if (i < w->npeers && w->added[i]) /* what does not resolve now stays where it was */
-        backend_udp_address(w->udp, w->index[i], w->peer[i].address);
+        w->lost[i] = backend_udp_address(w->udp, w->index[i], w->peer[i].address) == -EEXIST;
 }
 
 /* A peer that cannot prove itself, and datagrams that our key does not open: tell, once. */
@@ -456,9 +477,10 @@ static void print_udp(struct wire *w, FILE *out)
     fprintf(out,
             "  udp       sent %" PRIu64 " received %" PRIu64 " dropped: full %" PRIu64
             " refused %" PRIu64 " size %" PRIu64 " no-session %" PRIu64 " no-address %" PRIu64
-            " overflow %" PRIu64 " empty %" PRIu64 " oversize %" PRIu64 " stranger %" PRIu64 "\n",
+            " overflow %" PRIu64 " empty %" PRIu64 " oversize %" PRIu64 " stranger %" PRIu64
+            "; another's mac %" PRIu64 "\n",
             s.sent, s.received, s.tx_full, s.tx_refused, s.tx_size, s.tx_no_session,
-            s.tx_no_address, s.rx_overflow, s.rx_empty, s.rx_oversize, s.rx_stranger);
+            s.tx_no_address, s.rx_overflow, s.rx_empty, s.rx_oversize, s.rx_stranger, s.rx_other);
     if (!w->m->link_key)
         return;
     fprintf(out, "  sealed    hellos %" PRIu64 " moved %" PRIu64, s.hello_sent, s.moved);

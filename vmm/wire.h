@@ -11,11 +11,15 @@
 #include <stdio.h>
 
 #include "../netdev/backend_udp.h"
+#include "../netdev/seal.h"
 #include "machine.h"
 
 #define WIRE_BATCH BACKEND_UDP_BATCH
 
 struct wire;
+
+/* Reads the file that [link] key names; the caller wipes key.  0; -EINVAL and one line in err. */
+int wire_key(const struct machine *m, uint8_t key[SEAL_KEY_BYTES], char *err, size_t errsize);
 
 /* The wire of machine's NIC, from `listen` and the peers' `at`, or of [nic].  0; -errno and one
  * line in err; -EINVAL: the description is at fault.  Peers whose names cannot be resolved yet are

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * netbench rtt|rate PE COUNT ROUNDS: messages between two nodes, without kernels, for `make bench`.
+ * netbench rtt|rate|apart PE COUNT ROUNDS: messages between two nodes, without kernels, for
+ * `make bench`.
  *
  * Both nodes run it on their first PE.  PEs PE.. receive; the PEs 1.. of the other node send, the
  * i-th to the i-th.  COUNT pairs; a program starts copies of itself on all but the first.
@@ -14,6 +15,8 @@
  * that the receivers have taken, and how often a receiver had no room:
  *
  *     RATE BATCH RETRIES: NS...
+ *
+ * apart is rate, and at each receiver a message that nobody fetches lies at another endpoint.
  */
 #include "bench_line.h"
 #include "clone.h"
@@ -43,7 +46,7 @@ static uint8_t reply_buf[2u << SLOT_ORDER] __attribute__((aligned(64)));
 static uint64_t message[SIZE / 8], samples[ROUNDS_MAX], retries;
 static volatile uint64_t ended; /* read from afar */
 static unsigned self, first, count, rounds;
-static bool rate;
+static bool rate, apart;
 static bool is_copy;
 
 static uint64_t now(void)
@@ -65,12 +68,23 @@ static _Noreturn void end_machine(void)
     guest_halt(0);
 }
 
+static void leave_unread(void)
+{
+    dtu_config_recv(EP_REPLY, reply_buf, SLOT_ORDER + 1, SLOT_ORDER);
+    dtu_config_send(EP_SEND, self, DTU_VPE_INVALID, EP_REPLY, 1u << SLOT_ORDER, DTU_CREDITS_UNLIM,
+                    0);
+    if (dtu_send(EP_SEND, message, SIZE, DTU_NO_REPLY, 0) != SE_OK)
+        panic("netbench: no message to ourselves\n");
+}
+
 static _Noreturn void receive(void)
 {
     const struct dtu_header *msgs[BATCH], *h;
     unsigned n, done = 0;
 
     dtu_config_recv(EP_RECV, recv_buf, SLOT_ORDER + 5, SLOT_ORDER);
+    if (apart)
+        leave_unread();
     for (;;) {
         n = dtu_fetch_many(EP_RECV, msgs, done, rate ? BATCH : 1, HOLD_US);
         done = 0;
@@ -199,12 +213,15 @@ static bool parse(int argc, char **argv)
 {
     unsigned long n[3];
 
-    if (argc != 5 || (strcmp(argv[1], "rtt") != 0 && strcmp(argv[1], "rate") != 0))
+    if (argc != 5)
+        return false;
+    apart = strcmp(argv[1], "apart") == 0;
+    rate = apart || strcmp(argv[1], "rate") == 0;
+    if (!rate && strcmp(argv[1], "rtt") != 0)
         return false;
     for (unsigned i = 0; i < 3; i++)
         if (!fmt_parse(argv[2 + i], &n[i]) || n[i] < 1 || n[i] > 1000)
             return false;
-    rate = strcmp(argv[1], "rate") == 0;
     first = (unsigned)n[0];
     count = (unsigned)n[1];
     rounds = (unsigned)n[2];
@@ -217,7 +234,8 @@ int main(int argc, char **argv)
 
     self = (unsigned)vreg_get(VREG_PE);
     if (!parse(argc, argv))
-        panic("usage: netbench rtt|rate PE COUNT ROUNDS: to PEs from PE on, of COUNT before it\n");
+        panic("usage: netbench rtt|rate|apart PE COUNT ROUNDS: to PEs from PE on, of COUNT before "
+              "it\n");
     if (!is_copy) {
         is_copy = true; /* what we copy */
         for (unsigned pe = self + 1; pe < self + count; pe++)

@@ -97,8 +97,24 @@ static bool node(struct args *a, const char *s)
 static void hash(struct args *a, const char *s)
 {
     do {
-        a->machine = (a->machine ^ (uint8_t)*s) * FNV_PRIME;
+        a->machine.nodes = (a->machine.nodes ^ (uint8_t)*s) * FNV_PRIME;
     } while (*s++);
+}
+
+/* At most eight hexadecimal digits, and nothing else. */
+static bool word32(const char *s, uint32_t *out)
+{
+    unsigned n;
+
+    *out = 0;
+    for (n = 0; s[n] && n < 8; n++) {
+        int v = hex(s[n]);
+
+        if (v < 0)
+            return false;
+        *out = *out << 4 | (uint32_t)v;
+    }
+    return n > 0 && !s[n];
 }
 
 static bool one(struct args *a, const char *s, bool *have_self)
@@ -114,6 +130,10 @@ static bool one(struct args *a, const char *s, bool *have_self)
         hash(a, s);
         return node(a, s + 5);
     }
+    if (strncmp(s, "lines=", 6) == 0)
+        return word32(s + 6, &a->machine.lines);
+    if (strncmp(s, "sizes=", 6) == 0)
+        return word32(s + 6, &a->machine.sizes);
     if (strncmp(s, "mtu=", 4) == 0) {
         s += 4;
         if (!number(&s, LINK_FRAME_MAX, &v) || v < LINK_FRAME_MIN || *s)
@@ -158,7 +178,7 @@ bool args_parse(int argc, char *const *argv, struct args *out, const char **wron
     bool have_self = false;
 
     memset(out, 0, sizeof(*out));
-    out->machine = FNV_BASIS;
+    out->machine.nodes = FNV_BASIS;
     for (int i = 1; i < argc; i++) {
         *wrong = argv[i];
         if (!words(out, argv[i], &have_self))

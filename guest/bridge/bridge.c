@@ -57,7 +57,7 @@ void net_broken(const char *what);
 
 _Noreturn void net_broken(const char *what)
 {
-    panic("lwIP: %s\n", what);
+    panic("lwIP: %s", what);
 }
 
 int atoi(const char *s);
@@ -154,9 +154,9 @@ static void open_nic(void)
     const char *why = "";
 
     if (!vreg_has(VREG_F_NIC))
-        panic("this PE has no network interface\n");
+        panic("this PE has no network interface");
     if (!e1000_open(&nic, &bus, dma, (uintptr_t)dma, &why))
-        panic("the network interface cannot be used: %s\n", why);
+        panic("the network interface cannot be used: %s", why);
 }
 
 /* ---- the link's owner ---- */
@@ -197,18 +197,33 @@ static uint64_t link_random(void *arg)
     return siphash(vreg_get(VREG_EPOCH), args.self, count++);
 }
 
-/* Why a node may not be there, by what was heard; and what to do. */
-static const char *doubt(void)
+/* Sizes are listed by PE: where PEs differ they do, too. */
+static const char *what_differs(unsigned d)
 {
-    const struct link_stats *s = link_stats(link);
+    if (d & LINK_DIFFERS_NODES)
+        return "PEs or addresses";
+    if (!(d & LINK_DIFFERS_SIZES))
+        return "boot lines";
+    return d & LINK_DIFFERS_LINES ? "boot lines, sizes of memories (spm, dram)"
+                                  : "sizes of memories (spm, dram)";
+}
 
-    if (s->drops[LINK_DROP_MAGIC])
-        return "a node speaks another version of the link protocol: use the same build on all of "
-               "them";
-    if (s->drops[LINK_DROP_MACHINE])
-        return "a node has another machine file: use the same on all of them";
-    return "nothing was heard from it: is it started, are its address, port and key right, does a "
-           "firewall let UDP through?";
+/* Told when it is first seen, and when it is something else: it may be another program by now. */
+static void complain(unsigned node)
+{
+    static uint8_t told[LINK_NODES];
+    unsigned d = link_differs(link, node);
+
+    if (!d || d == told[node])
+        return;
+    told[node] = (uint8_t)d;
+    if (d & LINK_DIFFERS_VERSION)
+        print("node %u speaks another version of the link protocol: give all nodes the same "
+              "build\n",
+              node);
+    else
+        print("node %u has another machine file: not the same %s; give all nodes the same one\n",
+              node, what_differs(d));
 }
 
 static void link_state_changed(void *arg, unsigned node, unsigned state)
@@ -227,7 +242,10 @@ static void link_state_changed(void *arg, unsigned node, unsigned state)
     print(" at %llu.%06llu s", (unsigned long long)(now_ns / NS_PER_S),
           (unsigned long long)(now_ns % NS_PER_S / NS_PER_US));
     if (state == LINK_LOST && !was_live[node])
-        print(": %s", doubt());
+        print(": %s", link_differs(link, node)
+                          ? "what comes from it does not fit, as was said"
+                          : "nothing was heard from it: is it started, are its address, port and "
+                            "key right, does a firewall let UDP through?");
     print("\n");
 }
 
@@ -265,7 +283,7 @@ static void open_link(void)
     }
     link = link_new(heap_alloc(size), size, &c);
     if (!link)
-        panic("no link: %zu bytes of memory, %u nodes\n", size, args.nodes);
+        panic("no link: %zu bytes of memory, %u nodes", size, args.nodes);
 }
 
 /* ---- the node's side ---- */
@@ -281,17 +299,6 @@ static void noc_delivered(void *arg, uint64_t handle, uint32_t result, const voi
 {
     (void)arg;
     link_delivered(link, handle, result, data);
-}
-
-/* What is wrong on our side or theirs, and not on the way: told once. */
-static void complain(unsigned node)
-{
-    static bool told;
-
-    if (told || !link_stats(link)->drops[LINK_DROP_MACHINE])
-        return;
-    told = true;
-    print("node %u has another machine file: give all nodes the same one\n", node);
 }
 
 static bool received(void *arg, const struct net_addr *from, const uint8_t *data, size_t len)
@@ -318,7 +325,7 @@ static void open_net(void)
                            .random = siphash(vreg_get(VREG_EPOCH), ~0ull, now_ns)};
 
     if (!net_open(&c, now_ns))
-        panic("no memory for the network\n");
+        panic("no memory for the network");
 }
 
 /* ---- the loop ---- */
@@ -518,15 +525,15 @@ int main(int argc, char **argv)
     unsigned spins;
 
     if (!vreg_has(VREG_F_WAIT) || !vreg_has(VREG_F_TIME))
-        panic("a bridge needs a VMM with waiting and time\n");
+        panic("a bridge needs a VMM with waiting and time");
     if (!args_parse(argc, argv, &args, &wrong))
-        panic("bad argument: %s\n", wrong);
+        panic("bad argument: %s", wrong);
     latch_time();
     open_nic();
     open_net();
     if (args.count > 1) {
         if (!vreg_has(VREG_F_BRIDGE))
-            panic("this PE may not take packets of others\n");
+            panic("this PE may not take packets of others");
         noc_init(&noc, &area, &ops);
         open_link();
         vreg_set(VREG_BRIDGE_AREA, (uintptr_t)&area);

@@ -97,13 +97,6 @@ struct link *link_new(void *mem, size_t size, const struct link_config *cfg)
     return l;
 }
 
-static struct link_peer *peer_of(const struct link *l, unsigned node)
-{
-    if (node >= l->cfg.nodes || node == l->cfg.node)
-        return NULL;
-    return &l->peer[node < l->cfg.node ? node : node - 1];
-}
-
 unsigned link_node_of(const struct link *l, unsigned pe)
 {
     return pe < DTU_PES && l->node_of[pe] != 0xFF ? l->node_of[pe] : LINK_NODE_ANY;
@@ -111,14 +104,21 @@ unsigned link_node_of(const struct link *l, unsigned pe)
 
 enum link_state link_state(const struct link *l, unsigned node)
 {
-    const struct link_peer *p = peer_of(l, node);
+    const struct link_peer *p = link_peer_of(l, node);
 
     return p ? p->state : LINK_LOST;
 }
 
+unsigned link_differs(const struct link *l, unsigned node)
+{
+    const struct link_peer *p = link_peer_of(l, node);
+
+    return p ? p->differs : 0;
+}
+
 uint64_t link_rtt(const struct link *l, unsigned node)
 {
-    const struct link_peer *p = peer_of(l, node);
+    const struct link_peer *p = link_peer_of(l, node);
 
     return p && p->state == LINK_LIVE ? p->srtt : 0;
 }
@@ -190,7 +190,7 @@ bool link_submit(struct link *l, const struct bridge_pkt *from, const void *data
     static const uint8_t op[] = {
         [BRIDGE_MSG] = LINK_MSG, [BRIDGE_READ] = LINK_READ, [BRIDGE_WRITE] = LINK_WRITE};
     const struct bridge_pkt copy = *(const volatile struct bridge_pkt *)from, *pkt = &copy;
-    struct link_peer *p = peer_of(l, link_node_of(l, pkt->dst_pe));
+    struct link_peer *p = link_peer_of(l, link_node_of(l, pkt->dst_pe));
     uint16_t i = l->free_req;
 
     if (i == NONE) {

@@ -81,8 +81,8 @@ struct link_config {
     uint16_t nodes;                  /* 2..LINK_NODES */
     const struct link_range *ranges; /* of all nodes, ours too; copied */
     unsigned n_ranges;
-    uint16_t mtu;     /* UDP payload, LINK_FRAME_MIN..LINK_FRAME_MAX; 0: LINK_FRAME_MAX */
-    uint64_t machine; /* the same on all nodes of a machine */
+    uint16_t mtu;              /* UDP payload, LINK_FRAME_MIN..LINK_FRAME_MAX; 0: LINK_FRAME_MAX */
+    struct link_hello machine; /* the same on all nodes of a machine */
     /* Nanoseconds; 0 stands for the default. */
     uint64_t dead_ns;      /* without acknowledgement: dead; 2 s, at least 100 ms */
     uint64_t keepalive_ns; /* idle time after which a sign of life is asked for; dead_ns / 4 */
@@ -91,6 +91,14 @@ struct link_config {
     uint64_t ack_ns;       /* how long an acknowledgement may wait for company; 2 ms */
     const struct link_ops *ops;
     void *arg;
+};
+
+/* What a node and this one do not agree about, so that they do not connect. */
+enum link_differs {
+    LINK_DIFFERS_VERSION = 1, /* of the protocol; then nobody knows the rest */
+    LINK_DIFFERS_NODES = 2,   /* of struct link_hello */
+    LINK_DIFFERS_LINES = 4,
+    LINK_DIFFERS_SIZES = 8,
 };
 
 /* Why a frame that came in was dropped. */
@@ -179,6 +187,12 @@ void link_tick(struct link *l);
 uint64_t link_deadline(struct link *l);
 
 enum link_state link_state(const struct link *l, unsigned node);
+
+/*
+ * enum link_differs, or-ed: what was wrong with the last frame from a node's address that told; 0
+ * if it never was, and since it is connected.
+ */
+unsigned link_differs(const struct link *l, unsigned node);
 
 /* Smoothed round-trip time to a node in ns, 0 if not known. */
 uint64_t link_rtt(const struct link *l, unsigned node);

@@ -72,6 +72,7 @@ void link_connect(struct link *l, struct link_peer *p, uint64_t mine, const stru
     p->held = 0;
     p->answers = (struct link_queue){NONE, NONE};
     p->confirmed = false;
+    p->differs = 0;
     p->state = LINK_LIVE;
     p->greet = true; /* the other side waits for a first frame */
     l->st.connects++;
@@ -93,7 +94,7 @@ static void send_handshake(struct link *l, struct link_peer *p, enum link_type t
               .slots = (uint16_t)l->slots,
               .src_epoch = src,
               .dst_epoch = dst},
-        .b = {.machine = l->cfg.machine},
+        .b = l->cfg.machine,
     };
 
     if (link_send(l, p, &f, sizeof(f)))

@@ -75,7 +75,8 @@ struct link_queue {
 
 struct link_peer {
     uint16_t node;
-    uint8_t state; /* enum link_state */
+    uint8_t state;   /* enum link_state */
+    uint8_t differs; /* enum link_differs */
     bool answer_turn;
     bool confirmed;        /* a frame of this connection has come */
     uint64_t mine, theirs; /* the connection; theirs 0: none */
@@ -136,6 +137,14 @@ struct link {
 static inline uint64_t link_now(const struct link *l)
 {
     return l->cfg.ops->now(l->cfg.arg);
+}
+
+/* NULL: no other node has that number. */
+static inline struct link_peer *link_peer_of(const struct link *l, unsigned node)
+{
+    if (node >= l->cfg.nodes || node == l->cfg.node)
+        return NULL;
+    return &l->peer[node < l->cfg.node ? node : node - 1];
 }
 
 static inline void link_drop(struct link *l, enum link_drop cause)

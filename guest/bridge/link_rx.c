@@ -10,10 +10,17 @@ static struct link_peer *find_peer(struct link *l, unsigned node, const struct l
 {
     unsigned n = h->src_node;
 
-    if (h->dst_node != l->cfg.node || n >= l->cfg.nodes || n == l->cfg.node ||
-        (node != LINK_NODE_ANY && node != n))
-        return NULL;
-    return &l->peer[n < l->cfg.node ? n : n - 1];
+    return h->dst_node == l->cfg.node && (node == LINK_NODE_ANY || node == n) ? link_peer_of(l, n)
+                                                                              : NULL;
+}
+
+/* A frame of another version of this protocol; not from one with whom we speak, who is hostile. */
+static void note_version(struct link *l, unsigned node, uint32_t magic)
+{
+    struct link_peer *p = link_peer_of(l, node);
+
+    if (p && p->state != LINK_LIVE && ((magic ^ LINK_MAGIC) & 0xFFFFFF) == 0)
+        p->differs = LINK_DIFFERS_VERSION;
 }
 
 static bool head_ok(const struct link_head *h)
@@ -36,15 +43,21 @@ static bool head_ok(const struct link_head *h)
 static void handshake(struct link *l, struct link_peer *p, const struct link_head *h,
                       const uint8_t *body, uint64_t now)
 {
+    const struct link_hello *m = &l->cfg.machine;
     struct link_hello b;
+    unsigned differs;
 
     memcpy(&b, body, sizeof(b));
-    if (b.reserved)
-        link_drop(l, LINK_DROP_HEADER);
-    else if (b.machine != l->cfg.machine)
-        link_drop(l, LINK_DROP_MACHINE);
-    else
+    differs = (b.nodes != m->nodes ? LINK_DIFFERS_NODES : 0) |
+              (b.lines != m->lines ? LINK_DIFFERS_LINES : 0) |
+              (b.sizes != m->sizes ? LINK_DIFFERS_SIZES : 0);
+    if (!differs) {
         link_handshake(l, p, h, now);
+        return;
+    }
+    link_drop(l, LINK_DROP_MACHINE);
+    if (p->state != LINK_LIVE)
+        p->differs = (uint8_t)differs;
 }
 
 /*
@@ -148,6 +161,7 @@ void link_input(struct link *l, unsigned node, const void *buf, size_t len)
     memcpy(&h, buf, sizeof(h));
     if (h.magic != LINK_MAGIC) {
         link_drop(l, LINK_DROP_MAGIC);
+        note_version(l, node, h.magic);
     } else if (h.len != len - sizeof(h)) {
         link_drop(l, LINK_DROP_SHORT);
     } else if (!head_ok(&h)) {

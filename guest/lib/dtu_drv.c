@@ -349,19 +349,24 @@ void dtu_relax(uint64_t ns)
     __asm__ volatile("" ::: "memory");
 }
 
-void dtu_wait_only(unsigned ep)
+/* Sleeps so as wait_for() does, but for that endpoint alone. */
+static void wait_only(unsigned ep, unsigned us, unsigned want)
 {
-    if (!vreg_has(VREG_F_ONLY)) {
-        dtu_relax(0);
-        return;
-    }
-    if (spin(ep) || !ring_sleep_for(&ring_self, ep))
+    if (!ring_sleep_for(&ring_self, ep))
         return;
     __asm__ volatile("" ::: "memory");
-    vreg_set(VREG_CALL, vreg_call(DTU_IDLE, ep | VREG_CALL_ONLY, 0, 0));
+    vreg_set(VREG_CALL, vreg_call(DTU_IDLE, ep | VREG_CALL_ONLY, us, want));
     __asm__ volatile("" ::: "memory");
     ring_awake(&ring_self);
     ring_fetched(&ring_self, ep, vreg_get(VREG_CALL));
+}
+
+void dtu_wait_only(unsigned ep)
+{
+    if (!vreg_has(VREG_F_ONLY))
+        dtu_relax(0);
+    else if (!spin(ep))
+        wait_only(ep, 0, 0);
 }
 
 bool dtu_wait_ep(unsigned ep, void (*other)(void *), void *arg)
@@ -506,6 +511,8 @@ unsigned dtu_fetch_many(unsigned ep, const struct dtu_header **msgs, unsigned do
             continue;
         if (!dtu_get(DTU_MSG_CNT) && !ring_any(&ring_self))
             wait_for(VREG_CALL_NO_EP, us, max);
+        else if (vreg_has(VREG_F_ONLY))
+            wait_only(ep, us, max); /* what is unread elsewhere is nobody's for now */
         else
             dtu_relax(0);
     }

@@ -73,6 +73,7 @@ void rg_rebuild(struct rings *r)
 {
     unsigned high;
 
+    r->now.word = 0;
     r->version = rg_acquire(&rg_table(r)->version);
     high = __atomic_load_n(&rg_table(r)->high, __ATOMIC_RELAXED);
     if (high > RING_ENTRIES_MAX)
@@ -114,7 +115,7 @@ void ring_ack(struct rings *r, const struct dtu_header *msg)
 {
     unsigned e;
 
-    if (!locate(r, msg, &e))
+    if (rg_in_free_last(r, msg) || !locate(r, msg, &e))
         return;
     if (rg_desc(r, e)->role == RING_IN)
         rg_in_free(r, e, msg);

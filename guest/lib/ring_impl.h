@@ -17,8 +17,7 @@ struct ring_in {
     uint32_t held;         /* slots of the inbox that the program has; of their messages: */
     uint32_t pos;          /* in the list and the scan array */
     uint64_t index[RING_SLOTS_MAX];
-    uint16_t rmax[RING_SLOTS_MAX];
-    uint8_t number[RING_SLOTS_MAX]; /* the sender's */
+    uint64_t meta[RING_SLOTS_MAX]; /* enum ring_slot */
 };
 
 /*
@@ -87,13 +86,13 @@ static inline struct ring_ctl *rg_ctl(uint8_t *at)
 /* The same for answers, by position in `out`. */
 static inline struct ring_scan *rg_out_scan(const struct rings *r)
 {
-    return (struct ring_scan *)(void *)(r->window + RING_SCRATCH_OFF +
+    return (struct ring_scan *)(void *)(r->window + RING_SCAN_OFF +
                                         RING_ENTRIES_MAX * sizeof(struct ring_scan));
 }
 
 static inline struct ring_scan *rg_scan(const struct rings *r)
 {
-    return (struct ring_scan *)(void *)(r->window + RING_SCRATCH_OFF);
+    return (struct ring_scan *)(void *)(r->window + RING_SCAN_OFF);
 }
 
 /*
@@ -101,6 +100,12 @@ static inline struct ring_scan *rg_scan(const struct rings *r)
  * other side changes meanwhile is a payload like any other.
  */
 typedef long long rg_block __attribute__((vector_size(16), aligned(1), may_alias));
+
+/* Anywhere. */
+static inline void rg_put(void *to, uint64_t v)
+{
+    __builtin_memcpy(to, &v, sizeof(v));
+}
 
 static inline void rg_move_block(void *to, const void *from)
 {
@@ -125,8 +130,14 @@ static inline void rg_copy_in(uint8_t *slot, const void *data, size_t len)
         __builtin_memcpy(&w, from + blocks, 8);
         rg_store(slot + blocks, w);
     }
-    for (size_t i = blocks; i > 0; i -= 16)
-        rg_move_block(slot + i - 16, from + i - 16);
+    for (; blocks & 63; blocks -= 16)
+        rg_move_block(slot + blocks - 16, from + blocks - 16);
+    for (; blocks; blocks -= 64) {
+        rg_move_block(slot + blocks - 16, from + blocks - 16);
+        rg_move_block(slot + blocks - 32, from + blocks - 32);
+        rg_move_block(slot + blocks - 48, from + blocks - 48);
+        rg_move_block(slot + blocks - 64, from + blocks - 64);
+    }
 }
 
 static inline void rg_copy_out(void *data, const uint8_t *slot, size_t len)
@@ -134,6 +145,12 @@ static inline void rg_copy_out(void *data, const uint8_t *slot, size_t len)
     uint8_t *to = data;
     uint64_t w;
 
+    for (; len >= 64; len -= 64, to += 64, slot += 64) {
+        rg_move_block(to, slot);
+        rg_move_block(to + 16, slot + 16);
+        rg_move_block(to + 32, slot + 32);
+        rg_move_block(to + 48, slot + 48);
+    }
     for (; len >= 16; len -= 16, to += 16, slot += 16)
         rg_move_block(to, slot);
     if (len >= 8) {
@@ -145,6 +162,42 @@ static inline void rg_copy_out(void *data, const uint8_t *slot, size_t len)
         w = rg_load(slot);
         __builtin_memcpy(to, &w, len);
     }
+}
+
+/*
+ * Copies the message in a slot to h; its meta word, or ~0 when the channel is not as it was.  The
+ * header in words: the third holds the end of one field and the beginning of the next.
+ */
+static inline uint64_t rg_copy_message(const struct ring_now *now, const uint8_t *slot, uint8_t *h)
+{
+    const struct ring_desc *d = now->d;
+    const uint64_t word = now->word, reply_label = rg_load(slot + 8 * RING_LABEL);
+    const uint64_t meta = rg_load(slot + 8 * RING_META) & 0xFFFFFFFFFFFFull;
+    const uint64_t len = meta & 0xFFFF, first = now->head[0], second = now->head[1];
+    const uint64_t label = now->label;
+
+    rg_put(h, first | (meta & 0xFFull << 32) | len << 40);
+    rg_put(h + 8, second);
+    rg_put(h + offsetof(struct dtu_header, label), label);
+    rg_put(h + offsetof(struct dtu_header, reply_label), reply_label);
+    if (len <= now->max)
+        rg_copy_out(h + sizeof(struct dtu_header), slot + RING_HEAD, len);
+    __asm__ volatile("" : : : "memory"); /* the copy, then the state: x86 keeps loads in order */
+    return rg_load(&d->word) == word ? meta : ~0ull;
+}
+
+/* The inbox has as many slots as the ring; they are used in any order. */
+static inline uint32_t rg_free_slots(const struct ring_desc *d, const struct ring_in *st)
+{
+    return ~st->held & (uint32_t)((1ull << d->slots) - 1);
+}
+
+/* May the sender have this message here?  What it claims about its credits is not asked. */
+static inline bool rg_allowed(const struct ring_desc *d, const struct ring_in *st)
+{
+    if (!rg_free_slots(d, st))
+        return false;
+    return d->limited ? st->taken < d->cap + st->granted : st->taken - st->freed < d->cap;
 }
 
 /* Rings the bell of the PE at the other end if it sleeps; behind a ring_fence(). */
@@ -169,6 +222,8 @@ int rg_in_find(struct rings *r, unsigned ep);
 void rg_in_watch(struct rings *r);         /* after the lists have changed */
 bool rg_in_any(struct rings *r, bool all); /* all: overlooks none */
 void rg_in_free(struct rings *r, unsigned entry, const void *msg);
+/* The same for the message taken last; false: it is not, or not that channel's any more. */
+bool rg_in_free_last(struct rings *r, const void *msg);
 unsigned rg_in_reply(struct rings *r, unsigned entry, const struct dtu_header *msg,
                      const void *data, size_t len);
 

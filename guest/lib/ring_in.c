@@ -13,6 +13,7 @@
 #define PASS_MAX DTU_MAX_SLOTS /* messages by trap that can be older than one by a channel */
 #define AHEAD    2u            /* messages to fetch into the cache before they are asked for */
 #define RUN_MAX  8u            /* messages of one channel before the others are looked at */
+#define GATHER   12u           /* pauses, a third of a microsecond, for a stream to gather */
 
 static struct ring_in *state_of(const struct rings *r, unsigned entry)
 {
@@ -27,24 +28,14 @@ static const uint8_t *slot_at(const struct rings *r, unsigned entry, unsigned st
     return rg_entry(r, entry) + area + (index & (d->slots - 1u)) * d->stride;
 }
 
-/* The inbox has as many slots as the ring; they are used in any order. */
-static uint32_t free_slots(const struct ring_desc *d, const struct ring_in *st)
-{
-    return ~st->held & (uint32_t)((1ull << d->slots) - 1);
-}
-
-/* May the sender have this message here?  What it claims about its credits is not asked. */
-static bool allowed(const struct ring_desc *d, const struct ring_in *st)
-{
-    if (!free_slots(d, st))
-        return false;
-    return d->limited ? st->taken < d->cap + st->granted : st->taken - st->freed < d->cap;
-}
-
-/* Nothing more to come and nothing in our hands: the host may have it back. */
+/*
+ * Nothing more to come and nothing in our hands: the host may have it back.  What stands there but
+ * is beyond the sender's credits will never be taken: no more answers bring it any.
+ */
 static void close_if_done(struct rings *r, unsigned entry, struct ring_in *st, const uint8_t *slot)
 {
-    if (st->closed == st->gen || st->freed != st->taken || rg_acquire(slot) == st->taken + 1)
+    if (st->closed == st->gen || st->freed != st->taken ||
+        (rg_acquire(slot) == st->taken + 1 && rg_allowed(rg_desc(r, entry), st)))
         return;
     rg_store(&rg_ctl(rg_entry(r, entry))->dst_closed, st->gen);
     rg_release(&st->closed, st->gen);
@@ -73,7 +64,7 @@ void rg_in_scan(struct rings *r, unsigned entry, unsigned pos)
     }
     st->pos = pos;
     slot = slot_at(r, entry, RING_STATE(word), st->taken);
-    if (st->closed != st->gen && allowed(d, st)) /* else the sender could write ~0 there */
+    if (st->closed != st->gen && rg_allowed(d, st)) /* else the sender could write ~0 there */
         *scan = (struct ring_scan){(const uint64_t *)(const void *)slot, st->taken + 1};
     if (RING_STATE(word) == RING_DEAD || RING_STATE(word) == RING_GONE)
         close_if_done(r, entry, st, slot);
@@ -173,17 +164,19 @@ static int marked(struct rings *r, unsigned ep)
     return pos >= 0 ? pos : next_marked(r, ep, first, at);
 }
 
-int rg_in_find(struct rings *r, unsigned ep)
+/* Who has sent a message has mostly sent another; but what was seen of others goes first. */
+static inline bool goes_on(struct rings *r, unsigned ep)
+{
+    const struct ring_watch *w = &r->watch;
+
+    return !w->marks[ep] && w->last[ep] && is_there(r, w->last[ep] - 1u);
+}
+
+static int find(struct rings *r, unsigned ep)
 {
     struct ring_watch *w = &r->watch;
     int pos;
 
-    /* Who has sent a message has mostly sent another; but what was seen of others goes first. */
-    if (!w->marks[ep] && w->last[ep] && is_there(r, w->last[ep] - 1u)) {
-        if (w->run[ep] < RUN_MAX)
-            return w->last[ep] - 1;
-        w->skips = 0;
-    }
     w->run[ep] = 0;
     pos = marked(r, ep);
     if (pos >= 0 || r->first[ep] == r->first[ep + 1])
@@ -196,6 +189,24 @@ int rg_in_find(struct rings *r, unsigned ep)
     w->skips = (uint16_t)(w->neps - 1);
     look(r);
     return marked(r, ep);
+}
+
+/* Of a position that goes on, too, when it had its turn. */
+static inline int find_next(struct rings *r, unsigned ep)
+{
+    struct ring_watch *w = &r->watch;
+
+    if (goes_on(r, ep)) {
+        if (w->run[ep] < RUN_MAX)
+            return w->last[ep] - 1;
+        w->skips = 0;
+    }
+    return find(r, ep);
+}
+
+int rg_in_find(struct rings *r, unsigned ep)
+{
+    return find_next(r, ep);
 }
 
 void rg_in_watch(struct rings *r)
@@ -252,45 +263,52 @@ static void one_freed(struct rings *r, unsigned entry, struct ring_in *st)
         rg_in_scan(r, entry, st->pos);
 }
 
-/* Copies message `taken` from its slot; its meta word, or ~0 when the channel is not as it was. */
-static uint64_t copy(struct rings *r, unsigned entry, uint64_t word, const struct ring_in *st,
-                     struct dtu_header *h)
+/*
+ * Makes the channel at a position the one in hand: all that its next message needs is then found at
+ * once, and so is the message when it is acknowledged.  False: nothing can be taken from it now.
+ */
+static __attribute__((noinline)) bool focus(struct rings *r, unsigned pos)
 {
+    unsigned entry = r->in[pos];
     const struct ring_desc *d = rg_desc(r, entry);
-    const uint8_t *slot = slot_at(r, entry, RING_STATE(word), st->taken);
-    uint64_t meta, len, label = d->label;
+    uint64_t word = rg_acquire(&d->word);
+    struct ring_in *st = state_of(r, entry);
+    unsigned state = RING_STATE(word);
+    struct dtu_header head;
 
-    if (rg_acquire(slot) != st->taken + 1)
-        return ~0ull;
-    meta = rg_load(slot + 8 * RING_META) & 0xFFFFFFFFFFFFull;
-    len = meta & 0xFFFF;
-    *h = (struct dtu_header){
-        .flags = DTU_HD_REPLY_ENABLED,
-        .sender_pe = d->peer_pe,
-        .sender_ep = d->sender_ep,
-        .reply_ep = (uint8_t)(meta >> 32),
-        .length = (uint16_t)len,
-        .sender_vpe = d->peer_vpe,
-        .label = label,
-        .reply_label = rg_load(slot + 8 * RING_LABEL),
+    r->now.word = 0;
+    /* DYING: the host is about to say what there is. */
+    if (state == RING_FREE || state == RING_DYING || RING_GEN(word) != st->gen)
+        return false;
+    head = (struct dtu_header){.flags = DTU_HD_REPLY_ENABLED,
+                               .sender_pe = d->peer_pe,
+                               .sender_ep = d->sender_ep,
+                               .sender_vpe = d->peer_vpe,
+                               .label = d->label};
+    r->now = (struct ring_now){
+        .word = word,
+        .d = d,
+        .st = st,
+        .scan = &rg_scan(r)[pos],
+        .inbox = rg_entry(r, entry) + RING_INBOX_OFF,
+        .area = rg_entry(r, entry) + (state == RING_LIVE ? RING_FWD_OFF : RING_FROZEN_OFF),
+        .entry = entry,
+        .pos = pos,
+        .ep = d->ep,
+        .mask = d->slots - 1u,
+        .stride = d->stride,
+        .max = d->max,
+        .slots = (uint32_t)((1ull << d->slots) - 1),
+        .label = d->label,
     };
-    if (len <= d->max)
-        rg_copy_out(h + 1, slot + RING_HEAD, len);
-    __asm__ volatile("" : : : "memory"); /* the copy, then the state: x86 keeps loads in order */
-    return rg_load(&d->word) == word ? meta : ~0ull;
+    memcpy(r->now.head, &head, sizeof(r->now.head));
+    return rg_acquire(&d->word) == word;
 }
 
-/* The next message of a channel that lives. */
-static void expect(struct rings *r, unsigned entry, unsigned pos, const struct ring_desc *d,
-                   const struct ring_in *st)
+/* Is the channel in hand that one, and as it was? */
+static bool focused(const struct rings *r, unsigned pos)
 {
-    struct ring_scan *scan = &rg_scan(r)[pos];
-
-    scan->seq = (const uint64_t *)(const void *)slot_at(r, entry, RING_LIVE, st->taken);
-    scan->want = allowed(d, st) ? st->taken + 1 : ~0ull;
-    /* Of a sender that is ahead of us that one is there, too, in the other core's cache. */
-    __builtin_prefetch(slot_at(r, entry, RING_LIVE, st->taken + AHEAD));
-    __builtin_prefetch(slot_at(r, entry, RING_LIVE, st->taken + AHEAD) + 64);
+    return r->now.word && r->now.pos == pos && rg_acquire(&r->now.d->word) == r->now.word;
 }
 
 /* One was taken from there. */
@@ -298,51 +316,82 @@ static void turn(struct rings *r, unsigned ep, unsigned pos)
 {
     struct ring_watch *w = &r->watch;
 
-    w->run[ep]++;
-    spoke(r, pos);
-    if (w->last[ep] == pos + 1)
+    if (w->marks[ep])
+        unmark(r, ep, pos);
+    if (w->last[ep] == pos + 1 && w->run[ep]) {
+        w->run[ep]++;
         return;
+    }
+    spoke(r, pos);
+    r->cursor[ep] = (uint16_t)(pos - r->first[ep] + 1);
     w->last[ep] = (uint16_t)(pos + 1);
     w->run[ep] = 1;
-    r->cursor[ep] = (uint16_t)(pos - r->first[ep] + 1);
+}
+
+/* Not as it should be, or of a channel that has died. */
+static __attribute__((noinline)) bool taken_oddly(struct rings *r, uint64_t meta)
+{
+    struct ring_now *now = &r->now;
+    bool fits = (meta & 0xFFFF) <= now->max;
+
+    if (!fits) { /* longer than its slot: nobody's but the sender's loss */
+        now->st->held &= ~(1u << now->slot);
+        r->dropped++;
+        one_freed(r, now->entry, now->st);
+    }
+    rg_in_scan(r, now->entry, now->pos);
+    return fits;
+}
+
+/* The next message of the channel in hand; NULL: not there after all. */
+static inline const struct dtu_header *serve(struct rings *r)
+{
+    struct ring_now *now = &r->now;
+    struct ring_in *st = now->st;
+    struct ring_scan *scan = now->scan;
+    const uint8_t *area = now->area;
+    const uint64_t taken = st->taken;
+    const uint32_t mask = now->mask, stride = now->stride, held = st->held;
+    const unsigned to = (unsigned)__builtin_ctz(now->slots & ~held);
+    const uint8_t *slot = area + (taken & mask) * stride;
+    uint8_t *h = now->inbox + to * stride;
+    uint64_t meta;
+
+    /* What the list says, it says only of a message that may be taken. */
+    if (scan->want != taken + 1 || rg_acquire(slot) != taken + 1)
+        return NULL;
+    meta = rg_copy_message(now, slot, h);
+    if (meta == ~0ull)
+        return NULL;
+    rg_release(&st->taken, taken + 1);
+    st->held = held | 1u << to;
+    st->index[to] = taken;
+    st->meta[to] = meta;
+    now->msg = h;
+    now->slot = to;
+    now->stream = !(meta >> 16 & 0xFFFF);
+    if (RING_STATE(now->word) != RING_LIVE || (meta & 0xFFFF) > now->max)
+        return taken_oddly(r, meta) ? (const struct dtu_header *)(void *)h : NULL;
+    scan->seq = (const uint64_t *)(const void *)(area + ((taken + 1) & mask) * stride);
+    scan->want = rg_allowed(now->d, st) ? taken + 2 : ~0ull;
+    /* Of a sender that is ahead of us that one is there, too, in the other core's cache. */
+    slot = area + ((taken + 1 + AHEAD) & mask) * stride;
+    __builtin_prefetch(slot);
+    __builtin_prefetch(slot + 64);
+    return (const struct dtu_header *)(void *)h;
 }
 
 /* The message at a position of the lists; NULL: not there after all. */
 static const struct dtu_header *take(struct rings *r, unsigned pos)
 {
-    unsigned entry = r->in[pos], slot;
-    const struct ring_desc *d = rg_desc(r, entry);
-    uint64_t word = rg_acquire(&d->word), meta;
-    struct ring_in *st = state_of(r, entry);
-    struct dtu_header *h;
+    const struct dtu_header *msg;
 
-    if (RING_STATE(word) == RING_FREE || RING_GEN(word) != st->gen || !allowed(d, st))
+    if (!focused(r, pos) && !focus(r, pos))
         return NULL;
-    if (RING_STATE(word) == RING_DYING) /* the host is about to say what there is */
-        return NULL;
-    slot = (unsigned)__builtin_ctz(free_slots(d, st));
-    h = (struct dtu_header *)(void *)(rg_entry(r, entry) + RING_INBOX_OFF + slot * d->stride);
-    meta = copy(r, entry, word, st, h);
-    if (meta == ~0ull)
-        return NULL;
-    rg_release(&st->taken, st->taken + 1);
-    if ((meta & 0xFFFF) > d->max) { /* longer than its slot: nobody's but the sender's loss */
-        r->dropped++;
-        one_freed(r, entry, st);
-        rg_in_scan(r, entry, pos);
-        return NULL;
-    }
-    st->held |= 1u << slot;
-    st->index[slot] = st->taken - 1;
-    st->rmax[slot] = (uint16_t)(meta >> 16);
-    st->number[slot] = (uint8_t)(meta >> 40);
-    if (RING_STATE(word) == RING_LIVE)
-        expect(r, entry, pos, d, st);
-    else
-        rg_in_scan(r, entry, pos);
-    unmark(r, d->ep, pos);
-    turn(r, d->ep, pos);
-    return h;
+    msg = serve(r);
+    if (msg)
+        turn(r, r->now.ep, pos);
+    return msg;
 }
 
 /* ---- one endpoint: channels and traps ---- */
@@ -411,6 +460,18 @@ static bool unread(const struct rings *r, unsigned ep)
     return dtu_ep_type(r0) == DTU_EP_RECV && (r0 & 0xFFFF);
 }
 
+/*
+ * Who has taken the last one of a stream of messages that want no answer is faster than its sender.
+ * To look at once for the next would take the line away in which that is being written, and each
+ * message would travel alone; so, once, some are let gather.
+ */
+static void gather(struct ring_now *now)
+{
+    now->stream = false;
+    for (unsigned i = 0; i < GATHER; i++)
+        __builtin_ia32_pause();
+}
+
 const struct dtu_header *ring_fetch(struct rings *r, unsigned ep)
 {
     const struct dtu_header *msg;
@@ -421,7 +482,7 @@ const struct dtu_header *ring_fetch(struct rings *r, unsigned ep)
     rg_refresh(r);
     if (r->stash[ep].msg)
         return unstash(r, ep);
-    pos = rg_in_find(r, ep);
+    pos = find_next(r, ep);
     /*
      * One that came by a trap may be older than the one that we see, and then it is unread by now.
      * So many may be; more are not, or those who send by traps would have it all.
@@ -435,7 +496,9 @@ const struct dtu_header *ring_fetch(struct rings *r, unsigned ep)
     r->passed[ep] = 0;
     msg = rg_out_take(r, ep);
     if (!msg && pos >= 0)
-        msg = take(r, (unsigned)pos);
+        return take(r, (unsigned)pos);
+    if (!msg && r->now.stream && r->now.ep == ep)
+        gather(&r->now);
     return msg;
 }
 
@@ -466,6 +529,18 @@ static void release(struct rings *r, unsigned entry, int slot)
     one_freed(r, entry, st);
 }
 
+bool rg_in_free_last(struct rings *r, const void *msg)
+{
+    struct ring_now *now = &r->now;
+
+    /* Of another generation, or none at all: by address. */
+    if (now->msg != msg || !focused(r, now->pos) || !(now->st->held >> now->slot & 1))
+        return false;
+    now->msg = NULL;
+    release(r, now->entry, (int)now->slot);
+    return true;
+}
+
 void rg_in_free(struct rings *r, unsigned entry, const void *msg)
 {
     int slot = held(r, entry, msg);
@@ -479,10 +554,11 @@ static unsigned answer(struct rings *r, unsigned entry, int from, const void *da
     const struct ring_desc *d = rg_desc(r, entry);
     struct ring_in *st = state_of(r, entry);
     uint8_t *at = rg_entry(r, entry), *slot;
-    unsigned rmax = st->rmax[from];
+    unsigned rmax = (uint16_t)(st->meta[from] >> 16);
 
     if (RING_STATE(rg_acquire(&d->word)) == RING_GONE)
-        return SE_VPE_GONE;
+        return dtu_ep_type(rg_load(&r->regs[DTU_EP(d->ep, 0) / 8])) == DTU_EP_RECV ? SE_VPE_GONE
+                                                                                   : SE_EP_INVALID;
     if (!rmax)
         return SE_RECV_GONE;
     if (len > rmax - 1u || len > d->rmax)
@@ -495,7 +571,7 @@ static unsigned answer(struct rings *r, unsigned entry, int from, const void *da
     slot = at + RING_REP_OFF + (st->granted & (d->slots - 1u)) * d->rstride;
     rg_copy_in(slot + RING_HEAD, data, len);
     rg_store(slot + 8 * RING_LABEL, st->index[from]);
-    rg_store(slot + 8 * RING_META, len | (uint64_t)st->number[from] << 16);
+    rg_store(slot + 8 * RING_META, len | (st->meta[from] >> 40 & 0xFF) << 16);
     rg_release(&st->granted, st->granted + 1); /* who sees the answer sees that */
     rg_release(slot, st->granted);
     return SE_OK;

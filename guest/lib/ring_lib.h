@@ -62,6 +62,27 @@ struct ring_watch {
     uint64_t is_hot[RING_ENTRIES_MAX / 64];
 };
 
+struct ring_in;
+
+/*
+ * The incoming channel that spoke last, in hand: mostly the next message is its, too, and what is
+ * acknowledged next is its last one.
+ */
+struct ring_now {
+    uint64_t word; /* the descriptor's when this was filled in; 0: there is none */
+    const struct ring_desc *d;
+    struct ring_in *st;
+    struct ring_scan *scan;
+    uint8_t *inbox;
+    const uint8_t *area; /* of slots */
+    const void *msg;     /* the message taken last, and its slot of the inbox */
+    uint32_t slot;
+    bool stream; /* that one wanted no answer */
+    uint32_t entry, pos, ep;
+    uint32_t mask, stride, max, slots; /* slots: a bit for each */
+    uint64_t head[2], label;           /* the header's words that never change */
+};
+
 struct rings {
     bool on;
     const uint64_t *regs; /* the DTU's */
@@ -80,6 +101,7 @@ struct rings {
                      table says of them may be old */
     struct ring_stash stash[DTU_EPS];
     struct ring_watch watch;
+    struct ring_now now;
     uint16_t in[RING_ENTRIES_MAX], out[RING_ENTRIES_MAX];
     uint64_t dropped; /* messages and answers that broke the rules */
 };

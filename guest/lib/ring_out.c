@@ -62,6 +62,15 @@ static uint64_t credits_back(const struct rings *r, unsigned entry, const struct
 
 static bool pump_one(struct rings *r, unsigned entry, struct ring_out *st);
 
+/* The next answer's place in the ring. */
+static inline const uint8_t *next_answer(const struct rings *r, unsigned entry,
+                                         const struct ring_out *st)
+{
+    const struct ring_desc *d = rg_desc(r, entry);
+
+    return rg_entry(r, entry) + RING_REP_OFF + (st->rtaken & (d->slots - 1u)) * d->rstride;
+}
+
 /* What answers to messages sent by traps have brought back is the endpoint's. */
 static unsigned no_credits(const struct rings *r, unsigned ep)
 {
@@ -99,7 +108,7 @@ static unsigned room(struct rings *r, unsigned entry, struct ring_out *st)
         look_for_room(r, entry, st);
     /* After that: so all answers but those to what is still out are in our hands, and one that
      * comes finds room, unless the program has not looked at as many as an endpoint can hold. */
-    while (pump_one(r, entry, st))
+    while (rg_acquire(next_answer(r, entry, st)) == st->rtaken + 1 && pump_one(r, entry, st))
         ;
     if (!d->limited)
         return st->sent - st->freed >= d->cap ? SE_NO_RING_SPACE : SE_OK;
@@ -208,8 +217,13 @@ unsigned ring_send(struct rings *r, unsigned ep, const void *data, size_t len, u
 
 static void rescan(struct rings *r, unsigned entry, const struct ring_out *st)
 {
+    static const uint64_t nothing;
     const struct ring_desc *d = rg_desc(r, entry);
 
+    if (st->closed == st->gen) {
+        rg_out_scan(r)[st->pos] = (struct ring_scan){&nothing, ~0ull};
+        return;
+    }
     rg_out_scan(r)[st->pos] = (struct ring_scan){
         (const uint64_t *)(const void *)(rg_entry(r, entry) + RING_REP_OFF +
                                          (st->rtaken & (d->slots - 1u)) * d->rstride),
@@ -234,18 +248,21 @@ static uint32_t inbox(const struct ring_desc *d)
     return n < RING_SLOTS_MAX ? (1u << n) - 1 : ~0u;
 }
 
-/* Copies one answer to the inbox; false when there is none, or no place for it. */
+/*
+ * Copies one answer to the inbox; false when there is none, or no place for it.  What comes once we
+ * have closed has no place: the host may use the entry for another channel.
+ */
 static bool pump_one(struct rings *r, unsigned entry, struct ring_out *st)
 {
     const struct ring_desc *d = rg_desc(r, entry);
     uint8_t *at = rg_entry(r, entry);
-    const uint8_t *from = at + RING_REP_OFF + (st->rtaken & (d->slots - 1u)) * d->rstride;
+    const uint8_t *from = next_answer(r, entry, st);
     const struct ring_record *rec;
     uint64_t index, meta, len;
     struct dtu_header *h;
     unsigned slot;
 
-    if (rg_acquire(from) != st->rtaken + 1 || !(inbox(d) & ~st->busy))
+    if (rg_acquire(from) != st->rtaken + 1 || !(inbox(d) & ~st->busy) || st->closed == st->gen)
         return false;
     slot = (unsigned)__builtin_ctz(inbox(d) & ~st->busy);
     h = (struct dtu_header *)(void *)(at + RING_INBOX_OFF + slot * d->rstride);
@@ -369,4 +386,5 @@ void rg_out_close(struct rings *r, unsigned entry)
         rg_acquire(area + (st->rtaken & (d->slots - 1u)) * d->rstride) == st->rtaken + 1)
         return;
     rg_release(&st->closed, st->gen);
+    rescan(r, entry, st);
 }

@@ -15,6 +15,7 @@
 #include "bench.h"
 
 #include <errno.h>
+#include <math.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -113,6 +114,7 @@ static void run_case(const struct bench_case *c, volatile int *at)
     static struct result r;
 
     memset(&r, 0, sizeof(r));
+    r.exits = NAN; /* not counted, unless the case does */
     *at = RUNNING;
     r.status = c->run(&r.value, &r.base, &r.exits, r.why, sizeof(r.why));
     if (r.status == 0 && (r.value.n == 0 || r.base.n == 0)) {

@@ -30,8 +30,8 @@ struct bench_case {
     const char *interval; /* what one sample measures, from where to where */
     const char *unit;
     const char *baseline; /* what the ratio compares with */
-    /* Fills both; exits: VM exits of one operation, or as the interval says.  0, or 1: skipped
-     * (why says so), or -errno. */
+    /* Fills both; exits: VM exits of one operation, or as the interval says; left alone where
+     * nobody counts them.  0, or 1: skipped (why says so), or -errno. */
     int (*run)(struct samples *value, struct samples *base, double *exits, char *why, size_t size);
 };
 

@@ -115,8 +115,13 @@ static double mem_available(void)
     return kib / 1024;
 }
 
-/* Boots PEs that all run idle, and says what waiting PEs cost once they all wait. */
-static int boot_and_rest(unsigned pes, double *mib)
+/* What a boot comes to: memory of a PE that waits, and exits of all PEs to user space. */
+struct rest {
+    double mib, exits;
+};
+
+/* Boots PEs that all run idle, and says what that is once they all wait. */
+static int boot_and_rest(unsigned pes, struct rest *rest)
 {
     struct machine m;
     struct diag d = {0};
@@ -135,15 +140,18 @@ static int boot_and_rest(unsigned pes, double *mib)
     r = n.sched->start(&n, err, sizeof(err));
     if (r == 0 && poll(&(struct pollfd){.fd = n.wake_fd, .events = POLLIN}, 1, REST_MS) != 1)
         node_finish(&n, NODE_TIMEOUT, 0);
-    *mib = (before - mem_available()) / pes;
+    rest->mib = (before - mem_available()) / pes;
+    for (unsigned i = 0; i < n.npes; i++)
+        for (unsigned k = 0; k < PX_COUNT; k++)
+            rest->exits += (double)n.pes[i].exits[k];
     if (atomic_load(&n.end) != NODE_AT_REST)
         r = -EIO;
     n.sched->stop(&n);
     return r;
 }
 
-/* Seconds from fork to reaped; the MiB that a waiting PE took. */
-static double boot_once(unsigned pes, double *mib)
+/* Seconds from fork to reaped. */
+static double boot_once(unsigned pes, struct rest *rest)
 {
     double since = bench_now();
     int p[2], status = 1;
@@ -153,27 +161,28 @@ static double boot_once(unsigned pes, double *mib)
         return -1;
     pid = fork();
     if (pid == 0) {
-        double m = 0;
+        struct rest m = {0};
         int r = boot_and_rest(pes, &m);
 
         _exit(write(p[1], &m, sizeof(m)) == (ssize_t)sizeof(m) && r == 0 ? 0 : 1);
     }
     close(p[1]);
-    if (pid < 0 || read(p[0], mib, sizeof(*mib)) != (ssize_t)sizeof(*mib))
-        *mib = 0;
+    if (pid < 0 || read(p[0], rest, sizeof(*rest)) != (ssize_t)sizeof(*rest))
+        *rest = (struct rest){0};
     close(p[0]);
     if (pid > 0)
         waitpid(pid, &status, 0);
     return status == 0 ? bench_now() - since : -1;
 }
 
-static int boot(unsigned pes, unsigned rounds, struct samples *v, struct samples *b, char *why,
-                size_t size)
+static int boot(unsigned pes, unsigned rounds, struct samples *v, struct samples *b, double *exits,
+                char *why, size_t size)
 {
-    double mib, own, bare;
+    struct rest rest;
+    double own, bare;
 
     for (unsigned i = 0; i < bench_n(rounds); i++) {
-        own = boot_once(pes, &mib);
+        own = boot_once(pes, &rest);
         bare = bare_vms(pes, 0);
         if (own < 0 || bare < 0) {
             snprintf(why, size, "cannot %s %u VMs", own < 0 ? "boot" : "create", pes);
@@ -181,6 +190,7 @@ static int boot(unsigned pes, unsigned rounds, struct samples *v, struct samples
         }
         samples_add(v, own * 1e3);
         samples_add(b, bare * 1e3);
+        *exits = rest.exits / pes;
     }
     return 0;
 }
@@ -189,8 +199,7 @@ static int boot(unsigned pes, unsigned rounds, struct samples *v, struct samples
     static int case_boot_##n(struct samples *v, struct samples *b, double *exits, char *why, \
                              size_t size)                                                    \
     {                                                                                        \
-        *exits = 0;                                                                          \
-        return boot(n, rounds, v, b, why, size);                                             \
+        return boot(n, rounds, v, b, exits, why, size);                                      \
     }
 
 BOOT(1, 41u)
@@ -201,31 +210,38 @@ BOOT(640, BOOT_ROUNDS)
 static int case_mem_per_pe(struct samples *v, struct samples *b, double *exits, char *why,
                            size_t size)
 {
+    struct rest rest;
     unsigned i;
-    double mib;
 
     for (i = 0; i < bench_n(BOOT_ROUNDS); i++) {
-        if (boot_once(BOOT_PES, &mib) < 0) {
+        if (boot_once(BOOT_PES, &rest) < 0) {
             snprintf(why, size, "cannot boot %u PEs", BOOT_PES);
             return -EIO;
         }
-        samples_add(v, mib);
+        samples_add(v, rest.mib);
         samples_add(b, 1.0);
     }
-    *exits = 0;
+    (void)exits;
     return 0;
 }
 
 static const struct bench_case machine_cases[] = {
     {"trap_command", "a store to COMMAND (FETCH), from the guest's store to its next instruction",
      "us", "a bare KVM_RUN loop taking the same exit", case_trap},
-    {"boot_1", "1 PE, from process start over all of them waiting in idle to process end", "ms",
-     "a bare loop creating 1 VM with one vCPU and one memory slot, to process end", case_boot_1},
-    {"boot_16", "16 PEs, from process start over all of them waiting in idle to process end", "ms",
-     "a bare loop creating 16 VMs with one vCPU and one memory slot, to process end", case_boot_16},
-    {"boot_64", "64 PEs, from process start over all of them waiting in idle to process end", "ms",
-     "a bare loop creating 64 VMs with one vCPU and one memory slot, to process end", case_boot_64},
-    {"boot_640", "640 PEs, from process start over all of them waiting in idle to process end",
+    {"boot_1",
+     "1 PE, from process start over all of them waiting in idle to process end; exits: of a PE",
+     "ms", "a bare loop creating 1 VM with one vCPU and one memory slot, to process end",
+     case_boot_1},
+    {"boot_16",
+     "16 PEs, from process start over all of them waiting in idle to process end; exits: of a PE",
+     "ms", "a bare loop creating 16 VMs with one vCPU and one memory slot, to process end",
+     case_boot_16},
+    {"boot_64",
+     "64 PEs, from process start over all of them waiting in idle to process end; exits: of a PE",
+     "ms", "a bare loop creating 64 VMs with one vCPU and one memory slot, to process end",
+     case_boot_64},
+    {"boot_640",
+     "640 PEs, from process start over all of them waiting in idle to process end; exits: of a PE",
      "ms", "a bare loop creating 640 VMs with one vCPU and one memory slot, to process end",
      case_boot_640},
     {"mem_per_pe", "host memory, kernel memory included, per loaded and waiting PE of 640", "MiB",

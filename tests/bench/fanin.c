@@ -31,13 +31,13 @@ static void read_counts(char *line, double *sum, unsigned *n, double *least)
     }
 }
 
-/* One machine; the mean of all clients' calls, and the fewest. */
-static int together(unsigned clients, double *mean, double *least)
+/* One machine; the mean of all clients' calls, the fewest, and the clients' exits per call. */
+static int together(unsigned clients, double *mean, double *least, double *exits)
 {
     static char line[LINE_MAX];
     unsigned per = clients < PER_GROUP ? clients : PER_GROUP, groups = clients / per, n = 0;
     char cmd[1024];
-    double sum = 0;
+    double sum = 0, all_exits = 0, all_calls = 0, e, c;
     int len;
     FILE *f;
 
@@ -52,20 +52,25 @@ static int together(unsigned clients, double *mean, double *least)
     if (!f)
         return -errno;
     while (fgets(line, sizeof(line), f))
-        if (strncmp(line, "FANIN ", 6) == 0)
+        if (strncmp(line, "FANIN ", 6) == 0) {
             read_counts(line, &sum, &n, least);
-    if (pclose(f) != 0 || n != clients)
+        } else if (sscanf(line, "FANINEXITS %lf %lf", &e, &c) == 2) {
+            all_exits += e;
+            all_calls += c;
+        }
+    if (pclose(f) != 0 || n != clients || all_calls <= 0)
         return -EIO;
     *mean = sum / n;
+    *exits = all_exits / all_calls;
     return 0;
 }
 
-static int fanin(unsigned clients, unsigned rounds, struct samples *v, struct samples *b, char *why,
-                 size_t size)
+static int fanin(unsigned clients, unsigned rounds, struct samples *v, struct samples *b,
+                 double *exits, char *why, size_t size)
 {
     for (unsigned i = 0; i < rounds; i++) {
         double mean, least = 0;
-        int r = together(clients, &mean, &least);
+        int r = together(clients, &mean, &least, exits);
 
         if (r < 0) {
             snprintf(why, size,
@@ -82,25 +87,21 @@ static int fanin(unsigned clients, unsigned rounds, struct samples *v, struct sa
 
 static int case_fanin_1(struct samples *v, struct samples *b, double *exits, char *why, size_t size)
 {
-    (void)exits;
-    return fanin(1, ROUNDS, v, b, why, size);
+    return fanin(1, ROUNDS, v, b, exits, why, size);
 }
 static int case_fanin_8(struct samples *v, struct samples *b, double *exits, char *why, size_t size)
 {
-    (void)exits;
-    return fanin(8, ROUNDS, v, b, why, size);
+    return fanin(8, ROUNDS, v, b, exits, why, size);
 }
 static int case_fanin_64(struct samples *v, struct samples *b, double *exits, char *why,
                          size_t size)
 {
-    (void)exits;
-    return fanin(64, ROUNDS, v, b, why, size);
+    return fanin(64, ROUNDS, v, b, exits, why, size);
 }
 static int case_fanin_512(struct samples *v, struct samples *b, double *exits, char *why,
                           size_t size)
 {
-    (void)exits;
-    return fanin(512, 1, v, b, why, size);
+    return fanin(512, 1, v, b, exits, why, size);
 }
 
 /* ---- asleep ---- */
@@ -127,14 +128,22 @@ static int case_noop_among_sleepers(struct samples *v, struct samples *b, double
 }
 
 static const struct bench_case fanin_cases[] = {
-    {"fanin_1", "calls that a client of one kernel has made in 4 s, the mean of 1", "calls",
-     "the slowest client of the same run", case_fanin_1},
-    {"fanin_8", "calls that a client of one kernel has made in 4 s, the mean of 8", "calls",
-     "the slowest client of the same run", case_fanin_8},
-    {"fanin_64", "calls that a client of one kernel has made in 4 s, the mean of 64", "calls",
-     "the slowest client of the same run", case_fanin_64},
-    {"fanin_512", "calls that a client of four kernels has made in 4 s, the mean of 512", "calls",
-     "the slowest client of the same run", case_fanin_512},
+    {"fanin_1",
+     "calls that a client of one kernel has made in 4 s, the mean of 1; exits: "
+     "of the clients, a call",
+     "calls", "the slowest client of the same run", case_fanin_1},
+    {"fanin_8",
+     "calls that a client of one kernel has made in 4 s, the mean of 8; exits: "
+     "of the clients, a call",
+     "calls", "the slowest client of the same run", case_fanin_8},
+    {"fanin_64",
+     "calls that a client of one kernel has made in 4 s, the mean of 64; exits: "
+     "of the clients, a call",
+     "calls", "the slowest client of the same run", case_fanin_64},
+    {"fanin_512",
+     "calls that a client of four kernels has made in 4 s, the mean of 512; exits: "
+     "of the clients, a call",
+     "calls", "the slowest client of the same run", case_fanin_512},
     {"noop_among_sleepers",
      "NOOP, in a VPE, while 500 other PEs sleep, 170 of them with channels to the same kernel",
      "ns", "NOOP while nobody else is there", case_noop_among_sleepers},

@@ -137,30 +137,32 @@ static int read_counts(const char *path, struct node_counts *c)
     return nic ? 0 : -EIO;
 }
 
-/* Until node 0 ends the machine; then node 1 is told to.  The counts are added to c. */
+/*
+ * Node 1 is told by a program of node 0, or by node 0's end, that the machine is over, and ends by
+ * itself: a signal would meet it at any point of that.  So only a node 0 that has failed is
+ * followed by one.  The counts are added to c.
+ */
 static int run_nodes(const struct machine_text *t, struct node_counts c[2])
 {
     struct rusage use[2] = {0};
     pid_t pid[2] = {-1, -1};
-    int status = 1, r = write_config(t);
+    int status[2] = {1, 1}, r = write_config(t);
 
     if (r == 0) {
         pid[1] = start_node("1", output[1]);
         pid[0] = start_node("0", output[0]);
     }
-    if (pid[0] > 0 && wait4(pid[0], &status, 0, &use[0]) != pid[0])
-        status = 1;
-    if (pid[1] > 0) {
-        kill(pid[1], SIGTERM);
-        wait4(pid[1], NULL, 0, &use[1]);
-    }
     for (unsigned k = 0; k < 2; k++) {
-        if (r == 0)
-            r = read_counts(output[k], &c[k]);
+        if (k == 1 && status[0] != 0 && pid[1] > 0)
+            kill(pid[1], SIGTERM);
+        if (pid[k] > 0 && wait4(pid[k], &status[k], 0, &use[k]) != pid[k])
+            status[k] = 1;
+        if (r == 0 && read_counts(output[k], &c[k]) < 0)
+            r = -EIO;
         c[k].switches += (double)(use[k].ru_nvcsw + use[k].ru_nivcsw);
     }
     unlink(CONFIG);
-    return r == 0 && status == 0 ? 0 : -EIO;
+    return r == 0 && status[0] == 0 && status[1] == 0 ? 0 : -EIO;
 }
 
 /* SKIP: 1. */

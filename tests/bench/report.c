@@ -65,7 +65,7 @@ static bool over(const struct json *c, const struct budgets *budgets)
 {
     const struct budget *b = budget_find(budgets, json_string(c, "name", ""));
 
-    return !b || !budget_holds(b, json_number(c, "ratio", 0), json_number(c, "exits", 0));
+    return !b || !budget_holds(b, json_number(c, "ratio", 0), json_number(c, "exits", NAN));
 }
 
 static void begin_plot(FILE *f, const char *id, unsigned rows, double low, double high,
@@ -187,8 +187,12 @@ static void row(FILE *f, const struct json *c, const struct budgets *budgets)
     fprintf(f, "<td>%g<td>%.3f<td>%.3f<td>%.3f<td>", json_number(c, "n", 0),
             json_number(c, "min", 0), json_number(c, "p50", 0), json_number(c, "p99", 0));
     escape(f, json_string(c, "unit", ""));
-    fprintf(f, "<td>%.3f<td>%.3f<td>%.3f<td>%.3f<td>", json_number(c, "exits", 0),
-            json_number(base, "p50", 0), json_number(base, "p99", 0), json_number(c, "ratio", 0));
+    if (json_get(c, "exits") && json_get(c, "exits")->type == JSON_NUMBER)
+        fprintf(f, "<td>%.3f", json_number(c, "exits", 0));
+    else
+        fprintf(f, "<td>-");
+    fprintf(f, "<td>%.3f<td>%.3f<td>%.3f<td>", json_number(base, "p50", 0),
+            json_number(base, "p99", 0), json_number(c, "ratio", 0));
     if (b)
         fprintf(f, "%g", b->ratio);
     fprintf(f, "<td>");

@@ -3,6 +3,7 @@
 #include "results.h"
 
 #include <errno.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -63,14 +64,17 @@ void results_print(const struct bench_case *c, struct result *r)
 {
     const struct budget *b = budget_find(budgets, c->name);
     double ratio = samples_ratio(&r->value, &r->base);
+    char exits[32] = "-";
 
+    if (isfinite(r->exits))
+        snprintf(exits, sizeof(exits), "%.3f", r->exits);
     if (r->status != 0)
         printf("%-26s %s %s\n", c->name, r->status > 0 ? "SKIP" : "FAILED", r->why);
     else
-        printf("%-26s %5u %10.3f %10.3f %10.3f %-6s %10.3f %8.3f %8.2f %8.3f %s\n", c->name,
+        printf("%-26s %5u %10.3f %10.3f %10.3f %-6s %10.3f %8.3f %8.2f %8s %s\n", c->name,
                r->value.n, samples_at(&r->value, 0), samples_at(&r->value, 0.5),
                samples_at(&r->value, 0.99), c->unit, samples_at(&r->base, 0.5), ratio,
-               b ? b->ratio : 0, r->exits,
+               b ? b->ratio : 0, exits,
                !b                                 ? "no budget"
                : budget_holds(b, ratio, r->exits) ? "ok"
                                                   : "OVER");
@@ -109,8 +113,11 @@ static void print_case(FILE *f, const struct bench_case *c, struct result *r)
 
     fprintf(f, "  {");
     text(f, "name", c->name);
-    fprintf(f, ", \"ratio\": %.4f, \"exits\": %.3f, ", samples_ratio(&r->value, &r->base),
-            r->exits);
+    fprintf(f, ", \"ratio\": %.4f, ", samples_ratio(&r->value, &r->base));
+    if (isfinite(r->exits))
+        fprintf(f, "\"exits\": %.3f, ", r->exits);
+    else
+        fprintf(f, "\"exits\": null, ");
     text(f, "unit", c->unit);
     fprintf(f, ",\n   ");
     numbers(f, &r->value);

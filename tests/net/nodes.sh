@@ -19,7 +19,7 @@ static=build/static
 LOSSY=${LOSSY:-$static/lossy}
 NEIGHBOUR=${NEIGHBOUR:-$static/neighbour}
 NODES_LIMIT=${NODES_LIMIT:-300}
-WAIT_LIMIT=${WAIT_LIMIT:-60}
+WAIT_LIMIT=${WAIT_LIMIT:-300}
 LOSSY_ARGS=
 DEAD_MS=20000 # a loaded host stops a process for seconds
 NODE_PES=6 # of each node
@@ -65,7 +65,7 @@ machine()
     {
         printf '[machine]\nspm = 8M\n[boot]\nimages = %s\n[run]\ntimeout = %s\n' \
             "$PWD/build/guest" "$NODES_LIMIT"
-        printf '[link]\noptions = dead=%s\n' "$DEAD_MS"
+        printf '[link]\noptions = dead=%s boot=3600000\n' "$DEAD_MS"
         k=0
         for line; do
             at=$((port + k))

@@ -13,6 +13,7 @@ for rings in yes no; do
     vm run --timeout "$VM_LIMIT" --rings $rings --pes $((n + 3)) --no-prefix -- kernel fanin $n 5
     want_status 0
     want_out "^FANIN $n [0-9]+:( 5){$n}\$"
+    want_out "^FANINEXITS [0-9]+ $((5 * n))\$"
     want_out "^fanin: $n clients, $((5 * n)) calls answered, 0 clients with too few\$"
     end
 done

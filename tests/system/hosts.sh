@@ -18,6 +18,16 @@ hosts()
     status=$?
 }
 
+mkdir "$T/m"
+images=$PWD/${GUESTS:-build/guest}
+
+# demo NAME: demos/NAME.ini as $T/m/NAME.ini, with a link for which no host is too slow.
+demo()
+{
+    sed "s/^\[run\]/[link]\noptions = dead=20000 boot=3600000\n&/; s/^timeout = .*/timeout = $((VM_LIMIT * 2))/
+        s,^images.*,images = $images," "demos/$1.ini" >"$T/m/$1.ini"
+}
+
 # The lines that both directions must have.
 both_ways()
 {
@@ -42,7 +52,8 @@ SEMPERVM=$SEMPERVM
 export SEMPERVM
 
 begin 'hosts: two nodes, every kind of packet and every error, both ways'
-hosts demos/dual-host.ini
+demo dual-host
+hosts "$T/m/dual-host.ini"
 want_status 0
 want_last_line '^[0-9]+ passed, 0 failed$'
 want_count 2 'link up node'
@@ -52,7 +63,8 @@ end
 begin 'hosts: three nodes on the loopback, all pairs'
 NETNS=no
 export NETNS
-hosts demos/triple-host.ini
+demo triple-host
+hosts "$T/m/triple-host.ini"
 want_status 0
 want_last_line '^[0-9]+ passed, 0 failed$'
 want_count 6 'link up node'
@@ -64,7 +76,8 @@ end
 if [ "${STOCK:-}" != yes ]; then
     begin 'hosts: eight nodes on the loopback, all pairs'
     {
-        printf '[run]\ntimeout = 300\nprefix = yes\n'
+        printf '[link]\noptions = dead=20000 boot=3600000\n[run]\ntimeout = %d\n' $((VM_LIMIT * 2))
+        printf 'prefix = yes\n'
         for k in 0 1 2 3 4 5 6 7; do
             printf '[node %d]\npes = %d-%d\nlisten = 127.0.0.1:%d\n' $k $((8 * k + 1)) $((8 * k + 8)) $((7860 + k))
             printf 'line = linkhost 1 9 17 25 33 41 49 57\n'
@@ -79,26 +92,55 @@ if [ "${STOCK:-}" != yes ]; then
 fi
 
 begin 'hosts: sealed'
-mkdir "$T/m"
-cp demos/dual-host.ini "$T/m/"
-printf '[link]\nkey = key\n' >>"$T/m/dual-host.ini"
+sed -i 's/^\[link\]/&\nkey = key/' "$T/m/dual-host.ini"
 i=0
 while [ $i -lt 64 ]; do
     printf a
     i=$((i + 1))
 done >"$T/m/key"
 chmod 600 "$T/m/key"
-hosts "$T/m/dual-host.ini" --images "${GUESTS:-build/guest}" --stats
+hosts "$T/m/dual-host.ini" --stats
 want_status 0
 want_last_line '^[0-9]+ passed, 0 failed$'
 want_out 'sealed .*frame [0-9]+'
 end
 
+# bad_key RE: what `run` says of the key `check` says, too, without a machine.
+bad_key()
+{
+    vm run --node 0 "$T/m/dual-host.ini"
+    want_status 2
+    want_one_line_err "key file .*/m/key: $1"
+    vm check "$T/m/dual-host.ini"
+    want_status 2
+    want_one_line_err "dual-host.ini:[0-9]+: key file .*/m/key: $1"
+}
+
+begin 'hosts: the key, checked'
+vm check "$T/m/dual-host.ini"
+want_status 0
+end
+
 begin 'hosts: a key that others can read'
 chmod 644 "$T/m/key"
-vm run --node 0 --images "${GUESTS:-build/guest}" "$T/m/dual-host.ini"
-want_status 2
-want_one_line_err 'others than its owner'
+bad_key 'others than its owner'
+end
+
+begin 'hosts: a key that is too short'
+chmod 600 "$T/m/key"
+echo abc >"$T/m/key"
+bad_key 'want 32 bytes or 64 hexadecimal digits'
+end
+
+begin 'hosts: a key that is not there'
+rm "$T/m/key"
+bad_key 'no such file'
+end
+
+begin 'hosts: a key that is a folder'
+mkdir -m 700 "$T/m/key"
+bad_key 'want 32 bytes or 64 hexadecimal digits'
+rmdir "$T/m/key"
 end
 
 # split PES LINE: node 0 has PEs 1 to PES and that boot line, node 1 the rest up to 4 and none.  Their
@@ -108,9 +150,11 @@ split()
     port=$((20000 + $$ % 20000))
     cat >"$T/m/split.ini" <<INI
 [boot]
-images = $PWD/${GUESTS:-build/guest}
+images = $images
 [run]
-timeout = 100
+timeout = $VM_LIMIT
+[link]
+options = dead=20000 boot=3600000
 [node 0]
 pes = 1-$1
 line = $2
@@ -134,11 +178,11 @@ want_out 'kernel 0 on PE 1: 4 PEs'
 [ "$other_status" = 0 ] || bad "node 1: exit status $other_status"
 end
 
+# Node 0's program ends when the other one has spoken to it, and not before.
 begin 'hosts: and so does a program there that never ends'
-split 2 'kernel hello -- forever daemon'
+split 2 'kernel forever await here -- forever call here daemon requires=here'
 want_status 0
 want_out 'started forever on PE 3'
-want_out 'Hello World'
 [ "$other_status" = 0 ] || bad "node 1: exit status $other_status"
 grep -q 'here for ever' "$T/other" || bad 'the program did not run on node 1'
 end
@@ -152,7 +196,7 @@ end
 begin 'hosts: the same by a seed'
 vm run --seed 3 "$T/m/split.ini"
 want_status 1
-sed -i 's/^line = .*/line = kernel hello -- forever daemon/' "$T/m/split.ini"
+sed -i 's/^line = .*/line = kernel forever await x -- forever call x daemon requires=x/' "$T/m/split.ini"
 vm run --seed 3 "$T/m/split.ini"
 want_status 0
 want_out 'here for ever'
@@ -170,7 +214,7 @@ seen()
 }
 
 begin 'hosts: but not when the first node is lost: it may come back'
-sed -i 's/^line = .*/line = kernel forever -- forever/' "$T/m/split.ini"
+sed -i 's/^line = .*/line = kernel forever -- forever/; s/dead=20000/dead=2000/' "$T/m/split.ini"
 "$SEMPERVM" run --node 1 "$T/m/split.ini" >"$T/other" 2>&1 </dev/null &
 other=$!
 "$SEMPERVM" run --node 0 "$T/m/split.ini" >"$T/out" 2>&1 </dev/null &
@@ -184,32 +228,55 @@ kill "$other" 2>/dev/null
 wait "$other" 2>/dev/null
 end
 
-# Refused, and it is said why.
-begin 'hosts: two machine files'
-for k in 0 1; do
-    cat >"$T/m/differ$k.ini" <<INI
+# differ WHAT LAST PES OPTION...: node 1's file has its PEs up to LAST and PES in its line, and it has
+# OPTIONs; node 0 refuses it and says WHAT is not the same.
+differ()
+{
+    begin "hosts: two machine files: $1"
+    for k in 0 1; do
+        cat >"$T/m/differ$k.ini" <<INI
+[boot]
+images = $images
 [run]
-timeout = 100
+timeout = $VM_LIMIT
 [node 0]
 pes = 1-2
 line = linkhost 1 3
 listen = 127.0.0.1:7842
 [node 1]
-pes = 3-$((4 + k))
-line = linkhost 1 3
+pes = 3-$([ $k = 0 ] && echo 4 || echo "$2")
+line = linkhost 1 $([ $k = 0 ] && echo 3 || echo "$3")
 listen = 127.0.0.1:7843
 INI
-done
-"$SEMPERVM" run --node 1 --images "${GUESTS:-build/guest}" "$T/m/differ1.ini" >/dev/null 2>&1 &
-other=$!
-mkfifo "$T/says"
-"$SEMPERVM" run --node 0 --images "${GUESTS:-build/guest}" "$T/m/differ0.ini" >"$T/says" 2>/dev/null &
-differs=$!
-grep -m 1 'node 1 has another machine file: give all nodes the same one' "$T/says" >"$T/out"
-kill "$other" "$differs" 2>/dev/null
-wait "$other" "$differs" 2>/dev/null
-last='sempervm run --node 0 differ0.ini'
-want_count 1 'another machine file'
+    done
+    what=$1
+    shift 3
+    "$SEMPERVM" run --node 1 "$@" "$T/m/differ1.ini" >/dev/null 2>&1 &
+    other=$!
+    rm -f "$T/says"
+    mkfifo "$T/says"
+    "$SEMPERVM" run --node 0 "$T/m/differ0.ini" >"$T/says" 2>/dev/null &
+    differs=$!
+    grep -m 1 'node 1 has another machine file' "$T/says" >"$T/out"
+    kill "$other" "$differs" 2>/dev/null
+    wait "$other" "$differs" 2>/dev/null
+    last='sempervm run --node 0 differ0.ini'
+    want_out "machine file: not the same $what; give all nodes the same one"
+    end
+}
+
+differ 'PEs or addresses' 5 3
+differ 'boot lines' 4 '3 5'
+differ 'sizes of memories [(]spm, dram[)]' 4 3 --spm 9M
+differ 'boot lines, sizes of memories [(]spm, dram[)]' 4 '3 5' --dram 7G
+
+# At once, not when its time is up.
+begin 'hosts: a bridge that cannot begin ends its node'
+sed 's/^options = .*/options = nonsense/' "$T/m/triple-host.ini" >"$T/m/bad.ini"
+vm run --node 1 "$T/m/bad.ini"
+want_status 1
+want_out 'PANIC: bad argument: nonsense'
+want_one_line_err 'node 1 ends: its bridge, PE 1021, is over'
 end
 
 begin 'hosts: which node?'

@@ -6,17 +6,7 @@
 set -u
 . tests/lib.sh
 
-PEER=${PEER_PROGRAM:-build/framepeer}
-base=$((20000 + $$ % 20000))
-udp="udp=127.0.0.1:$base,peer=127.0.0.1:$((base + 1))"
-peer=
-stop_peer()
-{
-    [ -z "$peer" ] || kill "$peer" 2>/dev/null
-    [ -z "$peer" ] || wait "$peer" 2>/dev/null
-    peer=
-}
-trap 'stop_peer; rm -rf "$T"' EXIT
+. tests/net/framepeer.sh
 
 for irq in 11 5; do
     begin "interrupts: line, masks and link, at input $irq"
@@ -32,8 +22,7 @@ done
 frames()
 {
     rm -f "$T/sock"
-    "$PEER" unix "$T/sock" >"$T/peer" 2>&1 &
-    peer=$!
+    start_peer unix "$T/sock"
     vm run --timeout "$VM_LIMIT" --stats --nic "pe=1,irq=11,stream=listen:unix:$T/sock" \
         -- irqtest frames "$1" "$2"
     stop_peer

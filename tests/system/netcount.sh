@@ -72,4 +72,12 @@ at_most 'exits of the receivers' "$(exits_of 9 16)" 1041 26
 at_most 'exits of their bridge' "$(exits_of 1022 1022)" 1041 13
 at_most 'frames of their bridge' "$(frames_of 1022)" 1041 11
 end
+
+begin 'netcount: messages of eight, while others are unread'
+pairs apart 8 2
+want_status 0
+want_count 8 '^RATE 64 '
+# But the first of them, which ends the machine and waits for a while before.
+at_most 'exits of the receivers' "$(exits_of 10 16)" 910 30
+end
 finish

@@ -6,33 +6,7 @@
 set -u
 . tests/lib.sh
 
-PEER=${PEER_PROGRAM:-build/framepeer}
-# Two ports of our own, on the loopback.
-base=$((20000 + $$ % 20000))
-udp="udp=127.0.0.1:$base,peer=127.0.0.1:$((base + 1))"
-peer=
-# Ends the peer that a test has started, by its id.
-stop_peer()
-{
-    [ -z "$peer" ] || kill "$peer" 2>/dev/null
-    [ -z "$peer" ] || wait "$peer" 2>/dev/null
-    peer=
-}
-trap 'stop_peer; rm -rf "$T"' EXIT
-
-# start_peer ARGUMENT...: returns when it is ready (udp), at once otherwise.
-start_peer()
-{
-    : >"$T/peer"
-    "$PEER" "$@" >"$T/peer" 2>&1 &
-    peer=$!
-    i=0
-    while [ "$1" = udp ] && ! grep -q ready "$T/peer"; do
-        i=$((i + 1))
-        [ $i -lt 100 ] || { bad "the peer does not start: $(cat "$T/peer")"; break; }
-        sleep 0.1
-    done
-}
+. tests/net/framepeer.sh
 
 # The number in front of or behind a word of the statistics: stat 's/.../\1/p'
 stat()

@@ -73,6 +73,63 @@ want_status 143
 want_err 'statistics'
 end
 
+# reports ARGUMENT...: a machine with a report on each stream, whose standard error is a pipe with
+# room for the report's beginning only.  Returns when the run is over: the first report can be read.
+mkfifo "$T/full"
+reports()
+{
+    last="sempervm run --report exits --stats $*, a signal after the end"
+    exec 4<>"$T/full"
+    yes '' | head -c 61000 >&4
+    "$SEMPERVM" run --timeout "$VM_LIMIT" --report exits --stats "$@" >"$T/pipe" 2>"$T/full" \
+        </dev/null 4>&- &
+    vm_pid=$!
+    exec 3<"$T/pipe" 5<"$T/full" 4>&-
+    line=
+    until [ "${line%PEs exited 0}" != "$line" ]; do
+        read -r line <&3 || {
+            bad "$last: no report"
+            break
+        }
+    done
+}
+
+# 30 programs: some 8 KiB of statistics.
+many()
+{
+    echo kernel hello
+    for i in 1 2 3 4 5 6 7 8 9 10; do
+        echo -- hello -- hello -- hello
+    done
+}
+
+begin 'signals: one that comes when the machine has ended does not cut its report short'
+# shellcheck disable=SC2046 # words
+reports --pes 32 -- $(many)
+kill -s TERM "$vm_pid"
+cat <&5 >"$T/err"
+cat <&3 >"$T/out"
+wait "$vm_pid"
+status=$?
+exec 3<&- 5<&-
+want_status 0
+want_err '^PE 32: '
+end
+
+begin 'signals: two of them end it, report or not'
+# shellcheck disable=SC2046 # words
+reports --pes 32 -- $(many)
+kill -s INT "$vm_pid"
+kill -s TERM "$vm_pid"
+wait "$vm_pid" 2>/dev/null
+status=$?
+exec 3<&- 5<&-
+case $status in
+130 | 143) ;; # whichever it took last
+*) bad "$last: exit status $status" ;;
+esac
+end
+
 begin 'signals: a reader that goes away does not end the machine'
 # The reader takes one line of three and closes; the machine ends as if nothing were.
 last='sempervm run into a closed pipe'

@@ -124,8 +124,11 @@ static inline struct puppet *puppet_new(unsigned slots)
     static const struct link_ops ops = {puppet_now,      puppet_send,   puppet_deliver,
                                         puppet_complete, puppet_random, puppet_state};
     static const struct link_range range[] = {{0, 0, 9}, {1, 10, 19}};
-    struct link_config cfg = {
-        .nodes = 2, .ranges = range, .n_ranges = 2, .machine = 77, .ops = &ops};
+    struct link_config cfg = {.nodes = 2,
+                              .ranges = range,
+                              .n_ranges = 2,
+                              .machine = {.nodes = 77, .lines = 78, .sizes = 79},
+                              .ops = &ops};
     struct puppet *p = calloc(1, sizeof(*p));
 
     if (!p)
@@ -216,7 +219,7 @@ static inline void puppet_pass(struct puppet *p, uint64_t ns)
 static inline void puppet_hello(struct puppet *p, unsigned type, uint64_t src, uint64_t dst,
                                 uint64_t machine)
 {
-    struct link_hello b = {.machine = machine};
+    struct link_hello b = {.nodes = machine, .lines = 78, .sizes = 79};
     struct link_head h = puppet_head(p, type, sizeof(b));
 
     h.src_epoch = src;

@@ -233,6 +233,8 @@ static const char *const bad_results[] = {
     "{\"cases\": [3]}",
     "{\"cases\": [{\"name\": \"x\"}]}",
     "{\"cases\": [" CASE("msg", "\"1\"", "0") "]}",
+    "{\"cases\": [" CASE("msg", "null", "0") "]}",
+    "{\"cases\": [" CASE("msg", "1", "\"0\"") "]}",
 };
 
 START_TEST(results_that_are_none)
@@ -275,6 +277,9 @@ START_TEST(results_are_held_against_budgets)
         failures("{\"cases\": [" CASE("msg", "3.1", "0") "," CASE("boot", "2", "9") "]}"), 1);
     ck_assert_uint_eq(
         failures("{\"cases\": [" CASE("msg", "3", "1") "," CASE("boot", "2.5", "9") "]}"), 2);
+    /* What nobody counted is not 0. */
+    ck_assert_uint_eq(
+        failures("{\"cases\": [" CASE("msg", "3", "null") "," CASE("boot", "2", "null") "]}"), 1);
     /* One without a budget, one without a result. */
     ck_assert_uint_eq(failures("{\"cases\": [" CASE("msg", "3", "0") "," CASE("x", "2", "9") "]}"),
                       2);
@@ -296,8 +301,8 @@ END_TEST
 
 START_TEST(the_page)
 {
-    struct json *j = results(
-        "{\"commit\": \"abc\", \"cases\": [" CASE("msg", "9", "0") "," CASE("boot", "2", "9") "]}");
+    struct json *j = results("{\"commit\": \"abc\", \"cases\": [" CASE("msg", "9", "0") "," CASE(
+        "boot", "2", "null") "]}");
     static char page[65536];
     FILE *f;
     size_t n;

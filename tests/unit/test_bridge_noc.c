@@ -311,7 +311,8 @@ START_TEST(good_arguments)
     ck_assert_uint_eq(a.self, 1);
     ck_assert_uint_eq(a.nodes, 2);
     ck_assert_uint_eq(a.count, 2);
-    ck_assert_uint_eq(a.machine, b.machine);
+    ck_assert_uint_eq(a.machine.nodes, b.machine.nodes);
+    ck_assert_uint_eq(a.machine.lines | a.machine.sizes, 0);
     ck_assert_uint_eq(a.node[1].first, 9);
     ck_assert_uint_eq(a.node[1].last, 14);
     ck_assert_uint_eq(a.node[1].memory, 8);
@@ -320,7 +321,10 @@ START_TEST(good_arguments)
     ck_assert_uint_eq(a.node[0].ip6.kind, 0);
     ck_assert_uint_eq(a.node[1].ip6.kind, 6);
     ck_assert(parse(&b, "self=0", NODE0, "node=1,9,14,8,16,52:54:00:00:0A:02,10.83.0.2"));
-    ck_assert_uint_ne(a.machine, b.machine);
+    ck_assert_uint_ne(a.machine.nodes, b.machine.nodes);
+    ck_assert(parse(&a, "self=0", NODE0, "lines=89abcdef sizes=1f"));
+    ck_assert_uint_eq(a.machine.lines, 0x89abcdef);
+    ck_assert_uint_eq(a.machine.sizes, 0x1f);
     ck_assert(parse(&a, "self=0", "node=0,1,1,65535,1,52:54:00:00:0a:01,10.83.0.1", "stats"));
     ck_assert_uint_eq(a.count, 1);
     ck_assert(a.stats);
@@ -351,6 +355,9 @@ START_TEST(bad_arguments)
         "node=1,9,14,8,15,52:54:00:00:0a:02,"
         "1111111111111111111111111111111111111111111111111111111111111111",
         NODE0,
+        "lines=",
+        "lines=123456789",
+        "sizes=12g",
         "mtu=0",
         "mtu=1473",
         "mtu=1344x",

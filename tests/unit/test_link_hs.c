@@ -43,6 +43,7 @@ START_TEST(three_ways)
     ck_assert_int_eq(link_state(p->link, 1), LINK_SEEKING);
     ck_assert_uint_eq(link_stats(p->link)->drops[LINK_DROP_EPOCH], 1);
     ck_assert_uint_eq(link_stats(p->link)->drops[LINK_DROP_MACHINE], 1);
+    ck_assert_uint_eq(link_differs(p->link, 1), LINK_DIFFERS_NODES);
     puppet_hello(p, LINK_WELCOME, PUPPET_EPOCH, it, 77);
     ck_assert_int_eq(link_state(p->link, 1), LINK_LIVE);
     /* Its first frame follows at once, though it is empty. */
@@ -50,6 +51,47 @@ START_TEST(three_ways)
     ck_assert_uint_eq(p->head.type, LINK_DATA);
     ck_assert_uint_eq(p->head.flags & LINK_F_SEQ, LINK_F_SEQ);
     ck_assert(p->head.dst_epoch == PUPPET_EPOCH && p->head.src_epoch == it);
+    puppet_free(p);
+}
+END_TEST
+
+static void hello_of(struct puppet *p, uint32_t magic, struct link_hello b)
+{
+    struct link_head h = puppet_head(p, LINK_HELLO, sizeof(b));
+
+    h.magic = magic;
+    h.src_epoch = PUPPET_EPOCH;
+    h.dst_epoch = 0;
+    puppet_frame(p, &h, &b, sizeof(b));
+}
+
+/* Who does not connect, and why: the owner can tell. */
+START_TEST(differs)
+{
+    struct puppet *p = puppet_new(4);
+
+    ck_assert_uint_eq(link_differs(p->link, 1), 0);
+    hello_of(p, LINK_MAGIC, (struct link_hello){77, 1, 79});
+    ck_assert_uint_eq(link_differs(p->link, 1), LINK_DIFFERS_LINES);
+    hello_of(p, LINK_MAGIC, (struct link_hello){77, 78, 1});
+    ck_assert_uint_eq(link_differs(p->link, 1), LINK_DIFFERS_SIZES);
+    hello_of(p, LINK_MAGIC, (struct link_hello){1, 2, 3});
+    ck_assert_uint_eq(link_differs(p->link, 1),
+                      LINK_DIFFERS_NODES | LINK_DIFFERS_LINES | LINK_DIFFERS_SIZES);
+    ck_assert_uint_eq(link_stats(p->link)->drops[LINK_DROP_MACHINE], 3);
+    hello_of(p, LINK_MAGIC ^ 1u << 24, (struct link_hello){77, 78, 79});
+    ck_assert_uint_eq(link_differs(p->link, 1), LINK_DIFFERS_VERSION);
+    hello_of(p, LINK_MAGIC, (struct link_hello){77, 1, 79});
+    hello_of(p, 0x12345678, (struct link_hello){77, 78, 79}); /* noise says nothing */
+    ck_assert_uint_eq(link_differs(p->link, 1), LINK_DIFFERS_LINES);
+    ck_assert_int_eq(link_state(p->link, 1), LINK_SEEKING);
+    /* It got the right file; and what hostile frames say of a live node is not told. */
+    puppet_connect(p);
+    ck_assert_uint_eq(link_differs(p->link, 1), 0);
+    hello_of(p, LINK_MAGIC, (struct link_hello){1, 2, 3});
+    hello_of(p, LINK_MAGIC ^ 1u << 24, (struct link_hello){77, 78, 79});
+    ck_assert_uint_eq(link_differs(p->link, 1), 0);
+    ck_assert_int_eq(link_state(p->link, 1), LINK_LIVE);
     puppet_free(p);
 }
 END_TEST
@@ -496,6 +538,7 @@ int main(void)
 
     tcase_set_timeout(tc, 300);
     tcase_add_test(tc, three_ways);
+    tcase_add_test(tc, differs);
     tcase_add_test(tc, restart);
     tcase_add_test(tc, late_welcome);
     tcase_add_test(tc, late_answer);

@@ -126,11 +126,13 @@ static const struct {
     {{AT(0), MAP_PAGE, MAP_PAGE, 15, 1}, SE_INV_ARGS}, /* behind it */
     {{AT(0), MAP_PAGE, 0, 8, 1}, SE_INV_ARGS},         /* begins within a page */
     {{AT(0), MAP_PAGE, 1ull << 60, 7, 1}, SE_INV_ARGS},
+    {{AT(0), MAP_PAGE, 2 * MAP_PAGE, 6, 1}, SE_INV_ARGS}, /* around the end of all addresses */
 };
 
 START_TEST(refusals)
 {
     mx_set_ep(x, A, 10, dtu_send_r0(B, 256), dtu_send_r1(B, 2, 256), 0);
+    mx_gate(x, A, 6, M, -(uint64_t)MAP_PAGE, 8 * MAP_PAGE, DTU_PERM_RW);
     mx_gate(x, A, 7, M, 0, (1ull << 61) - 1, DTU_PERM_RW);
     mx_gate(x, A, 8, M, 64, 2 * MAP_PAGE, DTU_PERM_RW);
     mx_gate(x, A, 11, A, 0, MAP_PAGE, DTU_PERM_RW);
@@ -319,6 +321,7 @@ START_TEST(window_anew)
     ck_assert_int_eq(vdtu_map_enable(x->pe[A].d, 2 * MAP_PAGE, mx_table(x, A)), 0);
     ck_assert_int_eq(sees(0), -1);
     ck_assert_uint_eq(ask(1, 2, 0, EP, DTU_PERM_R), ERR(SE_INV_ARGS));
+    ck_assert_uint_eq(ask(0, 3, 0, EP, DTU_PERM_R), ERR(SE_INV_ARGS)); /* more than all of it */
     ck_assert_uint_eq(ask(0, 2, 0, EP, DTU_PERM_R), 0);
     ck_assert_int_eq(vdtu_map_enable(x->pe[A].d, 0, mx_table(x, A)), -22);
     ck_assert_int_eq(vdtu_map_enable(x->pe[A].d, MAP_PAGE + 1, mx_table(x, A)), -22);

@@ -385,18 +385,68 @@ END_TEST
 START_TEST(bridge_of_a_node)
 {
     const struct boot_env *e;
+    char hashes[64];
 
     boot(TWO, "1");
     e = env(4);
     ck_assert_uint_eq(e->coreid, 1021);
     ck_assert_uint_eq(e->kenv, 0);
     ck_assert_uint_eq(e->entry, 0);
-    ck_assert_uint_eq(e->argc, 4);
+    ck_assert_uint_eq(e->argc, 5);
     ck_assert_uint_eq(res.entry[5], 0x220000);
     ck_assert_str_eq(arg(4, 0), "bridge");
     ck_assert_str_eq(arg(4, 1), "self=1");
     ck_assert_str_eq(arg(4, 2), "node=0,1,4,0,1022,52:53:56:00:00:00,10.83.0.1,fd83::1");
     ck_assert_str_eq(arg(4, 3), "node=1,5,8,991,1021,52:53:56:00:00:01,10.83.0.2,fd83::2");
+    snprintf(hashes, sizeof(hashes), "lines=%x sizes=%x", machine_lines_hash(&m),
+             machine_sizes_hash(&m));
+    ck_assert_str_eq(arg(4, 4), hashes);
+}
+END_TEST
+
+/* The hashes of a machine file; what is the affair of one host is not in them. */
+static void hash(const char *ini, const char *node, uint32_t *lines, uint32_t *sizes)
+{
+    again();
+    valid(ini, node);
+    *lines = machine_lines_hash(&m);
+    *sizes = machine_sizes_hash(&m);
+}
+
+START_TEST(same_on_all_nodes)
+{
+    static const char *const same[] = {
+        TWO "[boot]\nimages = .\n[run]\nstats = yes\ntimeout = 5\n[link]\noptions = stats\n",
+        "[node 0]\npes = 1-4\nline =  kernel \t hello\nlisten = 127.0.0.1:7000\n"
+        "[node 1]\npes = 5-8\nline = kernel hello\nlisten = 10.0.0.1:7009\nat = 10.0.0.2:7\n",
+    };
+    static const char *const lines[] = {
+        "[node 0]\npes = 1-4\nline = kernel hello x\nlisten = a:1\n"
+        "[node 1]\npes = 5-8\nline = kernel hello\nlisten = b:1\n",
+        "[node 0]\npes = 1-4\nline = kernel hello\nlisten = a:1\n"
+        "[node 1]\npes = 5-8\nlisten = b:1\n",
+        "[node 0]\npes = 1-4\nline = kernel hello kernel\nlisten = a:1\n"
+        "[node 1]\npes = 5-8\nline = hello\nlisten = b:1\n",
+    };
+    static const char *const sizes[] = {TWO "[machine]\nspm = 9M\n", TWO "[machine]\ndram = 9G\n",
+                                        TWO "[pe 6]\nspm = 9M\n"};
+    uint32_t l, s, l2, s2;
+
+    hash(TWO, "0", &l, &s);
+    hash(TWO, "1", &l2, &s2);
+    ck_assert(l == l2 && s == s2);
+    for (size_t i = 0; i < sizeof(same) / sizeof(same[0]); i++) {
+        hash(same[i], "1", &l2, &s2);
+        ck_assert_msg(l == l2 && s == s2, "%zu: another machine", i);
+    }
+    for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
+        hash(lines[i], NULL, &l2, &s2);
+        ck_assert_msg(l != l2 && s == s2, "%zu: not other lines alone", i);
+    }
+    for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+        hash(sizes[i], NULL, &l2, &s2);
+        ck_assert_msg(l == l2 && s != s2, "%zu: not other sizes alone", i);
+    }
 }
 END_TEST
 
@@ -450,6 +500,7 @@ int main(void)
     tcase_add_test(t, kernel_of_a_node);
     tcase_add_test(t, bridge_of_a_node);
     tcase_add_test(t, split_machine);
+    tcase_add_test(t, same_on_all_nodes);
     suite_add_tcase(s, t);
     srunner_run_all(r, CK_ENV);
     failed = srunner_ntests_failed(r);

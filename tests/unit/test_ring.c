@@ -122,7 +122,7 @@ START_TEST(hostile_sender)
 
     open_channel(S, 256);
     w = (uint64_t *)(void *)(shared(S, 0) + RING_FWD_OFF);
-    memset(shared(S, 0) + RING_CTL_OFF, 0xFF, RING_SHARED_LEN);
+    memset(shared(S, 0) + RING_SHARED_OFF, 0xFF, RING_SHARED_LEN);
     ck_assert_ptr_null(fetch(R, RX_RECV));
     w[RING_LABEL] = ~0ull;
     w[RING_META] = 0xFFFF; /* longer than a slot */
@@ -149,7 +149,7 @@ START_TEST(hostile_indices)
 {
     open_channel(S, DTU_CREDITS_UNLIM);
     for (unsigned round = 0; round < 2000; round++) {
-        uint8_t *at = shared(S, 0) + RING_CTL_OFF;
+        uint8_t *at = shared(S, 0) + RING_SHARED_OFF;
         const struct dtu_header *m;
 
         for (unsigned i = 0; i < 64; i++)
@@ -267,7 +267,7 @@ START_TEST(used_again)
     vdtu_ring_open(x->pe[S].d, RX_SEND);
     ck_assert_uint_eq(x->fresh, 1);
     for (unsigned i = 0; i < RING_SHARED_LEN; i++)
-        ck_assert_uint_eq(shared(S, 0)[RING_CTL_OFF + i], 0);
+        ck_assert_uint_eq(shared(S, 0)[RING_SHARED_OFF + i], 0);
     for (unsigned i = 0; i < RING_AREA; i++)
         ck_assert_uint_eq(shared(R, 0)[RING_INBOX_OFF + i] | shared(R, 0)[RING_FROZEN_OFF + i], 0);
     ck_assert_uint_eq(send(S, 1), SE_OK);

@@ -134,6 +134,34 @@ START_TEST(one_that_streams)
 }
 END_TEST
 
+/* The look before sleeping overlooks none, however many are silent and however long. */
+START_TEST(nobody_is_overlooked)
+{
+    const struct dtu_header *m;
+
+    x = rx_new(5);
+    for (unsigned pe = FIRST; pe < FIRST + 50; pe++) {
+        rx_gate(x, pe, RX_SEND, R, DTU_CREDITS_UNLIM);
+        vdtu_ring_open(x->pe[pe].d, RX_SEND);
+    }
+    for (unsigned i = 0; i < 50; i++) {
+        ck_assert(ring_sleep(&x->pe[R].r));
+        ring_awake(&x->pe[R].r);
+        ck_assert_uint_eq(ring_send(&x->pe[FIRST + i * 7 % 50].r, RX_SEND, "x", 1, RX_REPLY, 0),
+                          SE_OK);
+        if (i % 2)
+            ck_assert(!ring_sleep(&x->pe[R].r));
+        else
+            ck_assert(!ring_sleep_for(&x->pe[R].r, RX_RECV));
+        m = ring_fetch(&x->pe[R].r, RX_RECV);
+        ck_assert_ptr_nonnull(m);
+        ck_assert_uint_eq(m->sender_pe, FIRST + i * 7 % 50);
+        ring_ack(&x->pe[R].r, m);
+    }
+    rx_free(x);
+}
+END_TEST
+
 int main(void)
 {
     TCase *tc = tcase_create("many");
@@ -145,6 +173,7 @@ int main(void)
     tcase_add_test(tc, every_message_of_600);
     tcase_add_test(tc, one_that_floods);
     tcase_add_test(tc, one_that_streams);
+    tcase_add_test(tc, nobody_is_overlooked);
     suite_add_tcase(s, tc);
     srunner_run_all(sr, CK_NORMAL);
     failed = srunner_ntests_failed(sr);

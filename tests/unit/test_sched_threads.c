@@ -14,98 +14,12 @@
 #include <time.h>
 
 #include "../../vmm/cores.h"
-#include "../../vmm/nic.h"
-#include "../../vmm/node.h"
-#include "../../vmm/sched.h"
-#include "../../vmm/window.h"
+#include "sched_fixture.h"
 
-#define PES    6u
 #define ROUNDS 3000u
 
-static struct node node;
-static struct pe pes[PES];
-static atomic_int awake, least, most;
-static atomic_uint runs[PES], at_rest;
+static atomic_uint runs[PES];
 static atomic_bool held[PES], over[PES];
-
-/* ---- the rest of the VMM ---- */
-
-uint64_t host_now(void)
-{
-    struct timespec ts;
-
-    clock_gettime(CLOCK_MONOTONIC, &ts);
-    return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
-}
-
-bool windows_on(const struct node *n)
-{
-    (void)n;
-    return true;
-}
-
-void windows_asleep(struct node *n, int change)
-{
-    int now = atomic_fetch_sub(&awake, change) - change;
-
-    (void)n;
-    if (now < 0)
-        atomic_store(&least, now);
-    if (now > (int)PES)
-        atomic_store(&most, now);
-}
-
-bool node_finish(struct node *n, enum node_end why, uint32_t status)
-{
-    (void)status;
-    if (why == NODE_AT_REST) {
-        atomic_fetch_add(&at_rest, 1);
-        return true; /* we go on */
-    }
-    atomic_store(&n->end, why);
-    return true;
-}
-
-void node_log(const struct node *n, int level, const char *fmt, ...)
-{
-    (void)n;
-    (void)level;
-    (void)fmt;
-}
-
-int pe_open(struct pe *pe, const struct kvm *kvm, char *err, size_t size)
-{
-    (void)pe;
-    (void)kvm;
-    (void)err;
-    (void)size;
-    return 0;
-}
-
-void pe_kick(struct pe *pe)
-{
-    atomic_store(&pe->kicked, true);
-}
-
-bool nic_is_direct(const struct nic *n)
-{
-    (void)n;
-    return false;
-}
-void nic_listen(struct nic *n, bool on)
-{
-    (void)n;
-    (void)on;
-}
-void nic_sleep(struct nic *n, uint64_t ns)
-{
-    (void)n;
-    (void)ns;
-}
-void nic_poke(struct nic *n)
-{
-    (void)n;
-}
 
 /* A PE that runs as long as it is held, then wakes its neighbour if it is told to, and waits. */
 static atomic_uint passes;
@@ -138,43 +52,6 @@ enum pe_why pe_run(struct pe *pe)
 }
 
 /* ---- tests ---- */
-
-/* A test that waits for ever is ended by its runner. */
-static void until_awake(int n)
-{
-    while (atomic_load(&awake) != n)
-        sched_yield();
-}
-
-static void begin(void)
-{
-    char err[128];
-
-    memset(&node, 0, sizeof(node));
-    node.sched = &sched_threads;
-    node.npes = PES;
-    node.pes = pes;
-    node.start_ns = host_now();
-    atomic_store(&awake, PES);
-    for (unsigned i = 0; i < PES; i++) {
-        memset(&pes[i], 0, sizeof(pes[i]));
-        pes[i].node = &node;
-        pes[i].id = (uint16_t)(i + 1);
-        pes[i].place = i;
-        pes[i].deadline = VREG_WAIT_FOREVER;
-    }
-    ck_assert_int_eq(sched_threads.start(&node, err, sizeof(err)), 0);
-    until_awake(0);
-}
-
-static void end(void)
-{
-    atomic_store(&node.end, NODE_EXITED);
-    sched_threads.stop(&node);
-    ck_assert_int_eq(atomic_load(&awake), 0);
-    ck_assert_int_eq(atomic_load(&least), 0);
-    ck_assert_int_eq(atomic_load(&most), 0);
-}
 
 START_TEST(raised_by_who_wakes)
 {

@@ -23,7 +23,8 @@ static struct machine m;
 static struct wire *w;
 static char err[256], said[256], key_path[64];
 static unsigned lines, questions;
-static in_addr_t pod; /* what the name pod.example means */
+static in_addr_t pod;     /* what the name pod.example means */
+static in_addr_t pods[3]; /* and 0.example to 2.example */
 static struct backend_frame frames[WIRE_BATCH];
 
 /* The resolver: numbers, and one name. */
@@ -44,6 +45,8 @@ int getaddrinfo(const char *host, const char *service, const struct addrinfo *hi
     if (strcmp(host, "pod.example") == 0) {
         questions++;
         v4->sin_addr.s_addr = pod;
+    } else if (host[0] >= '0' && host[0] <= '2' && strcmp(host + 1, ".example") == 0) {
+        v4->sin_addr.s_addr = pods[host[0] - '0'];
     } else if (strcmp(host, "::1") == 0) {
         r->addr = (struct sockaddr_in6){AF_INET6, htons((uint16_t)atoi(service)), 0,
                                         IN6ADDR_LOOPBACK_INIT, 0};
@@ -195,6 +198,71 @@ START_TEST(one_question_at_a_time)
 }
 END_TEST
 
+/* A datagram from fd that says to be node k's: is it taken? */
+static unsigned speaks(int fd, unsigned k)
+{
+    struct sockaddr_in to = {AF_INET, htons((uint16_t)our_port()), {htonl(INADDR_LOOPBACK)}, {0}};
+    uint8_t data[60] = {0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, [11] = (uint8_t)k};
+    struct pollfd p;
+
+    ck_assert_int_eq(sendto(fd, data, sizeof(data), 0, (struct sockaddr *)&to, sizeof(to)), 60);
+    wire_poll(w, &p);
+    ck_assert_int_eq(poll(&p, 1, HANGS), 1);
+    return wire_receive(w, frames);
+}
+
+/* Does a frame for node k come to fd, and to none of the others? */
+static bool reaches(unsigned k, const int *fd, unsigned where)
+{
+    uint8_t data[60] = {[5] = (uint8_t)k, [11] = 100}, got[100];
+    struct pollfd p = {.fd = fd[where], .events = POLLIN};
+    bool there;
+
+    wire_send(w, &(struct backend_frame){.data = data, .len = sizeof(data)}, 1);
+    there = poll(&p, 1, HANGS) == 1 && recv(fd[where], got, sizeof(got), 0) == sizeof(data);
+    for (unsigned i = 0; i < 3; i++)
+        there &= recv(fd[i], got, sizeof(got), MSG_DONTWAIT) < 0;
+    return there;
+}
+
+/* Peers that were started again, each with an address that was another one's. */
+START_TEST(places_changed)
+{
+    int fd[3];
+    char names[3][32];
+    uint16_t port = 0;
+    struct sockaddr_in a;
+    socklen_t len = sizeof(a);
+
+    m.nnodes = 4;
+    m.node[0].listen = (char *)(uintptr_t) "127.0.0.1:0";
+    for (unsigned i = 0; i < 3; i++) {
+        pods[i] = htonl(INADDR_LOOPBACK + 1 + i);
+        fd[i] = bound(pods[i], port);
+        ck_assert_int_eq(getsockname(fd[i], (struct sockaddr *)&a, &len), 0);
+        port = ntohs(a.sin_port);
+        snprintf(names[i], sizeof(names[i]), "%u.example:%u", i, port);
+        m.node[i + 1].at = names[i];
+        m.node[i + 1].mac[5] = (uint8_t)(i + 1);
+    }
+    ck_assert_int_eq(wire_open(&m, &w, err, sizeof(err)), 0);
+    for (unsigned i = 0; i < 3; i++) {
+        ck_assert_uint_eq(speaks(fd[i], i + 1), 1);
+        ck_assert(reaches(i + 1, fd, i));
+    }
+    /* Each goes to where the next one was. */
+    for (unsigned i = 0; i < 3; i++)
+        pods[i] = htonl(INADDR_LOOPBACK + 1 + (i + 1) % 3);
+    ck_assert_uint_eq(speaks(fd[1], 1), 1);
+    for (unsigned i = 0; i < 6; i++)
+        wire_work(w, say, NULL);
+    for (unsigned i = 0; i < 3; i++)
+        ck_assert(reaches(i + 1, fd, (i + 1) % 3));
+    for (unsigned i = 0; i < 3; i++)
+        close(fd[i]);
+}
+END_TEST
+
 START_TEST(other_key)
 {
     int fd = bound(htonl(INADDR_LOOPBACK), 0);
@@ -238,6 +306,7 @@ int main(void)
     tcase_add_checked_fixture(t, setup, teardown);
     tcase_add_test(t, moved);
     tcase_add_test(t, one_question_at_a_time);
+    tcase_add_test(t, places_changed);
     tcase_add_test(t, other_key);
     tcase_add_test(t, descriptions);
     suite_add_tcase(s, t);

@@ -5,7 +5,8 @@
  *
  *     FANIN CLIENTS TICKS: CALLS...
  *
- * says how many each has made, in that time if there was one.
+ * says how many each has made, in that time if there was one; a second one, FANINEXITS EXITS CALLS,
+ * how many exits all clients had from the first call to the last, and for how many calls.
  *
  * fanin sleep CLIENTS ROUNDS: what one call costs this VPE with CLIENTS (or no) others that sleep
  * and have made calls; a line BENCH as ringbench's.
@@ -33,6 +34,11 @@ struct go {
     uint64_t from, until; /* time-stamp counter; 0: there is no second */
 };
 
+/* What a client says in the end. */
+struct said {
+    uint64_t counted, exits, calls;
+};
+
 static struct vpe clients[CLIENTS_MAX];
 static struct gate gates[CLIENTS_MAX];
 static uint64_t ticks[SAMPLES_MAX];
@@ -48,7 +54,8 @@ static int client(void *arg)
 {
     const struct recv_gate in = {.ep = RECV_EP};
     const struct dtu_header *m;
-    uint64_t counted = 0, n = 0, t;
+    uint64_t counted = 0, n = 0, t, exits;
+    struct said said;
     struct go go = {0};
     bool told;
 
@@ -63,6 +70,7 @@ static int client(void *arg)
     memcpy(&go, m + 1, sizeof(go));
     dtu_ack(RECV_EP, m);
     told = !go.until;
+    exits = vreg_get(VREG_EXITS);
     do {
         want(sysc_noop(), "NOOP");
         n++;
@@ -76,26 +84,28 @@ static int client(void *arg)
                 counted = LATE;
         }
     } while (!told || n < go.calls || t < go.until);
+    said = (struct said){counted, vreg_get(VREG_EXITS) - exits, n};
     m = recv_gate_wait(&in);
     if (!m)
         panic("fanin: nobody asks");
-    want(dtu_reply(RECV_EP, m, &counted, sizeof(counted)), "REPLY");
+    want(dtu_reply(RECV_EP, m, &said, sizeof(said)), "REPLY");
     return 0;
 }
 
-static uint64_t ask(unsigned i)
+static struct said ask(unsigned i)
 {
     const struct dtu_header *m = NULL;
-    uint64_t n = 0;
+    const uint64_t n = 0;
+    struct said said;
 
     want(gate_send(&gates[i], &n, sizeof(n), VPE_EP_RECV, i), "SEND");
     while (!m && dtu_wait_ep(VPE_EP_RECV, NULL, NULL))
         m = dtu_fetch(VPE_EP_RECV);
-    if (!m || m->length != sizeof(n))
+    if (!m || m->length != sizeof(said))
         panic("fanin: no answer");
-    memcpy(&n, m + 1, sizeof(n));
+    memcpy(&said, m + 1, sizeof(said));
     dtu_ack(VPE_EP_RECV, m);
-    return n;
+    return said;
 }
 
 static void wait_for_all(unsigned n)
@@ -133,7 +143,7 @@ static int all_together(unsigned n, uint64_t calls, uint64_t window)
 {
     const uint64_t ms = vreg_get(VREG_TSC_HZ) / 1000;
     struct go go = {.calls = calls, .until = window};
-    uint64_t since, total = 0;
+    uint64_t since, total = 0, exits = 0, made = 0;
     unsigned few = 0, late = 0;
 
     make(n);
@@ -145,7 +155,11 @@ static int all_together(unsigned n, uint64_t calls, uint64_t window)
         tell(n, &go);
     }
     for (unsigned i = 0; i < n; i++) {
-        ticks[i] = ask(i);
+        const struct said said = ask(i);
+
+        ticks[i] = said.counted;
+        exits += said.exits;
+        made += said.calls;
         total += ticks[i];
         late += ticks[i] >= LATE;
         few += !window && ticks[i] != calls;
@@ -154,7 +168,8 @@ static int all_together(unsigned n, uint64_t calls, uint64_t window)
     print("FANIN %u %lu:", n, (unsigned long)(bench_ticks() - since));
     for (unsigned i = 0; i < n; i++)
         print(" %lu", (unsigned long)ticks[i]);
-    print("\nfanin: %u clients, %lu calls answered, %u clients with too few\n", n,
+    print("\nFANINEXITS %lu %lu\n", (unsigned long)exits, (unsigned long)made);
+    print("fanin: %u clients, %lu calls answered, %u clients with too few\n", n,
           (unsigned long)total, few);
     if (late)
         print("fanin: %u clients were told too late: give more time\n", late);

@@ -12,16 +12,14 @@
  */
 #include "irqtest.h"
 
+#include "../nic.h"
 #include "dtu_drv.h"
 #include "fmt.h"
 #include "print.h"
 #include "start.h"
 #include "str.h"
 
-#define BAR0  0xFEB00000u
-#define RING  64u
-#define FRAME 2048u
-#define SIZE  64u
+#define SIZE 64u
 
 #define PATIENCE 100000u /* rounds of a loop */
 #define SETTLE   100u
@@ -29,34 +27,7 @@
 #define MEET_NS     20000000u
 #define MEET_ROUNDS 3000u
 
-enum reg {
-    CTRL = 0x0000,
-    MDIC = 0x0020,
-    ICR = 0x00C0,
-    ITR = 0x00C4,
-    ICS = 0x00C8,
-    IMS = 0x00D0,
-    IMC = 0x00D8,
-    RCTL = 0x0100,
-    TCTL = 0x0400,
-    RDBAL = 0x2800,
-    RDLEN = 0x2808,
-    RDH = 0x2810,
-    RDT = 0x2818,
-    TDBAL = 0x3800,
-    TDLEN = 0x3808,
-    TDH = 0x3810,
-    TDT = 0x3818,
-};
 enum { LSC = 1 << 2, RXT0 = 1 << 7, ALL = LSC | RXT0 };
-
-struct desc {
-    uint64_t addr;
-    uint16_t len;
-    uint8_t cso, cmd;
-    uint8_t status, css;
-    uint16_t special;
-};
 
 const unsigned ring_entries = 0; /* no channels: nobody to send to */
 
@@ -69,22 +40,6 @@ static unsigned irq, passed, failed;
 static volatile unsigned taken, empty, foreign, keep;
 static volatile uint32_t causes;
 static volatile bool by_mask;
-
-static uint32_t get(unsigned reg)
-{
-    uint32_t v;
-
-    __asm__ volatile("movl %1, %0" : "=r"(v) : "m"(*(volatile uint32_t *)(uintptr_t)(BAR0 + reg)));
-    return v;
-}
-
-static void set(unsigned reg, uint32_t v)
-{
-    __asm__ volatile("movl %1, %0"
-                     : "=m"(*(volatile uint32_t *)(uintptr_t)(BAR0 + reg))
-                     : "r"(v)
-                     : "memory");
-}
 
 /* `keep` interrupts are left to come again; the line goes down by IMC, or by reading ICR. */
 void on_interrupt(unsigned input)
@@ -136,18 +91,6 @@ static bool came(unsigned n)
         print("      %u interrupts, not %u\n", taken, n);
     taken = 0;
     return good;
-}
-
-static uint32_t pci(unsigned reg)
-{
-    out32(0xCF8, 0x80000000u | reg);
-    return in32(0xCFC);
-}
-
-static void pci_set(unsigned reg, uint32_t v)
-{
-    out32(0xCF8, 0x80000000u | reg);
-    out32(0xCFC, v);
 }
 
 static bool open(void)

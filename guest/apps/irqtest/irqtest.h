@@ -22,19 +22,6 @@ static inline void outb(uint16_t port, uint8_t v)
     __asm__ volatile("outb %0, %1" : : "a"(v), "d"(port) : "memory");
 }
 
-static inline uint32_t in32(uint16_t port)
-{
-    uint32_t v;
-
-    __asm__ volatile("inl %1, %0" : "=a"(v) : "d"(port));
-    return v;
-}
-
-static inline void out32(uint16_t port, uint32_t v)
-{
-    __asm__ volatile("outl %0, %1" : : "a"(v), "d"(port) : "memory");
-}
-
 static inline void cli(void)
 {
     __asm__ volatile("cli" : : : "memory");

@@ -22,7 +22,7 @@ enum { OP_ECHO = 1, OP_HOLD, OP_RELEASE, OP_DONE };
 #define BIG         2048u
 #define AREA        (64u << 10)
 #define PINGS       200u
-#define PATIENCE_NS 60000000000ull
+#define PATIENCE_NS 240000000000ull
 #define PAUSE_NS    2000000u
 
 struct msg {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * linktest COUNT [errors] [linger=S] [start=PE,PE...] PE:PE ...
+ * linktest COUNT [errors] [linger=S] [silent=S] [start=PE,PE...] PE:PE ...
  *
  * The pairs are of PEs on different nodes; all nodes name the same ones.  Each PE of a pair sends
  * COUNT messages (0: without end) of 24 to 4071 bytes to the other, several under way at a time,
@@ -12,6 +12,10 @@
  * A session is a sequence of messages from 0 on.  It begins with HELLO, and a new one begins only
  * when the other node was lost: then an error is no failure, but within a session nothing may be
  * missing.  The program runs on a privileged PE and sets its endpoints itself.
+ *
+ * The last message is a BYE, sent when all others are answered: who has got one owes its sender
+ * nothing that counts, so it may end, however slow the other one is, and the BYE of who is left
+ * alone by that need not succeed.
  */
 #include "fmt.h"
 #include "linktest.h"
@@ -21,13 +25,13 @@
 
 #define NS_PER_S  1000000000ull
 #define RETRY_NS  50000000ull
-#define SILENT_NS (30 * NS_PER_S) /* a message without answer: the other one has started anew */
 #define MEM_EVERY 16u
 #define REPORT    1000u
 #define FAILS_MAX 20u
 
 unsigned passed, failed;
-static unsigned linger = 1; /* s; for the other node's last acknowledgements, which may get lost */
+static unsigned linger = 1;  /* s; else the other node's BYE may have to wait until we are dead */
+static unsigned silent = 30; /* s without an answer to a message: the other one has started anew */
 uint8_t sink[GLOBAL_MAX][SINK_SIZE] __attribute__((aligned(64)));
 volatile uint64_t ended;
 
@@ -184,7 +188,6 @@ static void answered(const struct dtu_header *h)
     if (p->answered % REPORT == 0)
         print("PE %u: %llu messages to PE %u in session %u\n", self,
               (unsigned long long)p->answered, p->pe, p->sessions);
-    p->done = count && p->answered == count + 1; /* and the BYE */
 }
 
 static unsigned send(struct pair *p, unsigned kind, uint64_t seq, size_t len)
@@ -238,6 +241,20 @@ static bool hello(struct pair *p)
     return err == SE_OK;
 }
 
+static bool say_bye(struct pair *p)
+{
+    unsigned err;
+
+    if (p->answered < count)
+        return false;
+    err = send(p, KIND_BYE, count, 0);
+    if (!p->bye && lost(p, err, "BYE to"))
+        return true;
+    p->next++;
+    p->done = true;
+    return true;
+}
+
 /* A bit of work for one pair; false when there is nothing to do now. */
 static bool step(struct pair *p)
 {
@@ -250,7 +267,7 @@ static bool step(struct pair *p)
 
         if (p->idle_since == 0)
             p->idle_since = now;
-        if (now - p->idle_since > SILENT_NS) {
+        if (now - p->idle_since > silent * NS_PER_S) {
             print("PE %u: PE %u does not answer\n", self, p->pe);
             new_session(p);
             p->idle_since = 0;
@@ -258,11 +275,13 @@ static bool step(struct pair *p)
     }
     if (!p->up)
         return hello(p);
-    if (p->next - p->answered >= window || (count && p->next > count))
+    if (count && p->next == count)
+        return say_bye(p);
+    if (p->next - p->answered >= window)
         return false;
     if (p->next % MEM_EVERY == MEM_EVERY - 1 && !test_memory(p, p->next, &err))
         return lost(p, err, "memory of");
-    err = send(p, count && p->next == count ? KIND_BYE : KIND_DATA, p->next, length_of(p->next));
+    err = send(p, KIND_DATA, p->next, length_of(p->next));
     if (lost(p, err, "message to"))
         return true;
     p->next++;
@@ -309,7 +328,7 @@ static void run(void)
         if (!any)
             dtu_relax(RETRY_NS);
     }
-    /* Others may still wait for our answers; and the bridge has to tell that we got theirs. */
+    /* The bridge has to tell that we got their BYE, and that may get lost. */
     for (uint64_t end = time_now() + linger * NS_PER_S; time_now() < end;) {
         drain();
         dtu_relax(RETRY_NS);
@@ -367,6 +386,10 @@ static bool parse(int argc, char **argv)
             s += 7;
             if (!number(&s, &linger) || *s)
                 return false;
+        } else if (strncmp(s, "silent=", 7) == 0) {
+            s += 7;
+            if (!number(&s, &silent) || *s)
+                return false;
         } else if (strncmp(s, "start=", 6) == 0) {
             for (s += 6; nothers < 32 && number(&s, &others[nothers]); s += *s == ',')
                 nothers++;
@@ -393,7 +416,7 @@ int main(int argc, char **argv)
 
     self = (unsigned)vreg_get(VREG_PE);
     if (!parse(argc, argv))
-        panic("usage: linktest COUNT [errors] [linger=S] [start=PE,PE] PE:PE ...\n");
+        panic("usage: linktest COUNT [errors] [linger=S] [silent=S] [start=PE,PE] PE:PE ...");
     window = 24 / npairs > 8 ? 8 : 24 / npairs;
     copy = is_copy();
     if (copy) {
