@@ -5,9 +5,9 @@
  * a key, a length and a body whose form follows from the key's type; to us it is bytes.  Items of
  * capability types that are in a table here are read from there.
  *
- * A lock has a handle, which who locked it has to name; from others it is none.  Who wants a locked item waits in its
- * peer's list; who is gone gives its locks and reservations back.  An item that is not there is
- * answered as one of key 0 and length 0.
+ * A lock has a handle, which who locked it has to name; from others it is none.  Who wants a locked
+ * item waits in its peer's list; who is gone gives its locks and reservations back.  An item that
+ * is not there is answered as one of key 0 and length 0.
  */
 #include "heap.h"
 #include "hw.h"

@@ -177,8 +177,6 @@ void move_step(void);
 uint64_t move_tick(uint64_t ns);
 /* v has made a call.  True: it waits. */
 bool move_call(struct vpe *v);
-/* A call of nobody: of one that has left?  True: it is taken care of. */
-bool move_forward(unsigned ep, const struct dtu_header *msg);
 /* v ends. */
 void move_vpe_ends(const struct vpe *v);
 /* p is lost: before and after it is forgotten. */
@@ -195,6 +193,9 @@ bool move_pending(void);
 /* A message: is it an answer?  It is handled. */
 bool move_is_answer(const struct msg_reader *in);
 void move_told(struct kcall *c);
+/* A message that waits: is it SWITCH? */
+struct kmsg;
+bool move_is_switch(const struct kmsg *m);
 
 /* For the parts: begins a message; what has it in it goes to p, an answer or not. */
 struct msg_writer;
@@ -219,6 +220,8 @@ bool loan_over(const struct peer *p, uint64_t parent, uint64_t child);
 void loan_pe_gone(unsigned pe);
 void loan_peer_gone(const struct peer *p);
 
+/* A call of nobody: of one that has left?  True: it is taken care of. */
+bool move_forward(unsigned ep, const struct dtu_header *msg);
 /* A call of a VPE's in a message. */
 void move_put_call(struct msg_writer *w, const struct dtu_header *msg);
 

@@ -232,15 +232,15 @@ void move_dead(struct kcall *c, unsigned pe)
 {
     struct peer *from = peer_find(kern.moves.hold_from);
 
-    bool held = kern.moves.hold && kern.moves.hold_pe == pe &&
-                (c->p->id == kern.moves.hold_from ||
-                 (c->p->id == kern.moves.hold_to && kern.moves.given));
+    bool held =
+        kern.moves.hold && kern.moves.hold_pe == pe &&
+        (c->p->id == kern.moves.hold_from || (c->p->id == kern.moves.hold_to && kern.moves.given));
 
     peer_ack(c->p);
     /* Later it is its owner who says so. */
     if (!held && (pe >= BOOT_PES || peer_owner(pe) != c->p->id || pe == c->p->pe))
         return;
-    kern.peers.owner[pe] = KC_NO_KERNEL;
+    connect_ownerless(pe);
     move_redirect(held && from ? from : c->p, pe, NULL);
     revoke_pe_gone(pe);
     loan_pe_gone(pe);
