@@ -14,8 +14,8 @@
 
 #include "../include/boot.h"
 
-#define MAX_WORDS 8192 /* below the guard there is room for no more: pointer, one character, NUL \
-                        */
+/* Below the guard there is room for no more: pointer, one character, NUL. */
+#define MAX_WORDS 8192
 
 const char *bootline_value(const char *word, const char *key)
 {
