@@ -12,7 +12,8 @@
 #define PE_IDLE_ADDR     0x1000ull
 #define PE_ENV_ADDR      0x3000ull
 #define PE_RT_SIZE       0x20000ull /* Env, arguments, serialized state */
-#define PE_STACK_BOTTOM  0x23000ull
+#define PE_GUARD         0x13000ull /* a page that the CPU cannot touch; above it is all stack */
+#define PE_STACK_BOTTOM  0x23000ull /* the original's */
 #define PE_STACK_TOP     0x24000ull
 #define PE_PROGRAM_ADDR  0x200000ull /* first link address; programs are 0x10000 apart */
 #define PE_RECVBUF_SIZE  0x20000ull  /* receive buffers, at the end of memory */

@@ -49,7 +49,7 @@ BARE_PROGS := irqtest
 GUEST_B   := $(B)/guest
 GUEST_INC := -Iinclude -Iguest/lib
 GUESTCC   := $(CC) $(CSTD) $(WARN) -O2 -g -ffreestanding -fno-pic -mcmodel=small -m64 \
-             -fno-stack-protector -fno-asynchronous-unwind-tables -fcf-protection=none \
+             -fno-stack-protector -fstack-clash-protection -fno-asynchronous-unwind-tables -fcf-protection=none \
              -fno-tree-loop-distribute-patterns -mno-avx -mno-80387 -MMD -MP $(GUEST_INC)
 GUESTLD   := $(CC) -nostdlib -static -no-pie -Wl,--build-id=none -Wl,-z,max-page-size=4096 \
              -Wl,-z,noexecstack

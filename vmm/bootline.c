@@ -14,7 +14,8 @@
 
 #include "../include/boot.h"
 
-#define MAX_WORDS 8192 /* PE_RT_SIZE holds no more: pointer, one character, NUL */
+/* Below the guard there is room for no more: pointer, one character, NUL. */
+#define MAX_WORDS 8192
 
 const char *bootline_value(const char *word, const char *key)
 {
@@ -314,7 +315,7 @@ void bootline_check(const struct machine *m, struct boot_needs *needs, struct di
     int line = m->where[KEY_BOOT];
     struct check c = {
         .m = m, .d = d, .file = line || !m->given[KEY_BOOT] ? m->file : NULL, .line = line};
-    uint64_t room = PE_RT_SIZE - sizeof(struct boot_env) - sizeof(struct boot_kenv);
+    uint64_t room = PE_GUARD - PE_ENV_ADDR - sizeof(struct boot_env) - sizeof(struct boot_kenv);
 
     *needs = (struct boot_needs){.pes = 1, .kernels = 1};
     if (m->argc == 0) {

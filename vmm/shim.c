@@ -6,15 +6,17 @@
  *     1        PDPT
  *     2..25    page directories of the 24 GiB that are identity-mapped for the program
  *     26, 27   page directory and page table of the shim itself, supervisor only
- *     28       GDT, TSS with its I/O bitmap
- *     29       IDT
- *     30       exception stubs
- *     31       exception stack, private to the PE
- *     32       bounce page, the only one that the program may use
- *     33..35   TSS with a bit for every port, in PEs that have a device
+ *     28       page table of the program's first 2 MiB, because of the guard below its stack
+ *     29       GDT, TSS with its I/O bitmap
+ *     30       IDT
+ *     31       exception stubs
+ *     32       exception stack, private to the PE
+ *     33       bounce page, the only one that the program may use
+ *     34..36   TSS with a bit for every port, in PEs that have a device
  *
  * The identity map covers more than there is: accesses without memory behind them leave the guest
- * as MMIO and read as zero, as on the original (dtu-spec 12.3).
+ * as MMIO and read as zero, as on the original (dtu-spec 12.3).  One page of it is missing: a stack
+ * that grows down to it faults, before it reaches what programs keep below.
  */
 #include "shim.h"
 
@@ -29,12 +31,13 @@ enum {
     PG_PD = 2,
     PG_SHIM_PD = 26,
     PG_SHIM_PT = 27,
-    PG_DESC = 28,
-    PG_IDT = 29,
-    PG_STUBS = 30,
-    PG_STACK = 31,
-    PG_BOUNCE = 32,
-    PG_TSS = 33,
+    PG_LOW_PT = 28,
+    PG_DESC = 29,
+    PG_IDT = 30,
+    PG_STUBS = 31,
+    PG_STACK = 32,
+    PG_BOUNCE = 33,
+    PG_TSS = 34,
 };
 
 _Static_assert(SHIM_SHARED_SIZE == PG_STACK * 4096u, "as the header says");
@@ -82,6 +85,9 @@ static void build_tables(uint8_t *t)
             table(t, PG_PD + gib)[i] =
                 ((uint64_t)gib << 30 | (uint64_t)i << 21) | P | RW | US | A | D | PS;
     }
+    for (i = 0; i < 512; i++)
+        table(t, PG_LOW_PT)[i] = i * 4096ull == PE_GUARD ? 0 : i * 4096ull | P | RW | US | A | D;
+    table(t, PG_PD)[0] = GPA(PG_LOW_PT) | P | RW | US | A;
     table(t, PG_PDPT)[SHIM_GPA >> 30] = GPA(PG_SHIM_PD) | P | RW | US | A;
     table(t, PG_SHIM_PD)[0] = GPA(PG_SHIM_PT) | P | RW | US | A;
     for (i = PG_DESC; i <= PG_STACK; i++)

@@ -22,7 +22,7 @@
 #include <stdint.h>
 
 #define SHIM_GPA         0x700000000ull /* 28 GiB: above everything a PE can name */
-#define SHIM_SHARED_SIZE (31u * 4096u)
+#define SHIM_SHARED_SIZE (32u * 4096u)
 #define SHIM_OWN_GPA     (SHIM_GPA + SHIM_SHARED_SIZE)
 #define SHIM_OWN_SIZE    (2u * 4096u) /* exception stack, bounce page */
 #define SHIM_TSS_GPA     (SHIM_OWN_GPA + SHIM_OWN_SIZE)

@@ -20,14 +20,23 @@
 #include "insn.h"
 #include "node.h"
 
-enum { VEC_BP = 3, VEC_UD = 6, VEC_GP = 13 };
+enum { VEC_BP = 3, VEC_UD = 6, VEC_GP = 13, VEC_PF = 14 };
 
 #define READ_CHUNK 4096u
+
+/* Did the program reach the guard below its stack? */
+static bool overflows(struct pe *pe, unsigned vector)
+{
+    struct kvm_sregs s;
+
+    return vector == VEC_PF && ioctl(pe->vcpu_fd, KVM_GET_SREGS, &s) == 0 && s.cr2 >= PE_GUARD &&
+           s.cr2 < PE_GUARD + 4096;
+}
 
 static enum pe_why fault(struct pe *pe, unsigned vector)
 {
     pe->exits[PX_FAULT]++;
-    fault_report(pe, shim_vector_name(vector), true);
+    fault_report(pe, overflows(pe, vector) ? "#PF stack overflow" : shim_vector_name(vector), true);
     pe->end = PE_FAULTED;
     pe_tell_over(pe);
     return PE_OVER;

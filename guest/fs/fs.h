@@ -124,10 +124,13 @@ struct fs {
     uint32_t stamp;
     /*
      * NULL, or: the blocks of inode ino are about to change owner; nobody may use them through
-     * what was handed out.  Not NULL, too: does somebody still use the inode, which has no name?
+     * what was handed out.  An error: somebody still may, and they must stay.  Not NULL, too: does
+     * somebody still use the inode, which has no name?  Is there something handed out for it that
+     * could not be taken back, so that its blocks must stay?
      */
-    void (*revoke)(void *arg, uint32_t ino);
+    unsigned (*revoke)(void *arg, uint32_t ino);
     bool (*busy)(void *arg, uint32_t ino);
+    bool (*held)(void *arg, uint32_t ino);
     void *arg;
 };
 
@@ -197,7 +200,8 @@ unsigned fs_blocks(struct fs *fs, const struct fs_inode *in, uint32_t *blocks);
  */
 unsigned fs_grow(struct fs *fs, struct fs_inode *in, uint32_t want, bool join,
                  struct fs_extent *out);
-/* Down to size bytes (up: only within the last block).  Calls fs->revoke when blocks go. */
+/* Down to size bytes (up: only within the last block).  When blocks go
+ * calls fs->revoke, and an error of that is its own, before anything has changed. */
 unsigned fs_truncate(struct fs *fs, struct fs_inode *in, uint32_t size);
 
 /* Where byte off of the file is; *extent = in->extents when it is behind all blocks. */

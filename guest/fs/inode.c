@@ -383,8 +383,9 @@ unsigned fs_truncate(struct fs *fs, struct fs_inode *in, uint32_t size)
         return err;
     if (need > blocks)
         return SE_INV_ARGS;
-    if (need < blocks && fs->revoke)
-        fs->revoke(fs->arg, in->inode);
+    err = need < blocks && fs->revoke ? fs->revoke(fs->arg, in->inode) : SE_OK;
+    if (err)
+        return err;
     in->size = size;
     while (blocks > need && !err) {
         err = fs_extent_get(fs, in, in->extents - 1, &e);

@@ -88,7 +88,8 @@ unsigned fs_file_open(struct fs_files *t, const char *path, uint32_t flags, unsi
         err = check_mode(&in, flags);
     if (!err && (flags & FS_TRUNC)) {
         err = fs_truncate(t->fs, &in, 0);
-        set_size(t, in.inode, 0);
+        if (!err)
+            set_size(t, in.inode, 0);
     }
     if (err)
         return err;
@@ -118,6 +119,40 @@ static unsigned position(struct fs *fs, const struct fs_inode *in, uint64_t exte
     return SE_OK;
 }
 
+static bool is_held(const struct fs *fs, uint32_t ino)
+{
+    return fs->held && fs->held(fs->arg, ino);
+}
+
+/* The file's true end is known: what is behind it goes, or, without a name, all of it. */
+static unsigned finish(struct fs_files *t, unsigned no)
+{
+    struct fs_file *f = &t->file[no];
+    struct fs_inode in;
+    unsigned err = fs_iget(t->fs, f->ino, &in);
+
+    f->closing = !err && is_held(t->fs, f->ino);
+    if (f->closing)
+        return SE_OK;
+    if (!err && f->grew && other_grower(t, no, f->ino) == FS_OPEN_MAX) {
+        err = fs_truncate(t->fs, &in, t->size[no]);
+        f->closing = err && is_held(t->fs, f->ino);
+        if (f->closing)
+            return SE_OK;
+    }
+    f->used = false;
+    if (!err && in.links == 0 && !is_busy(t, in.inode))
+        err = fs_ifree(t->fs, &in);
+    return err;
+}
+
+void fs_files_retry(struct fs_files *t)
+{
+    for (unsigned i = 0; i < FS_OPEN_MAX; i++)
+        if (t->file[i].used && t->file[i].closing)
+            finish(t, i);
+}
+
 unsigned fs_file_close(struct fs_files *t, unsigned no, bool told, uint64_t extent, uint64_t extoff)
 {
     struct fs_inode in;
@@ -135,13 +170,12 @@ unsigned fs_file_close(struct fs_files *t, unsigned no, bool told, uint64_t exte
             err = position(t->fs, &in, extent, extoff, &pos);
         if (!err && pos > t->size[no])
             set_size(t, f->ino, pos);
-        if (!err && other_grower(t, no, f->ino) == FS_OPEN_MAX)
-            err = fs_truncate(t->fs, &in, t->size[no]);
     }
-    f->used = false;
-    if (!err && in.links == 0 && !is_busy(t, in.inode))
-        err = fs_ifree(t->fs, &in);
-    return err;
+    if (err) {
+        f->used = false;
+        return err;
+    }
+    return finish(t, no);
 }
 
 unsigned fs_file_stat(struct fs_files *t, unsigned no, struct fs_inode *out)

@@ -27,6 +27,7 @@ enum fs_open_flags {
 
 struct fs_file {
     bool used, grew;
+    bool closing; /* closed, but its blocks must stay for now: fs_files_retry() */
     uint32_t ino;
     uint32_t flags;
 };
@@ -50,6 +51,9 @@ unsigned fs_file_open(struct fs_files *t, const char *path, uint32_t flags, unsi
  */
 unsigned fs_file_close(struct fs_files *t, unsigned no, bool told, uint64_t extent,
                        uint64_t extoff);
+
+/* What could not be closed for fs->held is, where that has changed. */
+void fs_files_retry(struct fs_files *t);
 
 /* Its inode; size is the true one as far as it is known. */
 unsigned fs_file_stat(struct fs_files *t, unsigned no, struct fs_inode *out);

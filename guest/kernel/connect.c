@@ -25,6 +25,27 @@ void connect_member(unsigned id, uint64_t desc, unsigned flags)
     kern.peers.descs[pe] = desc;
     if (flags != MEMBER_NOCHANGE)
         kern.peers.flags[pe] = (uint8_t)flags;
+    if (kern.peers.claim[pe].id == id)
+        kern.peers.claim[pe].desc = 0;
+}
+
+void connect_ownerless(unsigned pe)
+{
+    const struct claim *c = &kern.peers.claim[pe];
+
+    kern.peers.owner[pe] = KC_NO_KERNEL;
+    if (c->desc)
+        connect_member(c->id, c->desc, MEMBER_NONE);
+}
+
+void connect_forget(unsigned id)
+{
+    for (unsigned i = 0; i < BOOT_PES; i++) {
+        if (kern.peers.claim[i].id == id)
+            kern.peers.claim[i].desc = 0;
+        if (kern.peers.owner[i] == id)
+            connect_ownerless(i);
+    }
 }
 
 /* Our PEs from *at on; at most CONNECT_PES. */
@@ -165,7 +186,10 @@ static bool may_have(unsigned id, unsigned pe)
     return kern.peers.secondary && owner == kern.peers.creator && creator && creator->pe != pe;
 }
 
-/* It may not say that it owns what others own. */
+/*
+ * It may not say that it owns what others own.  But who has begun anew does not know that a PE of
+ * its own was with another kernel, which may tell us later than it that this is over.
+ */
 static bool take_pes(unsigned id, struct msg_reader *in, unsigned flags)
 {
     uint32_t n = msg_get_u32(in);
@@ -177,6 +201,8 @@ static bool take_pes(unsigned id, struct msg_reader *in, unsigned flags)
 
         if (desc != 0 && may_have(id, pe_desc_id(desc)))
             connect_member(id, desc, flags);
+        else if (desc != 0)
+            kern.peers.claim[pe_desc_id(desc)] = (struct claim){desc, (uint16_t)id};
     }
     return true;
 }

@@ -15,18 +15,41 @@
 
 /* ---- services elsewhere ---- */
 
-static struct rservice *rservice_find(const char *name)
+/* The first that was announced by that name; p: at that kernel, NULL: at any. */
+static struct rservice *rservice_find(const struct peer *p, const char *name)
 {
-    struct rservice *s = kern.peers.services;
+    struct rservice *first = NULL;
 
-    while (s && strcmp(s->name, name) != 0)
-        s = s->next;
-    return s;
+    for (struct rservice *s = kern.peers.services; s; s = s->next)
+        if (strcmp(s->name, name) == 0 && (!p || s->peer == p->id))
+            first = s; /* new ones stand in front */
+    return first;
+}
+
+/* The first of the same name but for s. */
+static struct rservice *rservice_other(const struct rservice *s)
+{
+    struct rservice *first = NULL;
+
+    for (struct rservice *r = kern.peers.services; r; r = r->next)
+        if (r != s && strcmp(r->name, s->name) == 0)
+            first = r;
+    return first;
+}
+
+static void rservice_forget(struct rservice *s)
+{
+    struct rservice **link = &kern.peers.services;
+
+    while (*link != s)
+        link = &(*link)->next;
+    *link = s->next;
+    heap_free(s);
 }
 
 bool rservice_exists(const char *name)
 {
-    return rservice_find(name) != NULL;
+    return rservice_find(NULL, name) != NULL;
 }
 
 /* The oldest one of too many makes place: nobody says that a service has ended. */
@@ -52,7 +75,7 @@ static struct rservice *rservice_new(const struct peer *p)
 
 bool rservice_add(struct peer *p, uint64_t key, const char *name)
 {
-    struct rservice *s = rservice_find(name);
+    struct rservice *s = rservice_find(p, name);
 
     if (!s) {
         s = rservice_new(p);
@@ -61,8 +84,6 @@ bool rservice_add(struct peer *p, uint64_t key, const char *name)
         memcpy(s->name, name, strlen(name));
         s->next = kern.peers.services;
         kern.peers.services = s;
-    } else if (s->peer != p->id && peer_find(s->peer)) {
-        return true; /* the first one stays */
     }
     s->peer = p->id;
     s->key = key;
@@ -103,18 +124,25 @@ static uint64_t session_key(unsigned holder, unsigned serial, unsigned sel)
     return ddl_key(holder, holder, DDL_SESSCAP, (uint64_t)serial << 16 | sel);
 }
 
+/* What v's CREATESESS asks for. */
+static void asked_for(const struct vpe *v, char name[SRV_NAME])
+{
+    struct msg_reader in;
+
+    msg_reader_init(&in, v->wait.msg + 1, v->wait.msg->length);
+    in.pos = 3 * sizeof(uint64_t); /* operation and two selectors */
+    msg_get_str(&in, name, SRV_NAME);
+}
+
 static int send_open(struct vpe *v, struct peer *p)
 {
     const struct dtu_header *msg = v->wait.msg;
     const uint8_t *payload = (const uint8_t *)(msg + 1);
     char name[SRV_NAME];
     uint8_t buf[1024];
-    struct msg_reader in;
     struct msg_writer w;
 
-    msg_reader_init(&in, payload, msg->length);
-    in.pos = 3 * sizeof(uint64_t); /* operation and two selectors */
-    msg_get_str(&in, name, sizeof(name));
+    asked_for(v, name);
     msg_writer_init(&w, buf, sizeof(buf));
     msg_put(&w, KC_CREATESESSFWD);
     msg_put(&w, v->pe);
@@ -136,6 +164,23 @@ static bool ask_next(struct vpe *v, const struct peer *after)
     return p != NULL;
 }
 
+/* p has no such service (any more): another kernel may have one, begun later. */
+static bool ask_other(struct vpe *v, const struct peer *p)
+{
+    struct rservice *s, *other;
+    char name[SRV_NAME];
+
+    asked_for(v, name);
+    s = rservice_find(p, name);
+    while (s && (other = rservice_other(s))) {
+        rservice_forget(s);
+        if (send_open(v, peer_find(other->peer)) == SE_OK)
+            return true;
+        s = other;
+    }
+    return false;
+}
+
 bool rsession_next(struct vpe *v)
 {
     for (unsigned i = 0; i < KC_PEERS; i++)
@@ -147,7 +192,7 @@ bool rsession_next(struct vpe *v)
 int rsession_open(struct sys_call *c, struct vpe *target, unsigned tsel, unsigned sel,
                   const char *name)
 {
-    struct rservice *s = rservice_find(name);
+    struct rservice *s = rservice_find(NULL, name);
     struct peer *p = s ? peer_find(s->peer) : next_peer(NULL);
     uint16_t serial = cap_serial();
     struct cap *cap;
@@ -226,7 +271,7 @@ void kc_createsessresp(struct kcall *c)
                       ddl_typed(srv, DDL_SERVICE));
         return;
     }
-    if (err != SE_OK && v->wait.all && ask_next(v, c->p))
+    if (err != SE_OK && (v->wait.all ? ask_next(v, c->p) : ask_other(v, c->p)))
         return;
     if (err == SE_OK)
         err = opened(c, v, ident, srv);

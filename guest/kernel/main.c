@@ -17,13 +17,10 @@
 #include "start.h"
 #include "str.h"
 
-#define STACK_SIZE     32768u
-#define STACK_WORDS    8u   /* at the far end, with a pattern in them */
 #define LOOPS_PER_LOOK 256u /* at the clock */
 #define ANSWER_RECORDS 64u  /* of an answer to the VMM, in one store */
 #define GOODBYE_TURNS  4096u
 #define GOODBYE_NS     3000000000ull
-#define CANARY         0x6B65726E656C2121ull
 
 static struct kernel the_kernel;
 struct kernel *kern_now = &the_kernel;
@@ -35,15 +32,6 @@ static uint8_t recvbuf[KERN_SYSC_EPS][DTU_MAX_SLOTS << KERN_SYSC_ORDER];
 static uint8_t krnlbuf[KC_EPS][DTU_MAX_SLOTS << KC_ORDER];
 static struct member_entry members[BOOT_PES];
 static uint8_t srvbuf[DTU_MAX_SLOTS << KERN_SRV_ORDER];
-static uint64_t stack[STACK_SIZE / sizeof(uint64_t)] __attribute__((aligned(64)));
-
-/* The original's stack has 4 KiB and runs into other data; ours is larger and is looked after. */
-static void check_stack(void)
-{
-    for (unsigned i = 0; i < STACK_WORDS; i++)
-        if (stack[i] != CANARY)
-            panic("kernel %u: the stack overflowed", kern.id);
-}
 
 static _Noreturn void end_machine(int status)
 {
@@ -391,7 +379,6 @@ static void serve(void)
     while (!start_finished()) {
         idle = turn(idle);
         start_pending();
-        check_stack();
     }
 }
 
@@ -436,7 +423,7 @@ static void report_alive(void)
     peer_reply(peer_find(kern.peers.creator), msg, sizeof(msg));
 }
 
-static __attribute__((noinline, noreturn, used)) void kernel_main(int argc, char **argv)
+int main(int argc, char **argv)
 {
     size_t heap;
 
@@ -460,17 +447,4 @@ static __attribute__((noinline, noreturn, used)) void kernel_main(int argc, char
     if (kern.peers.secondary)
         end_here(kern.stats.failed > 0 || heap_blocks() != heap);
     end_machine(kern.stats.failed > 0 || heap_blocks() != heap);
-}
-
-int main(int argc, char **argv)
-{
-    uintptr_t top = (uintptr_t)stack + sizeof(stack);
-
-    for (unsigned i = 0; i < STACK_WORDS; i++)
-        stack[i] = CANARY;
-    __asm__ volatile("mov %0, %%rsp; xor %%ebp, %%ebp; call kernel_main"
-                     :
-                     : "r"(top), "D"(argc), "S"(argv)
-                     : "memory");
-    __builtin_unreachable();
 }

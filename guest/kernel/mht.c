@@ -5,9 +5,9 @@
  * a key, a length and a body whose form follows from the key's type; to us it is bytes.  Items of
  * capability types that are in a table here are read from there.
  *
- * A lock has a handle, which who locked it has to name.  Who wants a locked item waits in its
- * peer's list; who is gone gives its locks and reservations back.  An item that is not there is
- * answered as one of key 0 and length 0.
+ * A lock has a handle, which who locked it has to name; from others it is none.  Who wants a locked
+ * item waits in its peer's list; who is gone gives its locks and reservations back.  An item that
+ * is not there is answered as one of key 0 and length 0.
  */
 #include "heap.h"
 #include "hw.h"
@@ -74,6 +74,12 @@ static uint32_t lock(struct mht_item *i, const struct peer *p)
     i->lock = kern.mht.handles;
     i->locker = p->id;
     return i->lock;
+}
+
+/* Is it p's to change?  Handles are numbers that others could guess. */
+static bool has_lock(const struct mht_item *i, const struct peer *p, uint32_t handle)
+{
+    return i->lock == handle && (i->lock == 0 || i->locker == p->id);
 }
 
 void mht_free_all(void)
@@ -333,7 +339,7 @@ static void put(struct kcall *c, uint32_t handle)
             kcall_bad(c);
     } else {
         old = mht_find(key);
-        if (old && old->lock != handle)
+        if (old && !has_lock(old, c->p, handle))
             kcall_bad(c); /* somebody else has it */
         else if (!mht_insert(c->p, key, length, body, n))
             kern.stats.kdropped++;
@@ -362,7 +368,7 @@ static struct mht_item *own(struct kcall *c)
     uint32_t handle = msg_get_u32(c->in);
     struct mht_item *i = c->in->error ? NULL : mht_find(key);
 
-    if (i && i->lock == handle)
+    if (i && has_lock(i, c->p, handle))
         return i;
     if (c->in->error || !sent_on(c, key))
         kcall_bad(c);

@@ -55,6 +55,14 @@ bool move_is_answer(const struct msg_reader *in)
     return msg_get_u32(&look) == 0 && is_answer(msg_get_u32(&look)) && !look.error;
 }
 
+bool move_is_switch(const struct kmsg *m)
+{
+    const uint64_t *word = (const uint64_t *)(const void *)m->data;
+
+    return m->len >= MOVE_WORDS * sizeof(*word) && word[0] == KC_PARTITIONMIG && word[1] == 0 &&
+           word[2] == MOVE_SWITCH;
+}
+
 /* ---- the beginning and the end of a move ---- */
 
 /* It goes on here, with the call that has come meanwhile. */
@@ -121,16 +129,17 @@ static void tell_end(void)
 {
     for (unsigned i = 0; i < KC_PEERS; i++) {
         struct peer *p = &kern.peers.peer[i];
-        enum move_msg kind = p->move == MOVE_P_OFF    ? MOVE_OFF
-                             : p->move == MOVE_P_DEAD ? MOVE_DEAD
-                                                      : MOVE_SWITCH;
+        enum move_msg kind = p->move == MOVE_P_OFF     ? MOVE_OFF
+                             : p->move == MOVE_P_DEAD  ? MOVE_DEAD
+                             : p->move == MOVE_P_GIVEN ? MOVE_GIVEN_AWAY
+                                                       : MOVE_SWITCH;
         bool ours = kind == MOVE_SWITCH;
 
         if (p->state != PEER_UP || p->move < MOVE_P_OFF)
             continue;
         if (move_send(p, kind, ours ? mv.tid : 0, ours ? mv.taken_pe : p->move_pe, mv.desc) ==
             SE_OK)
-            p->move = ours ? MOVE_P_ASKED : MOVE_P_NONE;
+            p->move = ours ? MOVE_P_ASKED : p->move == MOVE_P_GIVEN ? MOVE_P_TOLD : MOVE_P_NONE;
     }
 }
 
@@ -257,6 +266,20 @@ static void held(struct kcall *c, int err)
         try_later(SE_MSGS_WAITING);
 }
 
+/* COMMIT is sent: all others may believe who gets it. */
+static void tell_given(void)
+{
+    for (unsigned i = 0; i < KC_PEERS; i++) {
+        struct peer *p = &kern.peers.peer[i];
+
+        if (p->state != PEER_UP || p == mv.to || p->move != MOVE_P_TOLD)
+            continue;
+        p->move = MOVE_P_GIVEN;
+        p->move_pe = mv.pe;
+    }
+    tell_end();
+}
+
 static void ready(struct kcall *c, int err)
 {
     if (mv.phase != MOVE_SENDING || c->p != mv.to)
@@ -268,6 +291,7 @@ static void ready(struct kcall *c, int err)
     else {
         mv.phase = MOVE_GIVEN;
         mv.waited = 0;
+        tell_given();
     }
 }
 
@@ -311,7 +335,9 @@ static void answer(struct kcall *c, uint32_t kind, uint32_t tid, int err)
         ready(c, err);
     else if (mv.ours && c->p->move == MOVE_P_ASKED) {
         c->p->move = MOVE_P_TOLD;
+        c->p->held = false;
         released();
+        peer_flush(c->p);
     }
 }
 
@@ -394,6 +420,9 @@ void move_told(struct kcall *c)
     case MOVE_DEAD:
         move_dead(c, pe);
         break;
+    case MOVE_GIVEN_AWAY:
+        move_given(c, pe);
+        break;
     case MOVE_DONE:
         done(c);
         break;
@@ -449,27 +478,6 @@ bool move_call(struct vpe *v)
     return v->move.frozen;
 }
 
-bool move_forward(unsigned ep, const struct dtu_header *msg)
-{
-    uint32_t id = (uint32_t)msg->label;
-    const struct pe *pe = id < BOOT_PES ? &kern.pes[id] : NULL;
-    struct peer *to = pe ? peer_find(peer_owner(id)) : NULL;
-    uint64_t err = SE_OUT_OF_MEM;
-    uint8_t buf[KC_MSG_MAX];
-    struct msg_writer w;
-
-    if (!to || pe->move.gone_label != msg->label || pe->move.gone_ep != ep ||
-        msg->sender_pe != id || msg->sender_vpe != id || msg->length > SYSC_MSG_MAX - sizeof(*msg))
-        return false;
-    move_put(&w, buf, MOVE_CALL, 0, id);
-    move_put_call(&w, msg);
-    if (peer_urgent(to, buf, w.len, 0) == SE_OK)
-        hw_ack(ep, msg);
-    else
-        hw_reply(ep, msg, &err, sizeof(err));
-    return true;
-}
-
 /* ---- deaths ---- */
 
 void move_vpe_ends(const struct vpe *v)
@@ -477,7 +485,8 @@ void move_vpe_ends(const struct vpe *v)
     if (mv.vpe == v) {
         mv.vpe->move.frozen = false;
         mv.vpe = NULL;
-        mark(MOVE_P_ASKED, MOVE_P_OFF, mv.pe);
+        if (mv.phase >= MOVE_HOLDING) /* before, what others were asked is about one that comes */
+            mark(MOVE_P_ASKED, MOVE_P_OFF, mv.pe);
         over(SE_VPE_GONE);
     }
     if (mv.taken == v && mv.ours)
@@ -489,13 +498,17 @@ void move_peer_going(struct peer *p)
 {
     struct peer *to = peer_find(mv.hold_to);
 
+    if (mv.hold_to == p->id)
+        mv.claimed = false;
     if (mv.hold && mv.hold_from == p->id && to && to != p && p->state == PEER_UP) {
         /* Perhaps it is that one's by now; it will say so, and is asked nothing until then. */
         kern.peers.owner[mv.hold_pe] = to->id;
         to->held = true;
         move_redirect(p, mv.hold_pe, to);
         mv.hold_from = to->id;
-        move_reply(to, MOVE_LOST, 0, mv.hold_pe, SE_OK);
+        mv.given = true;
+        if (!move_believe_claim())
+            move_reply(to, MOVE_LOST, 0, mv.hold_pe, SE_OK);
     } else if (mv.hold && mv.hold_from == p->id) {
         mv.hold = false;
         if (mv.hold_to == kern.id)
@@ -506,7 +519,7 @@ void move_peer_going(struct peer *p)
 
 void move_pe_dead(unsigned pe)
 {
-    kern.peers.owner[pe] = KC_NO_KERNEL;
+    connect_ownerless(pe);
     mht_forget(pe);
     for (unsigned i = 0; i < KC_PEERS; i++)
         if (kern.peers.peer[i].state == PEER_UP)
@@ -555,7 +568,6 @@ bool move_keeps_us(void)
 uint64_t move_tick(uint64_t ns)
 {
     const uint64_t look = move_look(ns);
-
     struct peer *from = peer_find(mv.hold_from);
 
     mv.retry = mv.retry > ns ? mv.retry - ns : 0;

@@ -12,6 +12,7 @@
  *   END       the last of those
  *   READY     answer                 I could take it; or: why I cannot
  *   COMMIT    old owner to new one   it is yours; a call of its that came meanwhile
+ *   GIVEN     old owner to others    I have sent COMMIT: believe the new owner
  *   SWITCH    new owner to all       it is mine; what you have kept back for it goes to me
  *   SWITCHED  answer
  *   DONE      new owner to old one   all know it
@@ -51,6 +52,7 @@ enum move_msg {
     MOVE_DEAD,
     MOVE_CALL,
     MOVE_LOST,
+    MOVE_GIVEN_AWAY,
 };
 #define MOVE_ANSWER_MAX 256u /* of a call that came along */
 #define MOVE_WORDS      5u   /* each begins with: PARTITIONMIG, 0, which of these, number, PE */
@@ -78,6 +80,7 @@ enum move_peer {
     MOVE_P_TOLD,   /* and has answered */
     MOVE_P_OFF,    /* gets OFF, */
     MOVE_P_DEAD,   /* DEAD, */
+    MOVE_P_GIVEN,  /* GIVEN, */
     MOVE_P_SWITCH, /* SWITCH, as soon as there is memory for it */
 };
 
@@ -147,6 +150,10 @@ struct moves {
     bool hold;
     uint16_t hold_pe, hold_from, hold_to;
     uint64_t hold_waited;
+    bool given;           /* hold_from has said GIVEN, or is lost: what hold_to says is true */
+    bool claimed;         /* hold_to has said SWITCH before that: */
+    uint32_t claimed_tid; /* it waits for this answer, */
+    uint64_t claimed_desc;
 
     struct loan *loans;
     uint32_t lends; /* so far: numbers of their keys */
@@ -170,8 +177,6 @@ void move_step(void);
 uint64_t move_tick(uint64_t ns);
 /* v has made a call.  True: it waits. */
 bool move_call(struct vpe *v);
-/* A call of nobody: of one that has left?  True: it is taken care of. */
-bool move_forward(unsigned ep, const struct dtu_header *msg);
 /* v ends. */
 void move_vpe_ends(const struct vpe *v);
 /* p is lost: before and after it is forgotten. */
@@ -188,6 +193,9 @@ bool move_pending(void);
 /* A message: is it an answer?  It is handled. */
 bool move_is_answer(const struct msg_reader *in);
 void move_told(struct kcall *c);
+/* A message that waits: is it SWITCH? */
+struct kmsg;
+bool move_is_switch(const struct kmsg *m);
 
 /* For the parts: begins a message; what has it in it goes to p, an answer or not. */
 struct msg_writer;
@@ -212,6 +220,8 @@ bool loan_over(const struct peer *p, uint64_t parent, uint64_t child);
 void loan_pe_gone(unsigned pe);
 void loan_peer_gone(const struct peer *p);
 
+/* A call of nobody: of one that has left?  True: it is taken care of. */
+bool move_forward(unsigned ep, const struct dtu_header *msg);
 /* A call of a VPE's in a message. */
 void move_put_call(struct msg_writer *w, const struct dtu_header *msg);
 
@@ -237,6 +247,10 @@ void move_switch(struct kcall *c, uint32_t tid, unsigned pe);
 /* The sender of c says that pe stays, or is gone. */
 void move_off(struct kcall *c, unsigned pe);
 void move_dead(struct kcall *c, unsigned pe);
+/* It has given pe to whom HOLD said. */
+void move_given(struct kcall *c, unsigned pe);
+/* hold_from is lost and hold_to has said that the PE is its own: so it is.  False: it has not. */
+bool move_believe_claim(void);
 /* What waits for p and is about that PE goes to `to`; to NULL: it is ours now, or gone. */
 void move_redirect(struct peer *p, unsigned pe, struct peer *to);
 /* Has the owner of the receiver that v asked p for changed since, or may it? */

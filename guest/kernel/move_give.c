@@ -411,6 +411,28 @@ bool move_give(void)
     return true;
 }
 
+/* What it has called before its endpoint was set again. */
+bool move_forward(unsigned ep, const struct dtu_header *msg)
+{
+    uint32_t id = (uint32_t)msg->label;
+    const struct pe *pe = id < BOOT_PES ? &kern.pes[id] : NULL;
+    struct peer *to = pe ? peer_find(peer_owner(id)) : NULL;
+    uint64_t err = SE_OUT_OF_MEM;
+    uint8_t buf[KC_MSG_MAX];
+    struct msg_writer w;
+
+    if (!to || pe->move.gone_label != msg->label || pe->move.gone_ep != ep ||
+        msg->sender_pe != id || msg->sender_vpe != id || msg->length > SYSC_MSG_MAX - sizeof(*msg))
+        return false;
+    move_put(&w, buf, MOVE_CALL, 0, id);
+    move_put_call(&w, msg);
+    if (peer_urgent(to, buf, w.len, 0) == SE_OK)
+        hw_ack(ep, msg);
+    else
+        hw_reply(ep, msg, &err, sizeof(err));
+    return true;
+}
+
 /* ---- loans ---- */
 
 static void over(struct loan **link)

@@ -20,7 +20,7 @@ static void release(void)
 {
     struct peer *from = peer_find(kern.moves.hold_from), *to = peer_find(kern.moves.hold_to);
 
-    kern.moves.hold = false;
+    kern.moves.hold = kern.moves.given = kern.moves.claimed = false;
     if (from) {
         from->held = false;
         peer_flush(from);
@@ -52,6 +52,7 @@ void move_hold(struct kcall *c, uint32_t tid, unsigned pe)
     kern.moves.hold_from = c->p->id;
     kern.moves.hold_to = (uint16_t)to;
     kern.moves.hold_waited = 0;
+    kern.moves.given = kern.moves.claimed = false;
     c->p->held = true;
 }
 
@@ -154,26 +155,64 @@ bool move_since_asked(const struct vpe *v, const struct peer *p)
 
 /* ---- the end of it ---- */
 
+/* The PE that is held is p's. */
+static void switched(struct peer *p, uint32_t tid, uint64_t desc)
+{
+    struct peer *from = peer_find(kern.moves.hold_from);
+    const unsigned pe = kern.moves.hold_pe;
+
+    connect_member(p->id, desc, MEMBER_NONE);
+    move_reply(p, MOVE_SWITCHED, tid, pe, SE_OK);
+    if (from && from != p)
+        move_redirect(from, pe, p);
+    release();
+}
+
+bool move_believe_claim(void)
+{
+    struct peer *to = peer_find(kern.moves.hold_to);
+
+    if (!kern.moves.hold || !kern.moves.claimed || !to)
+        return false;
+    switched(to, kern.moves.claimed_tid, kern.moves.claimed_desc);
+    return true;
+}
+
+void move_given(struct kcall *c, unsigned pe)
+{
+    peer_ack(c->p);
+    if (!kern.moves.hold || kern.moves.hold_from != c->p->id || kern.moves.hold_pe != pe) {
+        kcall_bad(c);
+        return;
+    }
+    kern.moves.given = true;
+    move_believe_claim();
+}
+
+/* Only who gives it away knows whether it has; until it says so its new owner has to wait. */
 void move_switch(struct kcall *c, uint32_t tid, unsigned pe)
 {
     uint64_t desc = msg_get_u64(c->in);
-    struct peer *from = peer_find(kern.moves.hold_from);
     bool held = kern.moves.hold && kern.moves.hold_pe == pe && kern.moves.hold_to == c->p->id;
 
     /* Who came in the middle of it has not been asked, and knows of no owner. */
     if (c->in->error || pe >= BOOT_PES || pe_desc_id(desc) != pe ||
-        (!held && peer_owner(pe) != KC_NO_KERNEL && peer_owner(pe) != c->p->id)) {
+        (!held && peer_owner(pe) != KC_NO_KERNEL && peer_owner(pe) != c->p->id) ||
+        (held && kern.moves.claimed)) {
         kcall_bad(c);
         move_reply(c->p, MOVE_SWITCHED, tid, pe, SE_INV_ARGS);
         return;
     }
-    connect_member(c->p->id, desc, MEMBER_NONE);
-    move_reply(c->p, MOVE_SWITCHED, tid, pe, SE_OK);
-    if (!held)
-        return;
-    if (from && from != c->p)
-        move_redirect(from, pe, c->p);
-    release();
+    if (held && kern.moves.given) {
+        switched(c->p, tid, desc);
+    } else if (held) {
+        kern.moves.claimed = true;
+        kern.moves.claimed_tid = tid;
+        kern.moves.claimed_desc = desc;
+    } else {
+        connect_member(c->p->id, desc, MEMBER_NONE);
+        move_reply(c->p, MOVE_SWITCHED, tid, pe, SE_OK);
+    }
 }
 
 void move_off(struct kcall *c, unsigned pe)
@@ -181,22 +220,27 @@ void move_off(struct kcall *c, unsigned pe)
     peer_ack(c->p);
     if (kern.moves.from == c->p && kern.moves.taken_pe == pe && !kern.moves.ours)
         move_drop_taken();
-    if (kern.moves.hold && kern.moves.hold_from == c->p->id && kern.moves.hold_pe == pe)
-        release();
+    if (!kern.moves.hold || kern.moves.hold_from != c->p->id || kern.moves.hold_pe != pe)
+        return;
+    if (kern.moves.claimed && peer_find(kern.moves.hold_to))
+        move_reply(peer_find(kern.moves.hold_to), MOVE_SWITCHED, kern.moves.claimed_tid, pe,
+                   SE_INV_ARGS);
+    release();
 }
 
 void move_dead(struct kcall *c, unsigned pe)
 {
     struct peer *from = peer_find(kern.moves.hold_from);
 
-    bool held = kern.moves.hold && kern.moves.hold_pe == pe &&
-                (c->p->id == kern.moves.hold_from || c->p->id == kern.moves.hold_to);
+    bool held =
+        kern.moves.hold && kern.moves.hold_pe == pe &&
+        (c->p->id == kern.moves.hold_from || (c->p->id == kern.moves.hold_to && kern.moves.given));
 
     peer_ack(c->p);
     /* Later it is its owner who says so. */
     if (!held && (pe >= BOOT_PES || peer_owner(pe) != c->p->id || pe == c->p->pe))
         return;
-    kern.peers.owner[pe] = KC_NO_KERNEL;
+    connect_ownerless(pe);
     move_redirect(held && from ? from : c->p, pe, NULL);
     revoke_pe_gone(pe);
     loan_pe_gone(pe);

@@ -381,6 +381,7 @@ static bool flush_revocation(struct peer *p)
     if (m) {
         if (!send_request(p, m->data[0], m->data, m->len, m->tid))
             return false;
+        p->held = move_is_switch(m); /* until it knows, what we ask of it would make no sense */
         drop_head(&p->urgent);
         return true;
     }
@@ -541,9 +542,7 @@ void peer_lost(struct peer *p, const char *why)
     mht_peer_gone(p);
     mht_move_peer_gone(p);
     kcall_drop_late(p);
-    for (unsigned i = 0; i < BOOT_PES; i++)
-        if (kern.peers.owner[i] == p->id)
-            kern.peers.owner[i] = KC_NO_KERNEL;
+    connect_forget(p->id);
     reset(p);
     if (!p->configured)
         p->state = PEER_NONE;

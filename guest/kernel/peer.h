@@ -87,7 +87,8 @@ struct peer {
     uint64_t incarnation; /* 0: it has not told */
     bool last_reply;      /* the last message either way was a reply of ours */
     bool ours;            /* it knows what stands behind the original's arguments */
-    bool held;            /* it gives a PE away: requests to it wait (move.h) */
+    bool held;            /* it gives a PE away, or does not know yet that one is ours: requests
+                           * to it wait (move.h) */
     uint8_t move;         /* enum move_peer: what it has of a move of ours */
     uint16_t move_pe;     /* that OFF or DEAD is about */
     bool flushing;
@@ -129,14 +130,21 @@ struct klate {
     uint32_t start; /* first selector */
 };
 
+/* Who says of another kernel's PE that it is its own: it is when the other one's no more. */
+struct claim {
+    uint64_t desc; /* 0: none */
+    uint16_t id;
+};
+
 struct peers {
     struct peer peer[KC_PEERS]; /* the index is the place at our endpoints */
     uint16_t owner[BOOT_PES];   /* of each PE; KC_NO_KERNEL: not known */
     uint8_t flags[BOOT_PES];    /* enum member_flags */
     bool moved[BOOT_PES];       /* was ours */
-    uint64_t descs[BOOT_PES];   /* PE descriptors, as far as known */
-    uint64_t incarnation;       /* ours */
-    unsigned max_id;            /* highest id given to a kernel that we started */
+    struct claim claim[BOOT_PES];
+    uint64_t descs[BOOT_PES]; /* PE descriptors, as far as known */
+    uint64_t incarnation;     /* ours */
+    unsigned max_id;          /* highest id given to a kernel that we started */
     struct rservice *services;
     struct klate *late;
     struct rexchange *exchanges; /* that other kernels have asked for */
@@ -270,6 +278,10 @@ void connect_announce(struct peer *p);
 void connect_announce_one(uint64_t key, const char *name);
 /* These PEs are of that kernel now. */
 void connect_member(unsigned id, uint64_t desc, unsigned flags);
+/* That PE's owner has it no more: it is whose it said it was, or nobody's. */
+void connect_ownerless(unsigned pe);
+/* id owns nothing and claims nothing any more. */
+void connect_forget(unsigned id);
 
 /* ---- kcall.c, kcall_srv.c, kcall_mht.c: kernel calls ---- */
 

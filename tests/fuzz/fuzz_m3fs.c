@@ -24,6 +24,7 @@ static struct {
     uint64_t off, size;
 } sels[SELS];
 static unsigned live;
+static unsigned revokes; /* so far, 0: none fails */
 
 static void must(int truth, const char *text)
 {
@@ -76,14 +77,18 @@ static unsigned fake_derive(void *arg, unsigned sel, uint64_t off, uint64_t size
     return off % 7 == 3 ? SE_OUT_OF_MEM : SE_OK;
 }
 
-static void fake_revoke(void *arg, unsigned start, unsigned count)
+/* Now and then one fails, and works the next time. */
+static unsigned fake_revoke(void *arg, unsigned start, unsigned count)
 {
     (void)arg;
+    if (revokes && ++revokes % 5 == 0 && m.nkept < M3FS_KEPT / 2)
+        return SE_RECV_GONE;
     for (unsigned i = start; i < start + count; i++) {
         must(sels[i].used, "what is revoked is there");
         sels[i].used = false;
         live--;
     }
+    return SE_OK;
 }
 
 static void check_caps(void)
@@ -234,6 +239,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     memset(image, 0, sizeof(image));
     memset(sels, 0, sizeof(sels));
     live = 0;
+    revokes = 1;
     must(fsimg_format(&img, image, IMAGE, 1024, 20) == SE_OK, "an empty image");
     memset(&m, 0, sizeof(m));
     m.fs = img.fs;
@@ -242,6 +248,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         step(&in, idents);
         check_caps();
     }
+    revokes = 0;
+    for (unsigned i = 0; i < M3FS_KEPT; i++) /* each tries one */
+        m3fs_close_session(&m, 0);
+    must(m.nkept == 0, "all is revoked in the end");
     m3fs_shutdown(&m);
     must(live == 0, "no capability is left");
     fsimg_detach(&img);

@@ -50,8 +50,27 @@ null #GP
 noncanonical #GP
 unmapped #PF
 super #PF
-stack #
+stack #PF stack overflow
+recurse #PF stack overflow
+leap #PF stack overflow
 MODES
+
+begin 'isolation: the first program, a kernel, has the same guard'
+vm run --pes 1 --timeout "$VM_LIMIT" -- attack recurse
+want_status 1
+want_err '^sempervm: PE 1: fault: #PF stack overflow'
+want_err 'attack!deeper'
+end
+
+# Where its registers are in the middle of its work: above the guard, below the top.
+for step in 40 200 800; do
+    begin "isolation: the kernel's stack is the guarded one, step $step"
+    vm run --seed 5 --faults crash=1@$step --timeout "$VM_LIMIT" demos/multi-2.ini
+    want_status 1
+    want_err '^sempervm: PE 1: fault: crashed by --faults'
+    want_err 'rsp 00000000000(1[4-9a-f]|2[0-3])[0-9a-f]{3}$'
+    end
+done
 
 begin 'isolation: who has exited is gone before its PE has another program'
 vm run --pes 3 --timeout "$VM_LIMIT" --prefix -- kernel attack successor

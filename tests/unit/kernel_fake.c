@@ -21,6 +21,7 @@ int fake_send_error;
 unsigned (*fake_refuse)(void);
 
 size_t heap_bytes;
+bool fake_dead;
 struct fake_pe fake[FAKE_PES];
 static uint64_t wiped_bytes;
 static char console[16384];
@@ -193,7 +194,7 @@ static int access_ok(unsigned pe, unsigned vpe)
     fake_hw_ops++;
     if (pe >= FAKE_PES)
         fake_die("access to a PE that is not there");
-    if (fake[pe].broken)
+    if (fake[pe].broken || fake_dead)
         return SE_INV_ARGS;
     return fake_reg(pe, DTU_VPE_ID) == vpe ? SE_OK : SE_VPE_GONE;
 }
@@ -380,6 +381,8 @@ int hw_reply(unsigned ep, const struct dtu_header *msg, const void *data, size_t
 {
     struct fake_pe *f = slot_owner(msg);
 
+    if (fake_dead)
+        return SE_OK;
     if (ep >= KERN_SYSC_EPS || !f || !f->slot_used || n > sizeof(f->reply.word))
         fake_die("reply to what is no message");
     f->slot_used = false;
@@ -394,7 +397,7 @@ void hw_ack(unsigned ep, const struct dtu_header *msg)
 {
     struct fake_pe *f = slot_owner(msg);
 
-    if (ep == KERN_EP_SRV || (ep >= KC_EP && ep < KC_EP + KC_EPS))
+    if (fake_dead || ep == KERN_EP_SRV || (ep >= KC_EP && ep < KC_EP + KC_EPS))
         return;
     if (ep >= KERN_SYSC_EPS)
         fake_die("ack on a strange endpoint");
@@ -479,7 +482,8 @@ int fake_call_bytes(unsigned pe, const void *payload, size_t len)
     memcpy(f->slot, &h, sizeof(h));
     memcpy(f->slot + sizeof(h), payload, len);
     f->slot_used = true;
-    fake_use(whose(pe));
+    f->slot_at = whose(pe);
+    fake_use(f->slot_at);
     sys_handle(ep, (const struct dtu_header *)f->slot);
     if (fake_auto)
         fake_deliver();

@@ -22,6 +22,7 @@ struct fake_pe {
     unsigned slots[DTU_EPS]; /* of a kernel: messages of kernels that have not arrived */
     uint8_t slot[SYSC_MSG_MAX] __attribute__((aligned(8))); /* in the kernel */
     bool slot_used;
+    unsigned slot_at; /* in that kernel; dies with it */
     struct fake_request request;
 };
 extern struct fake_pe fake[FAKE_PES];
@@ -29,6 +30,8 @@ extern struct fake_pe fake[FAKE_PES];
 /* The heap, the console, what was cleared: as at boot. */
 void fake_reset_all(void);
 extern size_t heap_bytes;
+/* A kernel that is dead is only forgotten: nothing that it does reaches hardware. */
+extern bool fake_dead;
 
 _Noreturn void fake_die(const char *what);
 

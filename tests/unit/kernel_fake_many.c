@@ -293,6 +293,7 @@ static void forget_kernel(unsigned k)
     struct kernel *now = kern_now;
     struct mem_area *a;
 
+    fake_dead = true;
     fake_use(k);
     peer_close_all();
     mht_free_all();
@@ -305,12 +306,16 @@ static void forget_kernel(unsigned k)
         heap_free(a);
     }
     kern_now = now;
+    fake_dead = false;
 }
 
 void fake_kill(unsigned kernel)
 {
     fake[fake_kernel_pe(kernel)].broken = true;
     wire_drop(kernel);
+    for (unsigned i = 0; i < npes; i++)
+        if (fake[i].slot_at == kernel)
+            fake[i].slot_used = false;
 }
 
 void fake_restart(unsigned kernel, bool configured)

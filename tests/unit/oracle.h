@@ -29,6 +29,8 @@ struct oracle_node {
     bool there;
     bool pending; /* what an exchange that is not over may bring */
     int parent, child, next;
+    bool lent;       /* memory of the memory PE, */
+    unsigned lender; /* this kernel's, wherever its VPE goes */
 };
 
 struct oracle_table {
@@ -40,7 +42,8 @@ enum oracle_does { DOES_NOTHING, DOES_REVOKE, DOES_EXCHANGE };
 
 struct oracle_actor {
     bool alive, crashed;
-    bool roams; /* no service and no child, so that its VPE can move to other kernels */
+    bool unsure; /* a kernel died in the middle of its move: is it alive?  It does nothing */
+    bool roams;  /* no service and no child, so that its VPE can move to other kernels */
     enum oracle_does does;
     unsigned seen; /* replies before the call it waits for */
     /* DOES_EXCHANGE: with which service, what of ours, what of theirs */
@@ -101,6 +104,8 @@ void oracle_revive(void);
 /* Actor v's VPE ends.  A kernel dies, with all that runs there. */
 void oracle_end_actor(unsigned v);
 void oracle_kill(unsigned kernel);
+/* Of a kernel that has to do with a move just now, if there is one. */
+void oracle_kill_mover(void);
 /* Does it live? */
 bool oracle_lives(unsigned kernel);
 /* Actor v's VPE is to move to that kernel; does it?  Table t's kernel is found again. */

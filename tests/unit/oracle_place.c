@@ -136,7 +136,8 @@ static const char *who_waits(void)
     const char *why = fake_wire() > 0 ? "messages are under way" : NULL;
 
     for (unsigned v = 0; !why && v < oracle.nactors; v++)
-        if (oracle.actor[v].alive && oracle.actor[v].does != DOES_NOTHING)
+        if (oracle.actor[v].alive && !oracle.actor[v].unsure &&
+            oracle.actor[v].does != DOES_NOTHING)
             why = oracle.actor[v].does == DOES_REVOKE ? "a revocation is not answered"
                                                       : "an exchange is not answered";
     for (unsigned k = 0; !why && k < fake_kernels(); k++)
@@ -149,6 +150,32 @@ static void all_work(void)
     fake_deliver();
     for (unsigned v = 0; v < oracle.nactors; v++) {
         oracle_answer(v);
+        oracle_look(v);
+    }
+}
+
+/* The VPE is no more. */
+static void table_dies(unsigned t)
+{
+    oracle_revoke_table(t);
+    oracle.table[t].live = false;
+    if (t < oracle.nactors)
+        oracle.actor[t].alive = oracle.actor[t].unsure = false;
+}
+
+/* All has settled: who was on the way when a kernel died is somewhere, or nowhere. */
+static void be_sure(void)
+{
+    for (unsigned v = 0; v < oracle.nactors; v++) {
+        struct oracle_table *t = &oracle.table[v];
+
+        if (!oracle.actor[v].unsure)
+            continue;
+        oracle_find(v);
+        fake_use(t->kernel);
+        oracle.actor[v].unsure = false;
+        if (dead[t->kernel] || !kern.pes[t->pe].vpe)
+            table_dies(v);
         oracle_look(v);
     }
 }
@@ -169,6 +196,10 @@ void oracle_settle(void)
     }
     if (why)
         oracle_fail("%s, for ever", why);
+    be_sure();
+    why = who_waits();
+    if (why)
+        oracle_fail("%s, for ever, after a move", why);
     oracle_compare();
     oracle.injected = false;
 }
@@ -180,7 +211,7 @@ void oracle_end_actor(unsigned v)
     struct oracle_actor *a = &oracle.actor[v];
 
     oracle_find(v);
-    if (!a->alive || dead[oracle.table[v].kernel])
+    if (!a->alive || a->unsure || dead[oracle.table[v].kernel])
         return;
     oracle.ends++;
     fake_use(oracle.table[v].kernel);
@@ -232,19 +263,78 @@ void oracle_move(unsigned v, unsigned to)
         move_begin(oracle.table[v].pe, peer_find(to));
 }
 
+/* ---- deaths ---- */
+
+/* Has that kernel to do with a move of that PE? */
+static bool moves_pe(unsigned kernel, unsigned pe)
+{
+    const struct moves *m;
+    bool does = false;
+
+    for (unsigned k = 0; k < fake_kernels() && !does; k++) {
+        fake_use(k);
+        m = &kern.moves;
+        if (dead[k])
+            continue;
+        does =
+            m->phase != MOVE_IDLE && m->pe == pe && (k == kernel || (m->to && m->to->id == kernel));
+        does |= m->from && m->taken_pe == pe && (k == kernel || m->from->id == kernel);
+    }
+    return does;
+}
+
+/* Memory goes with the kernel whose memory PE it is of. */
+static void reclaim(unsigned t, unsigned kernel)
+{
+    for (unsigned s = 0; s < oracle.table[t].used; s++) {
+        const struct oracle_node *n = &oracle.node[t * ORACLE_SELS + s];
+
+        if (n->there && n->lent && n->lender == kernel)
+            oracle_revoke(t * ORACLE_SELS + s);
+    }
+}
+
+/* With a kernel go the VPEs that are there, and those whose PE was its own at first. */
 void oracle_kill(unsigned kernel)
 {
+    bool middle[ORACLE_ACTORS];
+
+    if (dead[kernel])
+        return;
     oracle.kills++;
     oracle.injected = true;
+    for (unsigned v = 0; v < oracle.nactors; v++) {
+        oracle_find(v);
+        middle[v] = oracle.actor[v].roams && moves_pe(kernel, oracle.table[v].pe);
+    }
     fake_kill(kernel);
     dead[kernel] = true;
     for (unsigned t = 0; t < 2 * oracle.nactors; t++) {
-        if (oracle.table[t].kernel != kernel || !oracle.table[t].live)
+        if (!oracle.table[t].live)
             continue;
-        oracle_revoke_table(t);
-        oracle.table[t].live = false;
-        if (t < oracle.nactors)
-            oracle.actor[t].alive = false;
+        if (fake_kernel_of(oracle.table[t].pe) == kernel)
+            table_dies(t);
+        else if (t < oracle.nactors && (middle[t] || oracle.actor[t].unsure))
+            oracle.actor[t].unsure = true;
+        else if (oracle.table[t].kernel == kernel)
+            table_dies(t);
+        if (oracle.table[t].live)
+            reclaim(t, kernel);
+    }
+}
+
+void oracle_kill_mover(void)
+{
+    unsigned first = oracle_pick(fake_kernels());
+
+    for (unsigned i = 0; i < fake_kernels(); i++) {
+        unsigned k = (first + i) % fake_kernels();
+
+        fake_use(k);
+        if (dead[k] || (kern.moves.phase < MOVE_HOLDING && !kern.moves.from && !kern.moves.hold))
+            continue;
+        oracle_kill(k);
+        return;
     }
 }
 
@@ -254,14 +344,18 @@ static void must(int err, const char *what)
         oracle_fail("%s: error %d", what, err);
 }
 
-/* On its kernel or, when all PEs of that have moved away, on another one. */
-static unsigned place_vpe(struct oracle_table *t)
+/* On its kernel or, when all PEs of that have moved away, on another one.  False: none is left. */
+static bool place_vpe(struct oracle_table *t)
 {
     for (unsigned i = 0; i < fake_kernels() && !pe_find(PE_TYPE_SPM); i++) {
         t->kernel = (t->kernel + 1) % fake_kernels();
         fake_use(t->kernel);
     }
-    return fake_vpe()->pe;
+    if (!pe_find(PE_TYPE_SPM))
+        return false;
+    t->pe = fake_vpe()->pe;
+    t->live = true;
+    return true;
 }
 
 /* A VPE for actor v, which offers a service, or roams. */
@@ -270,12 +364,13 @@ static void begin_actor(unsigned v)
     struct oracle_table *t = &oracle.table[v];
 
     fake_use(t->kernel);
-    *t = (struct oracle_table){.live = true, .kernel = t->kernel, .pe = place_vpe(t)};
+    *t = (struct oracle_table){.kernel = t->kernel};
     memset(&oracle.node[v * ORACLE_SELS], 0, ORACLE_SELS * sizeof(oracle.node[0]));
+    place_vpe(t);
     oracle.table[oracle.nactors + v] = (struct oracle_table){.kernel = t->kernel};
     oracle.actor[v] =
-        (struct oracle_actor){.alive = true, .roams = oracle.moves && v % ROAMS == ROAMS - 1};
-    if (oracle.actor[v].roams)
+        (struct oracle_actor){.alive = t->live, .roams = oracle.moves && v % ROAMS == ROAMS - 1};
+    if (!t->live || oracle.actor[v].roams)
         return;
     must(CALL(t->pe, SYSC_ATTACHRB, 0, 2, RB + 4096, 12, 8, 0), "ATTACHRB");
     must(CALL(t->pe, SYSC_CREATEGATE, 0, 20, 7, 2, 256), "CREATEGATE");
@@ -321,6 +416,11 @@ static void begin_child(unsigned v)
     *t = (struct oracle_table){.live = true, .kernel = oracle.table[v].kernel, .pe = c->vpe->pe};
 }
 
+static bool can_talk(unsigned v)
+{
+    return oracle.actor[v].alive && !oracle.actor[v].crashed;
+}
+
 void oracle_revive(void)
 {
     bool fresh[ORACLE_ACTORS] = {false};
@@ -340,12 +440,11 @@ void oracle_revive(void)
     fake_deliver();
     for (unsigned v = 0; v < oracle.nactors; v++)
         for (unsigned s = 0; s < oracle.nactors; s++)
-            if (s != v && !oracle.actor[s].roams && (fresh[v] || fresh[s]) &&
-                !oracle.actor[v].crashed && !oracle.actor[s].crashed)
+            if (s != v && !oracle.actor[s].roams && (fresh[v] || fresh[s]) && can_talk(v) &&
+                can_talk(s))
                 open_session(v, s);
     for (unsigned v = 0; v < oracle.nactors; v++)
-        if (!oracle.actor[v].crashed && !oracle.actor[v].roams &&
-            !oracle.table[oracle.nactors + v].live)
+        if (can_talk(v) && !oracle.actor[v].roams && !oracle.table[oracle.nactors + v].live)
             begin_child(v);
     oracle_settle();
 }

@@ -192,6 +192,11 @@ START_TEST(mht_locks)
     KCALL(2, 0, KC_MHTPUTUNLOCKING, handle + 1, key(1), 8, 1, 'x');
     KCALL(2, 0, KC_MHTREMOVE, key(1), handle + 1);
     ck_assert_uint_eq(bad(0), before + 4);
+    /* Handles can be guessed: from another kernel the right one is as bad. */
+    KCALL(2, 0, KC_MHTUNLOCK, key(1), handle);
+    KCALL(2, 0, KC_MHTPUTUNLOCKING, handle, key(1), 8, 1, 'x');
+    KCALL(2, 0, KC_MHTREMOVE, key(1), handle);
+    ck_assert_uint_eq(bad(0), before + 7);
     sent = fake_last(0, 2)->count;
     KCALL(1, 0, KC_MHTPUTUNLOCKING, handle, key(1), 8, 1, 'y');
     ck_assert_uint_gt(fake_last(0, 2)->count, sent);
@@ -217,6 +222,9 @@ START_TEST(mht_reservations)
     KCALL(2, 0, KC_MHTRESERVE, 0, 2, key(4));
     ck_assert_uint_eq(answer(2, 0)[3], 0);
     KCALL(2, 0, KC_MHTRELEASE, key(4), n + 1);
+    KCALL(2, 0, KC_MHTRELEASE, key(4), n); /* guessed */
+    KCALL(2, 0, KC_MHTRESERVE, 0, 2, key(4));
+    ck_assert_uint_eq(answer(2, 0)[3], 0);
     KCALL(1, 0, KC_MHTRELEASE, key(4), n);
     KCALL(2, 0, KC_MHTRESERVE, 0, 2, key(4));
     ck_assert_uint_ne(answer(2, 0)[3], 0);

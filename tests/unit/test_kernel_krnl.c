@@ -59,6 +59,26 @@ START_TEST(hidden_service)
 }
 END_TEST
 
+/* A service ends, of which nobody is told, and begins again at another kernel, which all are told.
+ */
+START_TEST(begun_elsewhere)
+{
+    service(p2, 's'); /* the first of that name stays it */
+    open_session(pc, SESS, 9);
+    CALL(ps, SYSC_EXIT, 0);
+    ck_assert_int_eq(CALL(p1, SYSC_CREATESESS, 0, SESS, NAME), FAKE_LATER);
+    ck_assert(fake_request(p2)->there);
+    ANSWER(p2, SE_OK, 9);
+    ck_assert_int_eq(last(p1), SE_OK);
+    /* The only one says no: it is not forgotten. */
+    ck_assert_int_eq(CALL(p1, SYSC_CREATESESS, 0, SESS + 1, NAME), FAKE_LATER);
+    ANSWER(p2, SE_NO_PERM);
+    ck_assert_int_eq(last(p1), SE_INV_ARGS);
+    fake_use(1);
+    ck_assert(rservice_exists("fs"));
+}
+END_TEST
+
 /* A kernel that ends while it is asked has no service; it depends on the others. */
 START_TEST(asked_kernel_ends)
 {
@@ -514,6 +534,7 @@ static Suite *suite(void)
     tcase_add_test(t, session);
     tcase_add_test(t, hidden_service);
     tcase_add_test(t, asked_kernel_ends);
+    tcase_add_test(t, begun_elsewhere);
     tcase_add_test(t, obtained);
     tcase_add_test(t, what_does_not_travel);
     tcase_add_test(t, delegated);

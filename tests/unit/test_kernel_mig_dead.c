@@ -136,6 +136,118 @@ START_TEST(lies)
 }
 END_TEST
 
+/* Kernel 0 has been told that p1 may go to kernel 2, which says so before kernel 1 does. */
+static void claim(void)
+{
+    const uint64_t was = bad(0);
+
+    KCALL(1, 0, KC_PARTITIONMIG, 0, MOVE_HOLD, 1, p1, 2);
+    KCALL(2, 0, KC_PARTITIONMIG, 0, MOVE_DEAD, 0, p1);
+    KCALL(2, 0, KC_PARTITIONMIG, 0, MOVE_SWITCH, 3, p1, pe_desc(p1, FAKE_PE_MEM, PE_TYPE_SPM));
+    fake_use(0);
+    ck_assert(kern.moves.hold);
+    ck_assert_uint_eq(peer_owner(p1), 1);
+    ck_assert_uint_eq(bad(0), was);
+    KCALL(2, 0, KC_PARTITIONMIG, 0, MOVE_SWITCH, 3, p1, pe_desc(p1, FAKE_PE_MEM, PE_TYPE_SPM));
+    ck_assert_uint_eq(bad(0), was + 1);
+    KCALL(2, 0, KC_PARTITIONMIG, 0, MOVE_GIVEN_AWAY, 0, p1);
+    ck_assert_uint_eq(bad(0), was + 2);
+    fake_use(0);
+    ck_assert_uint_eq(peer_owner(p1), 1);
+}
+
+/* What is only offered is not its new owner's, whatever that says. */
+START_TEST(claimed_too_early)
+{
+    fake_auto = false;
+    claim();
+    KCALL(1, 0, KC_PARTITIONMIG, 0, MOVE_OFF, 0, p1);
+    fake_use(0);
+    ck_assert(!kern.moves.hold);
+    ck_assert_uint_eq(peer_owner(p1), 1);
+    /* It is refused, and told so. */
+    ck_assert_uint_eq(fake_last(0, 2)->word[2], MOVE_SWITCHED);
+    ck_assert_uint_eq(fake_last(0, 2)->word[5], SE_INV_ARGS);
+    KCALL(2, 0, KC_PARTITIONMIG, 0, MOVE_SWITCH, 3, p1, pe_desc(p1, FAKE_PE_MEM, PE_TYPE_SPM));
+    fake_use(0);
+    ck_assert_uint_eq(peer_owner(p1), 1);
+}
+END_TEST
+
+/* It was given, or who could say so is dead. */
+START_TEST(claimed_rightly)
+{
+    const bool lost = _i;
+
+    fake_auto = false;
+    claim();
+    if (lost) {
+        fake_use(0);
+        peer_lost(peer_find(1), "test");
+    } else {
+        KCALL(1, 0, KC_PARTITIONMIG, 0, MOVE_GIVEN_AWAY, 0, p1);
+    }
+    fake_use(0);
+    ck_assert(!kern.moves.hold);
+    ck_assert_uint_eq(peer_owner(p1), 2);
+}
+END_TEST
+
+/* A VPE of the new owner's that waits to move itself ends: that is nothing to those told of
+ * another.
+ */
+START_TEST(waiting_one_ends)
+{
+    fake_auto = false;
+    ck_assert_int_eq(begin_move(pc, 2), SE_OK);
+    fake_use(2);
+    while (!kern.moves.ours) {
+        ck_assert(fake_deliver_one());
+        fake_use(2);
+    }
+    ck_assert_int_eq(begin_move(p2, 0), SE_OK);
+    vpe_exit(by2, 0);
+    fake_time(MS);
+    fake_use(2);
+    ck_assert(kern.moves.ours); /* until they have answered */
+    ck_assert(kern.pes[pc].vpe->move.frozen);
+    /* And nothing else is asked of who has not. */
+    ck_assert(peer_find(0)->held);
+    fake_auto = true;
+    rest();
+    must_be_at(pc, 2);
+    fake_use(2);
+    ck_assert(!peer_find(0)->held && !peer_find(1)->held);
+}
+END_TEST
+
+/*
+ * Kernel 1 has begun anew and says to kernel 0 that pc is its own, before kernel 2, where pc was,
+ * says that it has it no more.
+ */
+START_TEST(home_again)
+{
+    const bool lost = _i;
+
+    move_to(pc, 2);
+    fake_auto = false;
+    KCALL(1, 0, KC_CONNECT, KC_REQUEST_STAGE, 1, fake_kernel_pe(1), KC_EP, MEMBER_NONE, 1,
+          pe_desc(pc, FAKE_PE_MEM, PE_TYPE_SPM), 4711);
+    fake_use(0);
+    ck_assert_ptr_nonnull(peer_find(1));
+    ck_assert_uint_eq(peer_owner(pc), 2);
+    if (lost)
+        peer_lost(peer_find(1), "test");
+    fake_kill(1);
+    fake_use(2);
+    peer_lost(peer_find(1), "test");
+    fake_deliver();
+    fake_use(0);
+    ck_assert_uint_eq(peer_owner(pc), lost ? KC_NO_KERNEL : 1);
+    fake_restart(1, false); /* so that its heap is gone */
+}
+END_TEST
+
 /* A call in the name of another kernel's VPE. */
 static void forge(unsigned from, unsigned to, unsigned pe)
 {
@@ -288,6 +400,10 @@ int main(void)
     tcase_set_timeout(t, 600);
     tcase_add_loop_test(t, killed_anywhere, 0, 3);
     tcase_add_test(t, lies);
+    tcase_add_test(t, claimed_too_early);
+    tcase_add_loop_test(t, claimed_rightly, 0, 2);
+    tcase_add_test(t, waiting_one_ends);
+    tcase_add_loop_test(t, home_again, 0, 2);
     tcase_add_test(t, forged_calls);
     tcase_add_test(t, unasked);
     tcase_add_test(t, never_done);

@@ -49,15 +49,17 @@ static void little_memory(bool on)
 static void create_one(unsigned v, int from)
 {
     struct oracle_table *t = &oracle.table[v];
+    bool memory = false;
     int err;
 
     if (t->used == ORACLE_SELS)
         return;
+    oracle_find(v);
     little_memory(true);
     if (from >= 0)
         err = CALL(t->pe, SYSC_DERIVEMEM, ORACLE_FIRST + (unsigned)from, ORACLE_FIRST + t->used, 0,
                    8, 1);
-    else if (oracle_pick(4))
+    else if ((memory = oracle_pick(4)))
         err = CALL(t->pe, SYSC_REQMEM, ORACLE_FIRST + t->used, ~0ull, 64, 3);
     else
         err = CALL(t->pe, SYSC_CREATEGATE, 0, ORACLE_FIRST + t->used, oracle.made, 2, 256);
@@ -65,6 +67,8 @@ static void create_one(unsigned v, int from)
     if (err != SE_OK)
         return; /* no memory; a gate; or revoked meanwhile, and not known there yet */
     oracle_add(v * ORACLE_SELS + t->used, from < 0 ? -1 : (int)(v * ORACLE_SELS) + from);
+    oracle.node[v * ORACLE_SELS + t->used].lent = memory;
+    oracle.node[v * ORACLE_SELS + t->used].lender = t->kernel;
     t->used++;
 }
 
@@ -200,6 +204,8 @@ static void accident(void)
     }
     if (oracle.deaths && oracle_pick(150) == 0)
         oracle_kill(oracle_pick(oracle.kernels));
+    if (oracle.deaths && oracle.moves && oracle_pick(60) == 0)
+        oracle_kill_mover();
 }
 
 static unsigned refuse(void)
@@ -222,10 +228,11 @@ static void step(void)
         fake_time(oracle_pick(12) * MS);
     oracle_look(v);
     oracle_answer(v);
-    if (oracle.actor[v].roams && oracle_pick(6) == 0)
+    if (oracle.actor[v].roams && !oracle.actor[v].unsure && oracle_pick(6) == 0)
         oracle_move(v, oracle_pick(oracle.kernels));
     accident();
-    if (!oracle.actor[v].alive || oracle.actor[v].crashed || oracle.actor[v].does != DOES_NOTHING)
+    if (!oracle.actor[v].alive || oracle.actor[v].crashed || oracle.actor[v].unsure ||
+        oracle.actor[v].does != DOES_NOTHING)
         return;
     if (what < 9 && !oracle_on_its_way(v)) /* it would have to wait */
         create(v);
@@ -248,7 +255,7 @@ void oracle_run(uint64_t seed)
     oracle.refusals = seed / 8 % 2;
     oracle.crashes = seed / 16 % 2;
     oracle.deaths = seed / 32 % 2 && oracle.kernels > 1;
-    oracle.moves = seed / 64 % 2 && oracle.kernels > 1 && !oracle.deaths;
+    oracle.moves = seed / 64 % 2 && oracle.kernels > 1;
     oracle_place();
     for (unsigned r = 0; r < ROUNDS; r++) {
         for (unsigned i = 0; i < STEPS; i++)

@@ -18,7 +18,7 @@ static uint8_t *image;
 static struct fsimg img;
 static struct m3fs m;
 static uint64_t ident;
-static unsigned next_sel, live, derives_left;
+static unsigned next_sel, live, derives_left, revokes_fail;
 static struct {
     bool used;
     uint64_t off, size;
@@ -56,14 +56,17 @@ static unsigned fake_derive(void *arg, unsigned sel, uint64_t off, uint64_t size
     return SE_OK;
 }
 
-static void fake_revoke(void *arg, unsigned start, unsigned count)
+static unsigned fake_revoke(void *arg, unsigned start, unsigned count)
 {
     (void)arg;
+    if (revokes_fail)
+        return SE_RECV_GONE;
     for (unsigned i = start; i < start + count; i++) {
         ck_assert(sels[i].used);
         sels[i].used = false;
     }
     live -= count;
+    return SE_OK;
 }
 
 static void open_session(void)
@@ -84,6 +87,7 @@ static void setup(void)
     next_sel = 1;
     live = 0;
     derives_left = UINT32_MAX;
+    revokes_fail = 0;
     ck_assert_uint_eq(fsimg_format(&img, image, IMAGE, 4096, 32), SE_OK);
     m.fs = img.fs;
     m3fs_init(&m, &caps);
@@ -366,6 +370,91 @@ START_TEST(closed_session)
 }
 END_TEST
 
+static bool overlaps(unsigned a, unsigned b)
+{
+    return sels[a].off < sels[b].off + sels[b].size && sels[b].off < sels[a].off + sels[a].size;
+}
+
+/* A writer of four blocks that has closed its file after one, and may still write to all. */
+static unsigned lingering(void)
+{
+    uint64_t out[7];
+    uint32_t fd;
+
+    ck_assert_uint_eq(get_gate(1), SE_OK);
+    ck_assert_uint_eq(open_file("/f", FS_W | FS_CREATE, &fd), SE_OK);
+    ck_assert_uint_eq(get_locs(fd, 0, 1, 4, 0, out), SE_OK);
+    revokes_fail = 1;
+    ck_assert_uint_eq(ask(8, NULL, NULL, 3, (uint64_t[]){fd, 0, 100}), SE_OK);
+    return give.start;
+}
+
+/* A new file, of as many blocks as there are: none of them is the lingering one's. */
+static void fill_up(const char *path, unsigned sel)
+{
+    uint64_t out[7];
+    uint32_t fd;
+
+    ck_assert_uint_eq(open_file(path, FS_W | FS_CREATE, &fd), SE_OK);
+    for (unsigned at = 0; get_locs(fd, at, 1, 1000, 0, out) == SE_OK && out[0]; at++)
+        ck_assert(!overlaps(give.start, sel));
+    ck_assert_uint_eq(m.fs.sb.free_blocks, 0);
+}
+
+/* What a REVOKE that failed was for is nobody else's until one has succeeded. */
+START_TEST(kept_until_revoked)
+{
+    struct m3fs_info info;
+    unsigned sel = lingering();
+    uint32_t before, fd;
+
+    before = m.fs.sb.free_blocks;
+    ck_assert_uint_eq(m.nkept, 1);
+    if (_i == 1) /* cutting it does not work, */
+        ck_assert_uint_eq(open_file("/f", FS_W | FS_TRUNC, &fd), SE_MSGS_WAITING);
+    if (_i == 2) /* and without a name it stays, too */
+        ck_assert_uint_eq(ask(7, "/f", NULL, 0, NULL), SE_OK);
+    ck_assert_uint_eq(m.fs.sb.free_blocks, before);
+    fill_up("/g", sel);
+    ck_assert_uint_ge(m.failed, 2);
+    ck_assert(sels[sel].used);
+    before = m.fs.sb.free_blocks;
+    revokes_fail = 0;
+    for (unsigned i = 0; i < M3FS_RANGES + 2; i++) /* each tries one */
+        ask(1, "/f", NULL, 0, NULL);
+    ck_assert(!sels[sel].used);
+    ck_assert_uint_eq(m.nkept, 0);
+    ck_assert_uint_eq(m.fs.sb.free_blocks, before + (_i == 2 ? 4 : 3));
+    if (_i == 2)
+        return;
+    ck_assert_uint_eq(ask(1, "/f", NULL, 0, NULL), SE_OK);
+    memcpy(&info, msg_get_bytes(&in, sizeof(info)), sizeof(info));
+    ck_assert_uint_eq(info.size, 100);
+}
+END_TEST
+
+/* More than can be noted: nothing is free again, and all ends well. */
+START_TEST(too_many_kept)
+{
+    uint64_t out[7];
+    uint32_t fd, before;
+
+    lingering();
+    ck_assert_uint_eq(open_file("/g", FS_R | FS_W | FS_CREATE, &fd), SE_OK);
+    for (unsigned i = 0; i < M3FS_KEPT + 2 * M3FS_RANGES; i++)
+        ck_assert_uint_eq(get_locs(fd, 0, 1, 1, 0, out), SE_OK);
+    ck_assert(m.lost);
+    before = m.fs.sb.free_blocks;
+    ck_assert_uint_eq(ask(8, NULL, NULL, 3, (uint64_t[]){fd, 0, 0}), SE_OK);
+    ck_assert_uint_eq(ask(7, "/g", NULL, 0, NULL), SE_OK);
+    ck_assert_uint_eq(m.fs.sb.free_blocks, before);
+    revokes_fail = 0;
+    live = 0; /* with its VPE; those that it knows of are revoked one by one */
+    m3fs_shutdown(&m);
+    live = 0;
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("m3fs");
@@ -381,6 +470,8 @@ int main(void)
     tcase_add_test(c, bounded);
     tcase_add_test(c, malformed);
     tcase_add_test(c, closed_session);
+    tcase_add_loop_test(c, kept_until_revoked, 0, 3);
+    tcase_add_test(c, too_many_kept);
     suite_add_tcase(s, c);
     srunner_run_all(r, CK_ENV);
     failed = srunner_ntests_failed(r);

@@ -21,6 +21,8 @@ int attack_noncanonical(uint64_t seed);
 int attack_unmapped(uint64_t seed);
 int attack_super(uint64_t seed);
 int attack_stack(uint64_t seed);
+int attack_recurse(uint64_t seed);
+int attack_leap(uint64_t seed);
 int attack_flood(uint64_t seed);
 
 /* xorshift64*; *state is not 0. */

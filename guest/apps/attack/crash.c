@@ -16,10 +16,13 @@
  */
 int attack_wipe(uint64_t seed)
 {
-    uint64_t words = guest_mem_size() / 8;
-    uint64_t to = 0;
+    const uint64_t behind = PE_GUARD + 0x1000;
+    uint64_t words = PE_GUARD / 8, to = 0;
 
     (void)seed;
+    __asm__ volatile("rep stosq" : "+D"(to), "+c"(words) : "a"(~0ull) : "memory");
+    to = behind;
+    words = (guest_mem_size() - behind) / 8;
     __asm__ volatile("rep stosq" : "+D"(to), "+c"(words) : "a"(~0ull) : "memory");
     return 1;
 }
@@ -97,14 +100,38 @@ int attack_super(uint64_t seed)
     return 1;
 }
 
-/*
- * Down through everything below the stack, the way back to idle included, and out at address 0; as
- * a recursion without end would.
- */
+/* Down through everything below the stack. */
 int attack_stack(uint64_t seed)
 {
     __asm__ volatile("1: pushq %0; jmp 1b" : : "r"(seed) : "memory");
     return 1;
+}
+
+/* No tail call, and a buffer that is written: each level takes its place. */
+static __attribute__((noinline)) uint64_t deeper(uint64_t depth, volatile uint8_t *of,
+                                                 unsigned step)
+{
+    volatile uint8_t mine[64];
+
+    mine[depth % sizeof(mine)] = *of;
+    return depth == 0 ? 0 : deeper(depth - 1, mine, step) + mine[step % sizeof(mine)];
+}
+
+/* A recursion without end. */
+int attack_recurse(uint64_t seed)
+{
+    volatile uint8_t mine = (uint8_t)seed;
+
+    return (int)deeper(~0ull, &mine, (unsigned)seed);
+}
+
+/* One step that is far larger than the guard, and what it writes lies behind that. */
+int attack_leap(uint64_t seed)
+{
+    volatile uint8_t mine[0x1F000];
+
+    mine[seed % 64] = 1;
+    return mine[seed % 64];
 }
 
 /* Prints as fast as it can, for ever. */

@@ -26,7 +26,8 @@ static const struct mode {
     {"divide", attack_divide, false},      {"ud2", attack_ud2, false},
     {"null", attack_null, false},          {"noncanonical", attack_noncanonical, false},
     {"unmapped", attack_unmapped, false},  {"super", attack_super, false},
-    {"stack", attack_stack, false},        {"flood", attack_flood, false},
+    {"stack", attack_stack, false},        {"recurse", attack_recurse, false},
+    {"leap", attack_leap, false},          {"flood", attack_flood, false},
 };
 
 #define WORDS (1u << 16)

@@ -75,7 +75,7 @@ __asm__("survivor:\n"
         "   jmp 5b\n"
         "survivor_end:\n");
 
-#define REGIONS 5u
+#define REGIONS 6u
 #define PAUSE   64u /* pages; under a seed who computes for long counts as spinning */
 
 /* Memory that neither VPE's program nor the kernel uses; where it is large, a word of each page. */
@@ -89,9 +89,10 @@ static void find_regions(void)
 
     region[0] = (struct region){0, IDLE_PAGE, 8};
     region[1] = (struct region){0x2050, PE_ENV_ADDR, 8};
-    region[2] = (struct region){PE_ENV_ADDR + 0x2000, PE_RT_SIZE, 8};
-    region[3] = (struct region){heap, guest_recvbuf_start(), 4096};
-    region[4] = (struct region){guest_recvbuf_start() + 4096, guest_mem_size(), 512};
+    region[2] = (struct region){PE_ENV_ADDR + 0x2000, PE_GUARD, 8};
+    region[3] = (struct region){PE_GUARD + 0x1000, PE_RT_SIZE, 8};
+    region[4] = (struct region){heap, guest_recvbuf_start(), 4096};
+    region[5] = (struct region){guest_recvbuf_start() + 4096, guest_mem_size(), 512};
 }
 
 static void fill(const struct region *r)

@@ -6,7 +6,8 @@
  * Clients are hostile.  What they say is an index into a table of their own session or a path.  A
  * session has M3FS_FILES files with at most M3FS_RANGES ranges of capabilities each; the oldest is
  * revoked for a new one.  Before blocks of a file change owner, all capabilities for it are
- * revoked.
+ * revoked.  Where that fails (a kernel does not answer) the blocks stay the file's, which nobody
+ * sees closed, and with each request one of those revocations is tried again.
  */
 #ifndef M3FS_SERVICE_H
 #define M3FS_SERVICE_H
@@ -18,6 +19,8 @@
 #define M3FS_SESSIONS 64u /* their files are FS_OPEN_MAX */
 #define M3FS_RANGES   8u
 #define M3FS_NO_FILE  0xFFFFu
+#define M3FS_NO_INO   UINT32_MAX
+#define M3FS_KEPT     64u /* with more, no blocks are free again at all */
 
 _Static_assert(M3FS_SESSIONS *M3FS_FILES == FS_OPEN_MAX, "every session can open all its files");
 
@@ -46,9 +49,15 @@ struct m3fs_caps {
     unsigned (*select)(void *arg, unsigned count);
     /* Memory of the image at a selector. */
     unsigned (*derive)(void *arg, unsigned sel, uint64_t off, uint64_t size, unsigned perms);
-    /* Revokes them and gives the selectors back. */
-    void (*revoke)(void *arg, unsigned start, unsigned count);
+    /* Revokes them and gives the selectors back; an error: neither, it can be tried again. */
+    unsigned (*revoke)(void *arg, unsigned start, unsigned count);
     void *arg;
+};
+
+/* Capabilities for a file's blocks, or M3FS_NO_INO, a gate, that could not be revoked. */
+struct m3fs_kept {
+    uint32_t ino;
+    struct m3fs_range range;
 };
 
 struct m3fs {
@@ -57,6 +66,11 @@ struct m3fs {
     struct m3fs_caps caps;
     uint64_t generation;
     struct m3fs_session session[M3FS_SESSIONS];
+    struct m3fs_kept kept[M3FS_KEPT];
+    unsigned nkept, retry; /* retry: the next one */
+    bool lost;             /* there was one more; which is not known */
+    bool ending;           /* nobody gets blocks any more */
+    uint64_t failed;       /* REVOKEs, tries included */
 };
 
 /* fs is mounted already (m->fs). */

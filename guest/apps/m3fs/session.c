@@ -11,21 +11,62 @@ static struct m3fs_session *find(struct m3fs *m, uint64_t ident)
     return &m->session[i];
 }
 
-static void drop_range(struct m3fs *m, struct m3fs_range *r)
+static bool revoked(struct m3fs *m, const struct m3fs_range *r)
 {
-    if (r->count)
-        m->caps.revoke(m->caps.arg, r->start, r->count);
+    if (r->count == 0 || m->caps.revoke(m->caps.arg, r->start, r->count) == SE_OK)
+        return true;
+    m->failed++;
+    return false;
+}
+
+/* It was for that file's blocks. */
+static void drop_range(struct m3fs *m, uint32_t ino, struct m3fs_range *r)
+{
+    const bool gone = revoked(m, r);
+
+    if (!gone && m->nkept < M3FS_KEPT)
+        m->kept[m->nkept++] = (struct m3fs_kept){ino, *r};
+    else if (!gone)
+        m->lost = true;
     r->count = 0;
 }
 
 static void drop_ranges(struct m3fs *m, struct m3fs_fd *fd)
 {
     for (unsigned i = 0; i < M3FS_RANGES; i++)
-        drop_range(m, &fd->given[i]);
+        drop_range(m, m->files.file[fd->file].ino, &fd->given[i]);
+}
+
+/* fs->held */
+static bool is_kept(void *arg, uint32_t ino)
+{
+    const struct m3fs *m = arg;
+    unsigned i = 0;
+
+    while (i < m->nkept && m->kept[i].ino != ino)
+        i++;
+    return !m->ending && (m->lost || i < m->nkept);
+}
+
+/* One of what could not be revoked, the next time the next one. */
+static void retry(struct m3fs *m)
+{
+    struct m3fs_kept *k;
+
+    if (m->nkept == 0)
+        return;
+    m->retry %= m->nkept;
+    k = &m->kept[m->retry];
+    if (!revoked(m, &k->range)) {
+        m->retry++;
+        return;
+    }
+    *k = m->kept[--m->nkept];
+    fs_files_retry(&m->files);
 }
 
 /* fs->revoke: arg is m->files. */
-static void revoke_inode(void *arg, uint32_t ino)
+static unsigned revoke_inode(void *arg, uint32_t ino)
 {
     struct m3fs *m = arg;
 
@@ -36,14 +77,19 @@ static void revoke_inode(void *arg, uint32_t ino)
             if (fd->file != M3FS_NO_FILE && m->files.file[fd->file].ino == ino)
                 drop_ranges(m, fd);
         }
+    return is_kept(m, ino) ? SE_MSGS_WAITING : SE_OK;
 }
 
 void m3fs_init(struct m3fs *m, const struct m3fs_caps *caps)
 {
     fs_files_init(&m->files, &m->fs);
     m->fs.revoke = revoke_inode;
+    m->fs.held = is_kept;
     m->caps = *caps;
     m->generation = 0;
+    m->nkept = m->retry = 0;
+    m->lost = m->ending = false;
+    m->failed = 0;
     memset(m->session, 0, sizeof(m->session));
 }
 
@@ -83,13 +129,14 @@ void m3fs_close_session(void *arg, uint64_t ident)
     struct m3fs *m = arg;
     struct m3fs_session *s = find(m, ident);
 
+    retry(m);
     if (!s)
         return;
     for (unsigned j = 0; j < M3FS_FILES; j++)
         if (s->fd[j].file != M3FS_NO_FILE)
             close_fd(m, &s->fd[j], false, 0, 0);
     if (s->gate)
-        m->caps.revoke(m->caps.arg, s->gate, 1);
+        drop_range(m, M3FS_NO_INO, &(struct m3fs_range){(uint16_t)s->gate, 1});
     s->used = false;
 }
 
@@ -99,6 +146,9 @@ void m3fs_shutdown(void *arg)
 
     for (unsigned i = 0; i < M3FS_SESSIONS; i++)
         m3fs_close_session(m, m->session[i].ident);
+    /* What is left is revoked with its VPE; until then no block gets another owner. */
+    m->ending = true;
+    fs_files_retry(&m->files);
 }
 
 /* ---- parts of files ---- */
@@ -109,7 +159,7 @@ static struct m3fs_range *new_range(struct m3fs *m, struct m3fs_fd *fd)
     struct m3fs_range *r = &fd->given[fd->oldest];
 
     fd->oldest = (uint16_t)((fd->oldest + 1) % M3FS_RANGES);
-    drop_range(m, r);
+    drop_range(m, m->files.file[fd->file].ino, r);
     return r;
 }
 
@@ -126,7 +176,7 @@ static unsigned give_parts(struct m3fs *m, struct m3fs_fd *fd, const struct fs_w
         err = m->caps.derive(m->caps.arg, r->start + i, w->extent[i].start * bs,
                              w->extent[i].length * bs, perms);
     if (err)
-        drop_range(m, r);
+        drop_range(m, m->files.file[fd->file].ino, r);
     give->start = r->start;
     give->count = r->count;
     return err;
@@ -173,6 +223,7 @@ unsigned m3fs_obtain(void *arg, uint64_t ident, unsigned count, struct msg_reade
     struct m3fs_session *s = find(m, ident);
     unsigned err;
 
+    retry(m);
     if (!s || count == 0)
         return SE_INV_ARGS;
     if (s->gate)
@@ -325,6 +376,7 @@ void m3fs_message(void *arg, uint64_t label, struct msg_reader *in, struct msg_w
     uint32_t op = msg_get_u32(in);
     unsigned err = SE_INV_ARGS;
 
+    retry(m);
     if (s && !in->error) {
         switch (op) {
         case M3FS_OPEN:
