@@ -337,6 +337,8 @@ int node_open(struct node *n, const struct machine *desc, struct diag *diag, cha
         vreg_reset(&n->pes[i]);
     if (r == 0)
         r = bridge_attach(n);
+    if (r == 0 && n->sched->prepare)
+        r = n->sched->prepare(n);
     if (r < 0) {
         snprintf(err, errsize, "cannot set up %u PEs: %s: use fewer or less memory (--spm, --dram)",
                  machine_npes(desc), strerror(-r));
@@ -396,6 +398,8 @@ void node_close(struct node *n)
         munmap(n->pages, (n->npes + 1u) * (uint64_t)OWN_SIZE);
     if (n->shim)
         munmap(n->shim, n->shim_size);
+    if (n->stacks)
+        munmap(n->stacks, n->stacks_size);
     free(n->pes);
     loader_free(&n->boot);
     vdtu_noc_free(n->noc);

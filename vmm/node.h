@@ -41,6 +41,8 @@ struct node {
     const struct machine *desc;
     const struct sched *sched;
     void *sched_state; /* the scheduler's own */
+    uint8_t *stacks;   /* of its threads, or NULL */
+    size_t stacks_size;
     struct kvm kvm;
     uint8_t *shim; /* tables and stubs: once, or once a PE */
     size_t shim_size;

@@ -16,6 +16,11 @@
 struct sched {
     const char *name;
     /*
+     * What is better done before the node's VMs are made: n->stacks, which node_close() gives back.
+     * 0 or -errno.  May be NULL; `start` calls it for a node that has not been prepared.
+     */
+    int (*prepare)(struct node *n);
+    /*
      * Begins to run every PE of the node; each is opened by whoever runs it.  0 or -errno with one
      * line in err; then nothing runs.  A PE that cannot be opened later ends the node (NODE_HOST).
      */

@@ -50,8 +50,6 @@ struct runner {
 
 struct threads {
     atomic_uint awake, over; /* over: PEs that have ended */
-    uint8_t *stacks;         /* GUARD_SIZE and STACK_SIZE in turn */
-    size_t stacks_size;
     struct runner *runners;
     struct cores *cores; /* NULL: the host's scheduler has the choice */
 };
@@ -348,21 +346,24 @@ static void *runner_main(void *arg)
 
 /*
  * Stacks of our own: the C library gives those it made back to the kernel page by page when a
- * thread ends, and each time KVM looks at every VM of the process.
+ * thread ends, and each time KVM looks at every VM of the process.  It does so for every guard page
+ * as well, so they are made while there is no VM yet.
  */
-static int make_stacks(struct node *n, struct threads *t)
+static int threads_prepare(struct node *n)
 {
     unsigned i;
 
-    t->stacks_size = n->npes * (size_t)(GUARD_SIZE + STACK_SIZE);
-    t->stacks = mmap(NULL, t->stacks_size, PROT_READ | PROT_WRITE,
+    if (n->stacks)
+        return 0;
+    n->stacks_size = n->npes * (size_t)(GUARD_SIZE + STACK_SIZE);
+    n->stacks = mmap(NULL, n->stacks_size, PROT_READ | PROT_WRITE,
                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK, -1, 0);
-    if (t->stacks == MAP_FAILED) {
-        t->stacks = NULL;
+    if (n->stacks == MAP_FAILED) {
+        n->stacks = NULL;
         return -ENOMEM;
     }
     for (i = 0; i < n->npes; i++)
-        if (mprotect(t->stacks + i * (size_t)(GUARD_SIZE + STACK_SIZE), GUARD_SIZE, PROT_NONE) < 0)
+        if (mprotect(n->stacks + i * (size_t)(GUARD_SIZE + STACK_SIZE), GUARD_SIZE, PROT_NONE) < 0)
             return -errno;
     return 0;
 }
@@ -375,7 +376,8 @@ static int start_runner(struct threads *t, unsigned i)
     int e;
 
     pthread_attr_init(&attr);
-    pthread_attr_setstack(&attr, t->stacks + i * (size_t)(GUARD_SIZE + STACK_SIZE) + GUARD_SIZE,
+    pthread_attr_setstack(&attr,
+                          r->pe->node->stacks + i * (size_t)(GUARD_SIZE + STACK_SIZE) + GUARD_SIZE,
                           STACK_SIZE);
     e = pthread_create(&thread, &attr, runner_main, r);
     pthread_attr_destroy(&attr);
@@ -414,7 +416,7 @@ static int threads_start(struct node *n, char *err, size_t errsize)
     int r;
 
     n->sched_state = t;
-    if (!t || make_runners(n, t) < 0 || make_stacks(n, t) < 0) {
+    if (!t || make_runners(n, t) < 0 || threads_prepare(n) < 0) {
         snprintf(err, errsize, "out of memory for %u PEs: use fewer (--pes)", n->npes);
         return -ENOMEM;
     }
@@ -451,8 +453,6 @@ static void threads_stop(struct node *n)
         pthread_mutex_destroy(&t->runners[i].lock);
         pthread_cond_destroy(&t->runners[i].cond);
     }
-    if (t->stacks)
-        munmap(t->stacks, t->stacks_size);
     cores_free(t->cores);
     free(t->runners);
     free(t);
@@ -461,6 +461,7 @@ static void threads_stop(struct node *n)
 
 const struct sched sched_threads = {
     .name = "threads",
+    .prepare = threads_prepare,
     .start = threads_start,
     .stop = threads_stop,
     .wake = threads_wake,

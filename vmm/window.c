@@ -180,24 +180,8 @@ static int show_entries(struct pe *pe, struct window *win, unsigned entries)
 int window_open(struct pe *pe)
 {
     struct windows *w = pe->node->windows;
-    size_t size = entry_off(RING_ENTRIES_MAX);
-    struct window *win;
-    uint8_t *at;
-    int r;
 
-    if (!w)
-        return 0;
-    win = &w->win[pe->id];
-    at = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1,
-              0);
-    if (at == MAP_FAILED)
-        return -errno;
-    madvise(at, size, MADV_NOHUGEPAGE);
-    *win = (struct window){.at = at};
-    r = put_at(w, at + RING_STATUS_OFF, pe->id * (size_t)PAGE, PAGE, PROT_READ | PROT_WRITE);
-    if (r == 0)
-        r = put_at(w, at + RING_NODE_OFF, 0, PAGE, PROT_READ);
-    return r < 0 ? r : show_entries(pe, win, pe->place == 0 ? RING_ENTRIES_MAX : ENTRIES);
+    return w ? show_entries(pe, &w->win[pe->id], pe->place == 0 ? RING_ENTRIES_MAX : ENTRIES) : 0;
 }
 
 unsigned window_want(struct pe *pe, uint64_t entries)
@@ -254,9 +238,29 @@ static unsigned blocks_max(void)
     return blocks < BLOCKS_MAX ? blocks : BLOCKS_MAX;
 }
 
+/*
+ * Where the window of pe is.  A mapping over another one makes KVM look at every VM of the process,
+ * so this is done while there is none.
+ */
+static int lay(struct windows *w, const struct pe *pe)
+{
+    size_t size = entry_off(RING_ENTRIES_MAX);
+    uint8_t *at = mmap(NULL, size, PROT_READ | PROT_WRITE,
+                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    int r;
+
+    if (at == MAP_FAILED)
+        return -errno;
+    madvise(at, size, MADV_NOHUGEPAGE);
+    w->win[pe->id].at = at;
+    r = put_at(w, at + RING_STATUS_OFF, pe->id * (size_t)PAGE, PAGE, PROT_READ | PROT_WRITE);
+    return r < 0 ? r : put_at(w, at + RING_NODE_OFF, 0, PAGE, PROT_READ);
+}
+
 int windows_open(struct node *n)
 {
     struct windows *w = calloc(1, sizeof(*w));
+    int r = 0;
 
     n->windows = w;
     if (!w)
@@ -277,7 +281,11 @@ int windows_open(struct node *n)
     w->node = (struct ring_node *)(void *)w->map;
     w->node->running = n->npes;
     w->node->cores = (uint32_t)n->host_cores;
-    return 0;
+    for (unsigned i = 0; r == 0 && i < n->npes; i++)
+        r = lay(w, &n->pes[i]);
+    if (r < 0)
+        windows_close(n);
+    return r;
 }
 
 void windows_close(struct node *n)

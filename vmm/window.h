@@ -12,8 +12,8 @@
 struct windows;
 
 /*
- * Before any PE runs: makes rings possible on this node.  0 or -errno.  windows_close() when no PE
- * runs any more.
+ * Before there are VMs: makes rings possible on this node, with a window for each of n->pes.  0 or
+ * -errno.  windows_close() when no PE runs any more.
  */
 int windows_open(struct node *n);
 void windows_close(struct node *n);
@@ -21,7 +21,8 @@ void windows_close(struct node *n);
 /* Has this node rings? */
 bool windows_on(const struct node *n);
 
-/* The PE's own, before it runs for the first time; nothing where there are none.  0 or -errno. */
+/* Shows the PE its own, before it runs for the first time; nothing where there are none.  0 or
+ * -errno. */
 int window_open(struct pe *pe);
 
 /* VREG_RING: the PE wants so many entries, 0: none.  By whoever runs it.  Entries it has. */

@@ -10,6 +10,7 @@
 #include <sched.h>
 #include <stdarg.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <time.h>
 
 #include "../../vmm/nic.h"
@@ -133,6 +134,7 @@ static void end(void)
 {
     atomic_store(&node.end, NODE_EXITED);
     sched_threads.stop(&node);
+    munmap(node.stacks, node.stacks_size); /* as node_close() does */
     ck_assert_int_eq(atomic_load(&awake), 0);
     ck_assert_int_eq(atomic_load(&least), 0);
     ck_assert_int_eq(atomic_load(&most), 0);

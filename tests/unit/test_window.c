@@ -143,11 +143,11 @@ static void setup(void)
 {
     finished = 0;
     node = (struct node){.npes = PES, .pes = pes, .host_cores = 2};
-    ck_assert_int_eq(windows_open(&node), 0);
-    for (unsigned i = 0; i < PES; i++) {
+    for (unsigned i = 0; i < PES; i++)
         pes[i] = (struct pe){.node = &node, .id = (uint16_t)(i + FIRST), .place = i + 1};
+    ck_assert_int_eq(windows_open(&node), 0);
+    for (unsigned i = 0; i < PES; i++)
         ck_assert_int_eq(window_open(&pes[i]), 0);
-    }
     for (unsigned i = 0; i < PES; i++)
         find_window(i);
 }
