@@ -483,7 +483,8 @@ void vdtu_ring_bell(struct vdtu *d, unsigned entry)
 
         /* Who may not send any more has no reason to wake the receiver, which was told when the
          * channel ended; late answers still come the other way, while it has its endpoint. */
-        if (c->attached[other] && !c->done[!other] && (other == SRC || c->state == RING_LIVE)) {
+        if (c->attached[other] && !c->done[!other] &&
+            (other == SRC ? !c->mute : c->state == RING_LIVE)) {
             struct vdtu *t = c->d[other];
 
             __atomic_store_n(&t->ring->status->sleeping, 0, __ATOMIC_SEQ_CST);

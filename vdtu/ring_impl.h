@@ -23,6 +23,7 @@ struct vdtu_chan {
     uint16_t credits; /* messages that were taken from the endpoint's credits; 0: unlimited */
     uint16_t price;   /* credits of one message */
     bool kept;        /* the host's copy is what counts */
+    bool mute;        /* so it is of answers: the receiver has no endpoint any more, or is gone */
     bool back;        /* its credits go back to the endpoint; so many messages' did: */
     uint16_t given;
     uint64_t total;      /* messages, once it is not alive */
@@ -71,7 +72,10 @@ uint64_t vdtu_chan_sent(const struct vdtu_chan *c, unsigned end);
  */
 void vdtu_chan_kill(struct vdtu_chan *c, bool keep);
 void vdtu_chan_gone(struct vdtu_chan *c, unsigned end);
-/* The receiver has lost its endpoint, and so its right to answer what it has. */
+/*
+ * The receiver has lost its endpoint, and so its right to answer what it has.  It still has its
+ * entry: it may be in the middle of an answer, which must not come to be in another channel.
+ */
 void vdtu_chan_no_endpoint(struct vdtu_chan *c);
 
 /*
