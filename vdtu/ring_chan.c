@@ -244,30 +244,49 @@ static bool closed(const struct vdtu_chan *c, unsigned end)
     return c->done[end] || __atomic_load_n(c->block.closed[end], __ATOMIC_ACQUIRE) == c->gen;
 }
 
-bool vdtu_chan_reap(struct vdtu_chan *c)
+/* From here on that end cannot be asked: its page is another channel's. */
+static void leave(struct vdtu_chan *c, unsigned end)
+{
+    struct vdtu_rings *rings = c->d[SRC]->noc->rings;
+    struct ring_desc *desc = vdtu_chan_desc(c, end);
+
+    c->done[end] = true;
+    if (!desc)
+        return;
+    if (end == DST) {
+        if (c->attached[SRC])
+            vdtu_chan_give(c);
+        vdtu_chan_no_endpoint(c); /* the sender waits for no more answers */
+    }
+    __atomic_store_n(&desc->word, RING_WORD(c->gen, RING_FREE), __ATOMIC_RELEASE);
+    rings->mem.unmap(rings->arg, c->d[end]->pe, c->entry[end]);
+    c->d[end]->ring->chan[c->entry[end]] = NULL;
+    c->attached[end] = false;
+    if (c->left)
+        c->d[DST]->ring->left--;
+    c->left = end == SRC && c->attached[DST];
+    if (c->left)
+        c->d[DST]->ring->left++;
+    vdtu_ring_touch(c->d[end]);
+}
+
+void vdtu_chan_reap(struct vdtu_chan *c)
 {
     struct vdtu_rings *rings = c->d[SRC]->noc->rings;
     struct vdtu_chan **link = &rings->chans;
 
-    if (c->state == RING_LIVE || !closed(c, SRC) || !closed(c, DST))
-        return false;
+    if (c->state == RING_LIVE)
+        return;
+    if (closed(c, DST))
+        leave(c, DST);
+    if (closed(c, SRC) && (c->done[DST] || !c->back)) /* else its credits may still come */
+        leave(c, SRC);
+    if (!c->done[SRC] || !c->done[DST])
+        return;
     vdtu_chan_count(c); /* answers that came later */
-    if (c->attached[SRC])
-        vdtu_chan_give(c);
-    for (unsigned end = 0; end < 2; end++) {
-        struct ring_desc *desc = vdtu_chan_desc(c, end);
-
-        if (!desc)
-            continue;
-        __atomic_store_n(&desc->word, RING_WORD(c->gen, RING_FREE), __ATOMIC_RELEASE);
-        rings->mem.unmap(rings->arg, c->d[end]->pe, c->entry[end]);
-        c->d[end]->ring->chan[c->entry[end]] = NULL;
-        vdtu_ring_touch(c->d[end]);
-    }
     rings->mem.put(rings->arg, &c->block);
     while (*link != c)
         link = &(*link)->next;
     *link = c->next;
     free(c);
-    return true;
 }
