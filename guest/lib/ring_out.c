@@ -68,7 +68,16 @@ static uint64_t credits_back(const struct rings *r, unsigned entry, const struct
 
 static bool pump_one(struct rings *r, unsigned entry, struct ring_out *st);
 
-/* The next answer's place in the ring. */
+/* The next answer's place in the ring, where it is while the channel lives. */
+static inline const uint8_t *ring_answer(const struct rings *r, unsigned entry,
+                                         const struct ring_out *st)
+{
+    const struct ring_desc *d = rg_desc(r, entry);
+
+    return rg_entry(r, entry) + RING_REP_OFF + (st->rtaken & (d->slots - 1u)) * d->rstride;
+}
+
+/* Its place as the channel is. */
 static inline const uint8_t *next_answer(const struct rings *r, unsigned entry,
                                          const struct ring_out *st)
 {
@@ -114,7 +123,7 @@ static unsigned room(struct rings *r, unsigned entry, struct ring_out *st)
         look_for_room(r, entry, st);
     /* After that: so all answers but those to what is still out are in our hands, and one that
      * comes finds room, unless the program has not looked at as many as an endpoint can hold. */
-    while (rg_acquire(next_answer(r, entry, st)) == st->rtaken + 1 && pump_one(r, entry, st))
+    while (rg_acquire(ring_answer(r, entry, st)) == st->rtaken + 1 && pump_one(r, entry, st))
         ;
     if (!d->limited)
         return st->sent - st->freed >= d->cap ? SE_NO_RING_SPACE : SE_OK;
