@@ -38,7 +38,7 @@ enum ring_state {
     RING_LIVE = 1,
     RING_DYING = 2, /* the host is between LIVE and DEAD */
     RING_DEAD = 3,  /* nothing is accepted any more; what was can be taken and answered */
-    RING_GONE = 4,  /* besides, the other side is gone: nothing can be answered */
+    RING_GONE = 4,  /* besides, the receiver has no endpoint, or one side is gone: no answers */
 };
 enum ring_role { RING_OUT = 1, RING_IN = 2 };
 
@@ -46,7 +46,8 @@ enum ring_role { RING_OUT = 1, RING_IN = 2 };
 struct ring_desc {
     uint64_t word;
     uint64_t label; /* IN: the header's label */
-    uint64_t last;  /* OUT, when dead: messages below this index were accepted */
+    uint64_t last;  /* OUT, when dead: messages below this index were accepted; IN, when gone: */
+                    /* answers below were kept */
     uint16_t peer_pe, peer_vpe;
     uint8_t role, ep, peer_ep;
     uint8_t sender_ep;  /* IN: the header's */
@@ -106,7 +107,8 @@ struct ring_node {
 #define RING_PRIVATE_OFF (RING_SHARED_OFF + RING_SHARED_LEN) /* from here on this PE's alone: */
 #define RING_STATE_OFF   0xA800u                             /* its book-keeping, */
 #define RING_INBOX_OFF   0xB227u /* where messages are copied to before anything reads them, */
-#define RING_FROZEN_OFF  0xF280u /* IN: what the host kept of a channel that has died */
+#define RING_FROZEN_OFF  0xF280u /* IN: what the host kept of a channel that has died; OUT: */
+                                 /* of the answers, once it is gone */
 
 /* Never trusted by the other side for more than its own good. */
 struct ring_ctl {
@@ -150,6 +152,7 @@ enum ring_own {
     RING_OWN_GEN = 1,
     RING_OWN_TAKEN = 2,
     RING_OWN_GRANTED = 4,
+    RING_OWN_RTAKEN = 4, /* the sender's: answers it has taken */
 };
 
 #endif

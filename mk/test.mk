@@ -120,7 +120,7 @@ test-fuzz-corpus: $(REPLAY)
 
 # ---- models ----------------------------------------------------------------------------------
 
-## make test-spin       models of the rings' two protocols, and that they can fail
+## make test-spin       models of the rings' protocols, and that they can fail
 .PHONY: test-spin
 test-spin: $(DEPS_SPIN)
 	@sh tests/run script:tests/spin/run.sh

@@ -221,6 +221,12 @@ static struct vdtu_chan *from(const struct vdtu *d, unsigned src, unsigned ep)
         if (c && c->d[DST] == d && c->ep[DST] == ep && end_of(c, s, e) == SRC && c->attached[DST])
             return c;
     }
+    for (unsigned e = 0; d->ring && d->ring->left && e < vdtu_ring_table(d)->high; e++) {
+        struct vdtu_chan *c = d->ring->chan[e];
+
+        if (c && c->left && c->d[DST] == d && c->ep[DST] == ep && c->d[SRC]->pe == src)
+            return c;
+    }
     return NULL;
 }
 
@@ -273,9 +279,12 @@ static int entry_get(struct vdtu *d)
 {
     struct vdtu_ring *ring = d->ring;
 
-    for (unsigned e = 0; e < ring->entries; e++)
-        if (!ring->chan[e] || vdtu_chan_reap(ring->chan[e]))
+    for (unsigned e = 0; e < ring->entries; e++) {
+        if (ring->chan[e])
+            vdtu_chan_reap(ring->chan[e]);
+        if (!ring->chan[e])
             return (int)e;
+    }
     return -1;
 }
 
@@ -411,7 +420,9 @@ static void open_locked(struct vdtu *d, struct vdtu *t, unsigned ep)
         !vdtu_recv_get(t, c->ep[DST], &recv) || !dimension(d, ep, &recv, c, &desc))
         goto refuse;
     old = from(t, d->pe, c->ep[DST]);
-    if ((old && !vdtu_chan_reap(old)) || start(r, c, &desc) < 0)
+    if (old)
+        vdtu_chan_reap(old);
+    if (from(t, d->pe, c->ep[DST]) || start(r, c, &desc) < 0)
         goto refuse;
     if (desc.limited)
         vdtu_set_ep(d, ep, 1, r1 - c->credits * (uint64_t)c->price);
@@ -483,7 +494,8 @@ void vdtu_ring_bell(struct vdtu *d, unsigned entry)
 
         /* Who may not send any more has no reason to wake the receiver, which was told when the
          * channel ended; late answers still come the other way, while it has its endpoint. */
-        if (c->attached[other] && !c->done[!other] && (other == SRC || c->state == RING_LIVE)) {
+        if (c->attached[other] && !c->done[!other] &&
+            (other == SRC ? !c->mute : c->state == RING_LIVE)) {
             struct vdtu *t = c->d[other];
 
             __atomic_store_n(&t->ring->status->sleeping, 0, __ATOMIC_SEQ_CST);

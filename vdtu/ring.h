@@ -15,7 +15,7 @@
 /* The memory of one channel as the host sees it. */
 struct vdtu_ring_block {
     uint8_t *shared;     /* RING_SHARED_LEN bytes that both ends map */
-    uint8_t *frozen;     /* RING_AREA bytes that only the receiver maps */
+    uint8_t *frozen[2];  /* sender's, receiver's: RING_AREA bytes that only that one maps */
     uint64_t *closed[2]; /* sender's, receiver's private words at RING_STATE_OFF (ring_own) */
     unsigned id;         /* the owner's */
 };

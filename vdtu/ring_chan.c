@@ -83,10 +83,10 @@ void vdtu_chan_count(struct vdtu_chan *c)
     }
 }
 
-/* A word of the receiver's own; 0 if it has not looked at the channel. */
-static uint64_t own(const struct vdtu_chan *c, enum ring_own word)
+/* A word of that end's own; 0 if it has not looked at the channel. */
+static uint64_t own(const struct vdtu_chan *c, unsigned end, enum ring_own word)
 {
-    const uint64_t *page = c->block.closed[DST];
+    const uint64_t *page = c->block.closed[end];
 
     return __atomic_load_n(page + RING_OWN_GEN, __ATOMIC_ACQUIRE) == c->gen
                ? __atomic_load_n(page + word, __ATOMIC_ACQUIRE)
@@ -104,8 +104,8 @@ void vdtu_chan_give(struct vdtu_chan *c)
 
     if (!c->back || !c->attached[DST])
         return;
-    answers = own(c, RING_OWN_GRANTED); /* then what it took, which is no less */
-    sent = own(c, RING_OWN_TAKEN);
+    answers = own(c, DST, RING_OWN_GRANTED); /* then what it took, which is no less */
+    sent = own(c, DST, RING_OWN_TAKEN);
     sent = sent > c->total ? sent : c->total;
     out = answers < sent ? sent - answers : 0;
     free = out < c->credits ? c->credits - out : 0;
@@ -128,24 +128,26 @@ static void set_state(struct vdtu_chan *c, enum ring_state state)
 }
 
 /*
- * Copies what the receiver has not taken yet: mostly nothing, and then the pages of its frozen area
- * are not touched.  How many messages there were at all.
+ * Copies what `end` has not taken yet of what the other has sent: mostly nothing, and then the
+ * pages of its frozen area are not touched.  How many there were at all.
  */
-static uint64_t freeze(struct vdtu_chan *c)
+static uint64_t freeze(struct vdtu_chan *c, unsigned end)
 {
-    const uint8_t *from = c->block.shared + (RING_FWD_OFF - RING_SHARED_OFF);
-    uint64_t taken = own(c, RING_OWN_TAKEN), top = 0;
+    const bool fwd = end == DST;
+    const uint8_t *from = c->block.shared + ((fwd ? RING_FWD_OFF : RING_REP_OFF) - RING_SHARED_OFF);
+    const unsigned stride = fwd ? c->stride : c->rstride;
+    uint64_t taken = own(c, end, fwd ? RING_OWN_TAKEN : RING_OWN_RTAKEN), top = 0;
 
     for (unsigned slot = 0; slot < c->slots; slot++) {
-        size_t off = slot * (size_t)c->stride;
-        uint64_t seq = seq_at(from, slot, c->slots, c->stride);
+        uint8_t *to = c->block.frozen[end] + slot * (size_t)stride;
+        uint64_t seq = seq_at(from, slot, c->slots, stride);
 
         top = seq > top ? seq : top;
         if (seq <= taken)
             continue;
-        for (size_t i = 8; i < c->stride; i += 8)
-            ring_set(c->block.frozen + off + i, ring_get(from + off + i));
-        ring_set(c->block.frozen + off, seq);
+        for (size_t i = 8; i < stride; i += 8)
+            ring_set(to + i, ring_get(from + slot * (size_t)stride + i));
+        ring_set(to, seq);
     }
     return top;
 }
@@ -163,7 +165,7 @@ static void nudge(struct vdtu *d)
  */
 static bool must_look(const struct vdtu_chan *c)
 {
-    return !c->kept || own(c, RING_OWN_TAKEN) < c->total;
+    return !c->kept || own(c, DST, RING_OWN_TAKEN) < c->total;
 }
 
 void vdtu_chan_kill(struct vdtu_chan *c, bool keep)
@@ -177,7 +179,7 @@ void vdtu_chan_kill(struct vdtu_chan *c, bool keep)
                          __ATOMIC_RELAXED);
     set_state(c, RING_DYING);
     ring_fence();
-    c->total = keep ? freeze(c) : vdtu_chan_sent(c, SRC);
+    c->total = keep ? freeze(c, DST) : vdtu_chan_sent(c, SRC);
     c->kept = keep;
     vdtu_chan_count(c);
     if (src)
@@ -192,26 +194,48 @@ void vdtu_chan_kill(struct vdtu_chan *c, bool keep)
         }
 }
 
-void vdtu_chan_gone(struct vdtu_chan *c, unsigned end)
+static void say_gone(struct vdtu_chan *c, unsigned end)
 {
-    struct ring_desc *other = vdtu_chan_desc(c, !end);
+    struct ring_desc *desc = vdtu_chan_desc(c, end);
 
-    c->done[end] = true;
-    if (!other)
+    if (!desc)
         return;
-    __atomic_store_n(&other->word, RING_WORD(c->gen, RING_GONE), __ATOMIC_RELEASE);
-    vdtu_ring_touch(c->d[!end]);
-    nudge(c->d[!end]);
+    __atomic_store_n(&desc->word, RING_WORD(c->gen, RING_GONE), __ATOMIC_SEQ_CST);
+    vdtu_ring_touch(c->d[end]);
 }
 
-/* The receiver cannot answer, either. */
+/*
+ * As with messages: who publishes an answer and then sees that the channel is not gone has one that
+ * is kept.
+ */
 void vdtu_chan_no_endpoint(struct vdtu_chan *c)
 {
     struct ring_desc *own = vdtu_chan_desc(c, DST);
 
-    vdtu_chan_gone(c, DST);
-    if (own)
-        __atomic_store_n(&own->word, RING_WORD(c->gen, RING_GONE), __ATOMIC_RELEASE);
+    if (c->mute)
+        return;
+    say_gone(c, DST);
+    ring_fence();
+    if (c->attached[SRC]) {
+        uint64_t kept = freeze(c, SRC);
+
+        if (own)
+            ring_set(&own->last, kept);
+        say_gone(c, SRC);
+        nudge(c->d[SRC]);
+    }
+    c->mute = true;
+}
+
+void vdtu_chan_gone(struct vdtu_chan *c, unsigned end)
+{
+    c->done[end] = true;
+    if (end == DST) {
+        vdtu_chan_no_endpoint(c);
+    } else if (c->attached[DST]) {
+        say_gone(c, DST);
+        nudge(c->d[DST]);
+    }
 }
 
 /* Has that end said so itself, where only it can?  What it then loses is its own. */
@@ -220,30 +244,49 @@ static bool closed(const struct vdtu_chan *c, unsigned end)
     return c->done[end] || __atomic_load_n(c->block.closed[end], __ATOMIC_ACQUIRE) == c->gen;
 }
 
-bool vdtu_chan_reap(struct vdtu_chan *c)
+/* From here on that end cannot be asked: its page is another channel's. */
+static void leave(struct vdtu_chan *c, unsigned end)
+{
+    struct vdtu_rings *rings = c->d[SRC]->noc->rings;
+    struct ring_desc *desc = vdtu_chan_desc(c, end);
+
+    c->done[end] = true;
+    if (!desc)
+        return;
+    if (end == DST) {
+        if (c->attached[SRC])
+            vdtu_chan_give(c);
+        vdtu_chan_no_endpoint(c); /* the sender waits for no more answers */
+    }
+    __atomic_store_n(&desc->word, RING_WORD(c->gen, RING_FREE), __ATOMIC_RELEASE);
+    rings->mem.unmap(rings->arg, c->d[end]->pe, c->entry[end]);
+    c->d[end]->ring->chan[c->entry[end]] = NULL;
+    c->attached[end] = false;
+    if (c->left)
+        c->d[DST]->ring->left--;
+    c->left = end == SRC && c->attached[DST];
+    if (c->left)
+        c->d[DST]->ring->left++;
+    vdtu_ring_touch(c->d[end]);
+}
+
+void vdtu_chan_reap(struct vdtu_chan *c)
 {
     struct vdtu_rings *rings = c->d[SRC]->noc->rings;
     struct vdtu_chan **link = &rings->chans;
 
-    if (c->state == RING_LIVE || !closed(c, SRC) || !closed(c, DST))
-        return false;
+    if (c->state == RING_LIVE)
+        return;
+    if (closed(c, DST))
+        leave(c, DST);
+    if (closed(c, SRC) && (c->done[DST] || !c->back)) /* else its credits may still come */
+        leave(c, SRC);
+    if (!c->done[SRC] || !c->done[DST])
+        return;
     vdtu_chan_count(c); /* answers that came later */
-    if (c->attached[SRC])
-        vdtu_chan_give(c);
-    for (unsigned end = 0; end < 2; end++) {
-        struct ring_desc *desc = vdtu_chan_desc(c, end);
-
-        if (!desc)
-            continue;
-        __atomic_store_n(&desc->word, RING_WORD(c->gen, RING_FREE), __ATOMIC_RELEASE);
-        rings->mem.unmap(rings->arg, c->d[end]->pe, c->entry[end]);
-        c->d[end]->ring->chan[c->entry[end]] = NULL;
-        vdtu_ring_touch(c->d[end]);
-    }
     rings->mem.put(rings->arg, &c->block);
     while (*link != c)
         link = &(*link)->next;
     *link = c->next;
     free(c);
-    return true;
 }

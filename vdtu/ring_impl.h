@@ -19,10 +19,12 @@ struct vdtu_chan {
     uint16_t entry[2];
     uint8_t ep[2];
     bool attached[2], done[2];
+    bool left; /* the sender has its entry back, the receiver has not taken all */
     uint16_t slots, stride, rstride;
     uint16_t credits; /* messages that were taken from the endpoint's credits; 0: unlimited */
     uint16_t price;   /* credits of one message */
     bool kept;        /* the host's copy is what counts */
+    bool mute;        /* so it is of answers: the receiver has no endpoint any more, or is gone */
     bool back;        /* its credits go back to the endpoint; so many messages' did: */
     uint16_t given;
     uint64_t total;      /* messages, once it is not alive */
@@ -35,6 +37,7 @@ struct vdtu_ring {
     unsigned entries;
     uint8_t *table;
     struct ring_status *status;
+    unsigned left;          /* channels to here whose senders have their entries back */
     uint32_t live[DTU_EPS]; /* channels that begin or end at the endpoint; atomic */
     struct vdtu_chan *chan[RING_ENTRIES_MAX];
 };
@@ -71,7 +74,10 @@ uint64_t vdtu_chan_sent(const struct vdtu_chan *c, unsigned end);
  */
 void vdtu_chan_kill(struct vdtu_chan *c, bool keep);
 void vdtu_chan_gone(struct vdtu_chan *c, unsigned end);
-/* The receiver has lost its endpoint, and so its right to answer what it has. */
+/*
+ * The receiver has lost its endpoint, and so its right to answer what it has.  It still has its
+ * entry: it may be in the middle of an answer, which must not come to be in another channel.
+ */
 void vdtu_chan_no_endpoint(struct vdtu_chan *c);
 
 /*
@@ -80,8 +86,11 @@ void vdtu_chan_no_endpoint(struct vdtu_chan *c);
  */
 void vdtu_chan_give(struct vdtu_chan *c);
 
-/* Frees it if neither end has use for it; true if so. */
-bool vdtu_chan_reap(struct vdtu_chan *c);
+/*
+ * Each end that has no use for it any more gets its entry back, whatever the other says; when
+ * neither has, it is freed.
+ */
+void vdtu_chan_reap(struct vdtu_chan *c);
 
 /* Counts what was sent since the last time. */
 void vdtu_chan_count(struct vdtu_chan *c);

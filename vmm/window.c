@@ -130,7 +130,8 @@ static int window_map(void *arg, unsigned src, unsigned se, unsigned dst, unsign
         return -ENOSPC;
     b->id = w->nspare ? w->spare[--w->nspare] : w->fresh++;
     b->shared = w->map + block_off(w, b->id);
-    b->frozen = d + RING_FROZEN_OFF;
+    b->frozen[0] = s + RING_FROZEN_OFF;
+    b->frozen[1] = d + RING_FROZEN_OFF;
     b->closed[0] = (uint64_t *)(void *)(s + RING_STATE_OFF);
     b->closed[1] = (uint64_t *)(void *)(d + RING_STATE_OFF);
     if (map_end(arg, src, se, dst, b->id) < 0) {

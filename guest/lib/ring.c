@@ -15,6 +15,17 @@ void rg_notify(struct rings *r, unsigned entry)
         r->hw.bell(r->arg, entry);
 }
 
+unsigned rg_late(struct rings *r, unsigned entry, uint64_t granted)
+{
+    const struct ring_desc *d = rg_desc(r, entry);
+
+    r->hw.sync(r->arg); /* now the host has said what it kept */
+    if (rg_load(&d->last) >= granted)
+        return SE_OK;
+    return dtu_ep_type(rg_load(&r->regs[DTU_EP(d->ep, 0) / 8])) == DTU_EP_RECV ? SE_VPE_GONE
+                                                                               : SE_EP_INVALID;
+}
+
 /* ---- the lists ---- */
 
 /* The host may be writing it; then the version changes once more. */

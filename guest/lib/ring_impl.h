@@ -47,7 +47,9 @@ _Static_assert(offsetof(struct ring_in, closed) == 8 * RING_OWN_CLOSED &&
                    offsetof(struct ring_in, gen) == 8 * RING_OWN_GEN &&
                    offsetof(struct ring_in, taken) == 8 * RING_OWN_TAKEN &&
                    offsetof(struct ring_in, granted) == 8 * RING_OWN_GRANTED &&
-                   offsetof(struct ring_out, closed) == 8 * RING_OWN_CLOSED,
+                   offsetof(struct ring_out, closed) == 8 * RING_OWN_CLOSED &&
+                   offsetof(struct ring_out, gen) == 8 * RING_OWN_GEN &&
+                   offsetof(struct ring_out, rtaken) == 8 * RING_OWN_RTAKEN,
                "where the host looks");
 
 static inline uint64_t rg_load(const void *p)
@@ -202,6 +204,12 @@ static inline bool rg_allowed(const struct ring_desc *d, const struct ring_in *s
 
 /* Rings the bell of the PE at the other end if it sleeps; behind a ring_fence(). */
 void rg_notify(struct rings *r, unsigned entry);
+
+/*
+ * Nobody may answer there any more: SE_OK all the same if the host kept the first `granted`
+ * answers, else the error.
+ */
+__attribute__((noinline)) unsigned rg_late(struct rings *r, unsigned entry, uint64_t granted);
 
 /* The lists, when the table has changed. */
 void rg_rebuild(struct rings *r);

@@ -557,8 +557,7 @@ static unsigned answer(struct rings *r, unsigned entry, int from, const void *da
     unsigned rmax = (uint16_t)(st->meta[from] >> 16);
 
     if (RING_STATE(rg_acquire(&d->word)) == RING_GONE)
-        return dtu_ep_type(rg_load(&r->regs[DTU_EP(d->ep, 0) / 8])) == DTU_EP_RECV ? SE_VPE_GONE
-                                                                                   : SE_EP_INVALID;
+        return rg_late(r, entry, ~0ull);
     if (!rmax)
         return SE_RECV_GONE;
     if (len > rmax - 1u || len > d->rmax)
@@ -586,10 +585,13 @@ unsigned rg_in_reply(struct rings *r, unsigned entry, const struct dtu_header *m
     if (slot < 0)
         return SE_INV_ARGS;
     err = answer(r, entry, slot, data, len);
-    release(r, entry, slot);
     if (err == SE_OK) {
-        ring_fence();
-        rg_notify(r, entry);
+        ring_fence(); /* published, then: may it be read, does the sender sleep? */
+        if (RING_STATE(rg_load(&rg_desc(r, entry)->word)) == RING_GONE)
+            err = rg_late(r, entry, state_of(r, entry)->granted);
     }
+    release(r, entry, slot); /* after that the entry may be another channel's */
+    if (err == SE_OK)
+        rg_notify(r, entry);
     return err;
 }

@@ -47,11 +47,17 @@ static unsigned answer_max(const struct rings *r, unsigned ep)
     return dtu_ep_type(r0) == DTU_EP_RECV && size >= HEADER ? size - HEADER + 1 : 0;
 }
 
+/* Where answers are: once nobody may give any, in what the host kept of them. */
+static const uint8_t *answers(const struct rings *r, unsigned entry, uint64_t word)
+{
+    return rg_entry(r, entry) + (RING_STATE(word) == RING_GONE ? RING_FROZEN_OFF : RING_REP_OFF);
+}
+
 /* Answers that have come, taken or not: so many credits are back. */
 static uint64_t credits_back(const struct rings *r, unsigned entry, const struct ring_out *st)
 {
     const struct ring_desc *d = rg_desc(r, entry);
-    const uint8_t *area = rg_entry(r, entry) + RING_REP_OFF;
+    const uint8_t *area = answers(r, entry, rg_acquire(&d->word));
     uint64_t n = st->rtaken;
 
     while (n - st->rtaken < d->slots &&
@@ -62,13 +68,22 @@ static uint64_t credits_back(const struct rings *r, unsigned entry, const struct
 
 static bool pump_one(struct rings *r, unsigned entry, struct ring_out *st);
 
-/* The next answer's place in the ring. */
-static inline const uint8_t *next_answer(const struct rings *r, unsigned entry,
+/* The next answer's place in the ring, where it is while the channel lives. */
+static inline const uint8_t *ring_answer(const struct rings *r, unsigned entry,
                                          const struct ring_out *st)
 {
     const struct ring_desc *d = rg_desc(r, entry);
 
     return rg_entry(r, entry) + RING_REP_OFF + (st->rtaken & (d->slots - 1u)) * d->rstride;
+}
+
+/* Its place as the channel is. */
+static inline const uint8_t *next_answer(const struct rings *r, unsigned entry,
+                                         const struct ring_out *st)
+{
+    const struct ring_desc *d = rg_desc(r, entry);
+
+    return answers(r, entry, rg_acquire(&d->word)) + (st->rtaken & (d->slots - 1u)) * d->rstride;
 }
 
 /* What answers to messages sent by traps have brought back is the endpoint's. */
@@ -108,7 +123,7 @@ static unsigned room(struct rings *r, unsigned entry, struct ring_out *st)
         look_for_room(r, entry, st);
     /* After that: so all answers but those to what is still out are in our hands, and one that
      * comes finds room, unless the program has not looked at as many as an endpoint can hold. */
-    while (rg_acquire(next_answer(r, entry, st)) == st->rtaken + 1 && pump_one(r, entry, st))
+    while (rg_acquire(ring_answer(r, entry, st)) == st->rtaken + 1 && pump_one(r, entry, st))
         ;
     if (!d->limited)
         return st->sent - st->freed >= d->cap ? SE_NO_RING_SPACE : SE_OK;
@@ -218,16 +233,13 @@ unsigned ring_send(struct rings *r, unsigned ep, const void *data, size_t len, u
 static void rescan(struct rings *r, unsigned entry, const struct ring_out *st)
 {
     static const uint64_t nothing;
-    const struct ring_desc *d = rg_desc(r, entry);
 
     if (st->closed == st->gen) {
         rg_out_scan(r)[st->pos] = (struct ring_scan){&nothing, ~0ull};
         return;
     }
     rg_out_scan(r)[st->pos] = (struct ring_scan){
-        (const uint64_t *)(const void *)(rg_entry(r, entry) + RING_REP_OFF +
-                                         (st->rtaken & (d->slots - 1u)) * d->rstride),
-        st->rtaken + 1};
+        (const uint64_t *)(const void *)next_answer(r, entry, st), st->rtaken + 1};
 }
 
 void rg_out_rescan(struct rings *r, unsigned entry, unsigned pos)
@@ -250,17 +262,20 @@ static uint32_t inbox(const struct ring_desc *d)
 
 /*
  * Copies one answer to the inbox; false when there is none, or no place for it.  What comes once we
- * have closed has no place: the host may use the entry for another channel.
+ * have closed has no place: the host may use the entry for another channel.  As with messages, a
+ * copy counts only if the channel is still as it was: who may not answer any more may write.
  */
 static bool pump_one(struct rings *r, unsigned entry, struct ring_out *st)
 {
     const struct ring_desc *d = rg_desc(r, entry);
+    const uint64_t word = rg_acquire(&d->word);
     uint8_t *at = rg_entry(r, entry);
-    const uint8_t *from = next_answer(r, entry, st);
+    const uint8_t *from = answers(r, entry, word) + (st->rtaken & (d->slots - 1u)) * d->rstride;
     const struct ring_record *rec;
     uint64_t index, meta, len;
     struct dtu_header *h;
     unsigned slot;
+    bool fits;
 
     if (rg_acquire(from) != st->rtaken + 1 || !(inbox(d) & ~st->busy) || st->closed == st->gen)
         return false;
@@ -270,9 +285,15 @@ static bool pump_one(struct rings *r, unsigned entry, struct ring_out *st)
     meta = rg_load(from + 8 * RING_META);
     len = meta & 0xFFFF;
     rec = &st->rec[meta >> 16 & (RING_RECORDS - 1u)];
-    st->rtaken++;
-    if (!(st->open >> (rec - st->rec) & 1) || rec->index != index || len > rec->rmax - 1u ||
-        len > d->rmax) {
+    fits = (st->open >> (rec - st->rec) & 1) && rec->index == index && len <= rec->rmax - 1u &&
+           len <= d->rmax;
+    if (fits)
+        rg_copy_out(h + 1, from + RING_HEAD, len);
+    __asm__ volatile("" : : : "memory"); /* the copy, then the state */
+    if (rg_load(&d->word) != word)
+        return false;
+    rg_release(&st->rtaken, st->rtaken + 1); /* the host looks */
+    if (!fits) {
         r->dropped++;
     } else {
         *h = (struct dtu_header){
@@ -284,7 +305,6 @@ static bool pump_one(struct rings *r, unsigned entry, struct ring_out *st)
             .sender_vpe = d->peer_vpe,
             .label = rec->label,
         };
-        rg_copy_out(h + 1, from + RING_HEAD, len);
         st->open &= ~(1ull << (rec - st->rec));
         st->granted++;
         st->busy |= 1u << slot;
@@ -375,15 +395,13 @@ void rg_out_close(struct rings *r, unsigned entry)
     const struct ring_desc *d = rg_desc(r, entry);
     unsigned state = RING_STATE(rg_acquire(&d->word));
     struct ring_out *st = state_of(r, entry);
-    const uint8_t *area = rg_entry(r, entry) + RING_REP_OFF;
     bool waits = st->open != 0;
 
     if ((state != RING_DEAD && state != RING_GONE) || st->closed == st->gen)
         return;
     if (state == RING_GONE || rg_acquire(&rg_ctl(rg_entry(r, entry))->dst_closed) == st->gen)
         waits = false;
-    if (waits || st->busy ||
-        rg_acquire(area + (st->rtaken & (d->slots - 1u)) * d->rstride) == st->rtaken + 1)
+    if (waits || st->busy || rg_acquire(next_answer(r, entry, st)) == st->rtaken + 1)
         return;
     rg_release(&st->closed, st->gen);
     rescan(r, entry, st);

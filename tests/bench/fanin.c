@@ -101,7 +101,7 @@ static int case_fanin_64(struct samples *v, struct samples *b, double *exits, ch
 static int case_fanin_512(struct samples *v, struct samples *b, double *exits, char *why,
                           size_t size)
 {
-    return fanin(512, 1, v, b, exits, why, size);
+    return fanin(512, ROUNDS, v, b, exits, why, size);
 }
 
 /* ---- asleep ---- */

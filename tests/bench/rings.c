@@ -34,13 +34,13 @@ static int run_guest(const char *rings, unsigned rounds, const char *only, struc
     return bench_guest(args, list, CASES);
 }
 
-/* What there are cases of; a few samples will do, each takes long. */
+/* What there are cases of. */
 static int run_traps(void)
 {
     static const char *const names[] = {"msg_rtt_64", "msg_tput_64", "syscall_noop"};
 
     for (unsigned i = 0; i < 3; i++)
-        if (run_guest("no", 10, names[i], by_trap) < 0)
+        if (run_guest("no", bench_n(50) < 10 ? 10 : 50, names[i], by_trap) < 0)
             return -EIO;
     return 0;
 }
@@ -197,8 +197,9 @@ static int case_ep_invalidate(ARGS)
 
 static const struct bench_case ring_cases[] = {
     {"msg_rtt_64",
-     "64 bytes to another PE and 64 back, in the sender: from before SEND to after ACK", "ns",
-     "a cache line there and back between two native threads", case_msg_rtt},
+     "64 bytes to another PE and 64 back, in the sender: from before SEND to after ACK; exits: of "
+     "both PEs",
+     "ns", "a cache line there and back between two native threads", case_msg_rtt},
     {"msg_rtt_64_pipe", "as msg_rtt_64", "ns", "64 bytes through a pipe and back",
      case_msg_rtt_pipe},
     {"msg_rtt_64_socket", "as msg_rtt_64", "ns", "64 bytes through a Unix socket and back",
@@ -210,29 +211,35 @@ static const struct bench_case ring_cases[] = {
      case_msg_rtt_process},
     {"msg_rtt_64_trap", "as msg_rtt_64, with --rings no", "ns",
      "a cache line there and back between two native threads", case_msg_rtt_trap},
-    {"msg_tput_64", "one 64-byte message of many in one direction, in the sender", "ns",
+    {"msg_tput_64",
+     "one 64-byte message of many in one direction, in the sender; exits: of both PEs", "ns",
      "a ring of 32 slots between two native threads", case_msg_tput},
     {"msg_tput_64_pipe", "as msg_tput_64", "ns", "64 bytes into a pipe that is read",
      case_msg_tput_pipe},
     {"msg_tput_64_trap", "as msg_tput_64, with --rings no", "ns",
      "a ring of 32 slots between two native threads", case_msg_tput_trap},
-    {"wake_sleeper", "as msg_rtt_64, to a PE that sleeps", "ns", "an eventfd there and one back",
-     case_wake_sleeper},
-    {"syscall_noop", "NOOP, in the VPE", "ns", "msg_rtt_64 of the same run", case_syscall_noop},
-    {"syscall_noop_trap", "NOOP, in the VPE, with --rings no", "ns",
+    {"wake_sleeper", "as msg_rtt_64, to a PE that sleeps; exits: of the sender", "ns",
+     "an eventfd there and one back", case_wake_sleeper},
+    {"syscall_noop", "NOOP, in the VPE; exits: of the VPE", "ns", "msg_rtt_64 of the same run",
+     case_syscall_noop},
+    {"syscall_noop_trap", "as syscall_noop, with --rings no", "ns",
      "msg_rtt_64_trap of the same run", case_syscall_noop_trap},
-    {"exchange_local", "EXCHANGE of one capability, in the VPE", "ns",
+    {"exchange_local", "EXCHANGE of one capability, in the VPE; exits: of the VPE", "ns",
      "3,597 cycles, published for simulated DTU hardware", case_exchange_local},
-    {"revoke_local", "REVOKE of one capability's child, in the VPE", "ns",
+    {"revoke_local", "REVOKE of one capability's child, in the VPE; exits: of the VPE", "ns",
      "1,997 cycles, published for simulated DTU hardware", case_revoke_local},
-    {"ep_invalidate", "ACTIVATE that empties an endpoint with a live channel, in the VPE", "ns",
-     "a bare KVM_RUN loop taking one exit", case_ep_invalidate},
+    {"ep_invalidate",
+     "ACTIVATE that empties an endpoint with a live channel, in the VPE; exits: of the VPE, so not "
+     "the one that its kernel takes",
+     "ns", "a bare KVM_RUN loop taking one exit", case_ep_invalidate},
     {"ep_configure_asleep",
      "ACTIVATE of an endpoint with a live channel, in the VPE, by a kernel that may have gone to "
-     "sleep",
+     "sleep; exits: of the VPE",
      "ns", "a bare KVM_RUN loop taking one exit", case_ep_configure_asleep},
     {"ep_configure",
-     "ACTIVATE of an endpoint with a live channel, in the VPE, by a kernel that is awake", "ns",
-     "a bare KVM_RUN loop taking one exit", case_ep_configure},
+     "ACTIVATE of an endpoint with a live channel, in the VPE, by a kernel that is awake; exits: "
+     "of "
+     "the VPE, so not the one that its kernel takes",
+     "ns", "a bare KVM_RUN loop taking one exit", case_ep_configure},
 };
 BENCH_CASES(ring_cases)

@@ -42,4 +42,18 @@ check revoke fails -DKEPT=0
 check credits holds
 check credits fails -DEARLY=1
 check credits fails -DINORDER=1
+for hostile in 0 1 2 3; do
+    check reuse holds -DHOSTILE=$hostile
+done
+check reuse fails -DASKED=0
+check reuse fails -DHELD=0
+check reuse fails -DFENCE=0
+check reuse fails -DMUTE=0
+check reuse fails -DNUDGE=0
+check reuse fails -DHOSTILE=1 -DAGAIN=0
+check reuse fails -DHOSTILE=1 -DFROZEN=0
+check reuse fails -DHOSTILE=1 -DLOOK=0
+check reuse fails -DHOSTILE=2 -DTOLD=0
+check reuse fails -DHOSTILE=1 -DBOTH=1
+check reuse fails -DHOSTILE=3 -DBOTH=1
 finish

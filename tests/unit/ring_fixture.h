@@ -98,7 +98,8 @@ static inline int rx_map(void *arg, unsigned src, unsigned se, unsigned dst, uns
     b->shared = x->map + rx_block(b->id);
     rx_end(x, src, se, dst, b->id);
     rx_end(x, dst, de, src, b->id);
-    b->frozen = rx_entry(x, dst, de) + RING_FROZEN_OFF;
+    b->frozen[0] = rx_entry(x, src, se) + RING_FROZEN_OFF;
+    b->frozen[1] = rx_entry(x, dst, de) + RING_FROZEN_OFF;
     b->closed[0] = (uint64_t *)(void *)(rx_entry(x, src, se) + RING_STATE_OFF);
     b->closed[1] = (uint64_t *)(void *)(rx_entry(x, dst, de) + RING_STATE_OFF);
     return 0;

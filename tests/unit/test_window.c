@@ -177,7 +177,8 @@ START_TEST(what_is_mapped)
     ck_assert_uint_eq(s[RING_PRIVATE_OFF], 3);
     window[1][RING_STATUS_OFF] = 5; /* which the other sees */
     ck_assert_uint_eq(s[RING_PEER_OFF], 5);
-    ck_assert_ptr_eq(b.frozen, d + RING_FROZEN_OFF);
+    ck_assert_ptr_eq(b.frozen[0], s + RING_FROZEN_OFF);
+    ck_assert_ptr_eq(b.frozen[1], d + RING_FROZEN_OFF);
     mem->unmap(&node, S, 5);
     mem->unmap(&node, R, 7);
     for (unsigned i = 0; i < RING_ENTRY_SIZE; i++)

@@ -5,7 +5,8 @@
  *
  *     BENCH name EXITS OPERATIONS: TICKS...
  *
- * time-stamp ticks of one operation (a batch's mean), and the exits of this PE in all batches.
+ * time-stamp ticks of one operation (a batch's mean), and the exits in all batches: of this PE and,
+ * where it has a part in them, the one that answers.
  */
 #include "bench_line.h"
 #include "boot.h"
@@ -23,7 +24,7 @@
 #define SAMPLES_MAX  200u
 #define GIVEN        SEL_GIVEN
 
-enum { OP_ANSWER = 1, OP_TAKE = 2, OP_COUNT = 3, OP_QUIT = 4 };
+enum { OP_ANSWER = 1, OP_TAKE = 2, OP_COUNT = 3, OP_QUIT = 4, OP_EXITS = 5 };
 
 static struct vpe server;
 static struct gate to_server;
@@ -64,6 +65,10 @@ static int serve(void *arg)
             break;
         case OP_COUNT:
             words[0] = taken;
+            dtu_reply(RECV_EP, m, words, 8);
+            break;
+        case OP_EXITS:
+            words[0] = exits();
             dtu_reply(RECV_EP, m, words, 8);
             break;
         case OP_QUIT:
@@ -168,7 +173,14 @@ static void restore(void)
 
 /* ---- cases ---- */
 
-static void run(const char *name, void (*fn)(void), unsigned batch)
+static uint64_t exits_of(bool both)
+{
+    const uint64_t own = exits();
+
+    return both ? own + ask(OP_EXITS, SIZE) : own;
+}
+
+static void run(const char *name, void (*fn)(void), unsigned batch, bool both)
 {
     uint64_t before;
 
@@ -176,7 +188,7 @@ static void run(const char *name, void (*fn)(void), unsigned batch)
         return;
     for (unsigned i = 0; i < batch + 50; i++)
         fn();
-    before = exits();
+    before = exits_of(both);
     for (unsigned i = 0; i < rounds; i++) {
         uint64_t since = bench_ticks();
 
@@ -184,7 +196,7 @@ static void run(const char *name, void (*fn)(void), unsigned batch)
             fn();
         ticks[i] = (bench_ticks() - since) / batch;
     }
-    bench_line(name, "", exits() - before, rounds * batch, ticks, rounds);
+    bench_line(name, "", exits_of(both) - before, rounds * batch, ticks, rounds);
 }
 
 /* Two operations in turn, of which the second is timed (or, with `first`, the first). */
@@ -244,13 +256,13 @@ int main(int argc, char **argv)
     rounds = (unsigned)n;
     only = argc > 2 ? argv[2] : NULL;
     want(start_server(), "starting the server");
-    run("msg_rtt_8", rtt8, 100);
-    run("msg_rtt_64", rtt, 100);
-    run("msg_tput_64", one_way, 500);
+    run("msg_rtt_8", rtt8, 100, true);
+    run("msg_rtt_64", rtt, 100, true);
+    run("msg_tput_64", one_way, 500, true);
     if (ask(OP_COUNT, SIZE) != told)
         panic("ringbench: of %lu messages not all arrived", (unsigned long)told);
     run_pair("wake_sleeper", let_sleep, rtt, false);
-    run("syscall_noop", noop, 50);
+    run("syscall_noop", noop, 50, false);
     run_pair("exchange_local", exchange, revoke, true);
     run_pair("revoke_local", exchange, revoke, false);
     run_pair("ep_configure", get_live_and_call, activate, false);
