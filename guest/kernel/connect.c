@@ -5,7 +5,8 @@
  *
  * A CONNECT is a message to endpoint 13 of a kernel that need not know its sender; the answer says
  * where further messages go.  Behind the original's arguments we send a number of this run.  When a
- * known kernel calls with another number, it has started again: what its earlier self had is gone.
+ * known kernel calls with another number, it has started again, or has lost us: what was between us
+ * is gone.
  */
 #include "heap.h"
 #include "hw.h"
@@ -65,6 +66,16 @@ static unsigned put_pes(struct msg_writer *w, unsigned *at)
     return n;
 }
 
+/*
+ * The number of our run and of what it could have known of us: it may not have noticed that we have
+ * forgotten all that was between us.  NULL: one that is refused.
+ */
+static uint64_t number(const struct peer *p)
+{
+    return kern.peers.incarnation && p ? kern.peers.incarnation + ((uint64_t)p->losses << 40)
+                                       : kern.peers.incarnation;
+}
+
 void connect_send(struct peer *p)
 {
     const struct hw_target to = {.pe = p->pe, .vpe = p->id, .ep = KC_SETUP_EP, .label = kern.id};
@@ -80,7 +91,7 @@ void connect_send(struct peer *p)
     msg_put(&w, peer_ep(p));
     msg_put(&w, MEMBER_NONE);
     put_pes(&w, &at);
-    msg_put(&w, kern.peers.incarnation);
+    msg_put(&w, number(p));
     hw_send(&to, buf, w.len, peer_ep(p), p->id); /* tried again until it is answered */
 }
 
@@ -134,6 +145,14 @@ void connect_announce(struct peer *p)
     }
 }
 
+static struct peer *known(unsigned id)
+{
+    for (unsigned i = 0; i < KC_PEERS; i++)
+        if (kern.peers.peer[i].state != PEER_NONE && kern.peers.peer[i].id == id)
+            return &kern.peers.peer[i];
+    return NULL;
+}
+
 /* Behind the original's arguments: our number, and the PEs that we have.  False: not now. */
 static bool answer(unsigned id, unsigned pe, unsigned remote_ep, unsigned ep)
 {
@@ -149,7 +168,7 @@ static bool answer(unsigned id, unsigned pe, unsigned remote_ep, unsigned ep)
     msg_put(&w, kern.id);
     msg_put(&w, kern.own_pe);
     msg_put(&w, (uint32_t)ep);
-    msg_put(&w, kern.peers.incarnation);
+    msg_put(&w, number(known(id)));
     put_pes(&w, &at);
     return hw_send(&to, buf, w.len, ep == REFUSED ? KC_SETUP_EP : ep, id) == SE_OK;
 }
@@ -165,14 +184,6 @@ static void up(struct peer *p, unsigned ep, uint64_t incarnation)
     connect_announce(p);
     send_more_pes(p);
     kern.srv_news = true;
-}
-
-static struct peer *known(unsigned id)
-{
-    for (unsigned i = 0; i < KC_PEERS; i++)
-        if (kern.peers.peer[i].state != PEER_NONE && kern.peers.peer[i].id == id)
-            return &kern.peers.peer[i];
-    return NULL;
 }
 
 /* Who starts kernels gives them PEs of its own, and the others hear of it from the new ones. */

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A VPE moves with its PE to another kernel (move.h): who says what when, seen from the old owner;
- * what happens when somebody dies in the middle of it; calls of the VPE that come meanwhile.
+ * A VPE moves to another kernel (move.h): its old owner; deaths in the middle of it; late calls.
  */
 #include "hw.h"
 #include "kernel.h"
@@ -53,14 +52,6 @@ bool move_is_answer(const struct msg_reader *in)
     struct msg_reader look = *in;
 
     return msg_get_u32(&look) == 0 && is_answer(msg_get_u32(&look)) && !look.error;
-}
-
-bool move_is_switch(const struct kmsg *m)
-{
-    const uint64_t *word = (const uint64_t *)(const void *)m->data;
-
-    return m->len >= MOVE_WORDS * sizeof(*word) && word[0] == KC_PARTITIONMIG && word[1] == 0 &&
-           word[2] == MOVE_SWITCH;
 }
 
 /* ---- the beginning and the end of a move ---- */
@@ -124,11 +115,21 @@ bool move_concerns(unsigned pe)
     return mv.phase != MOVE_IDLE && mv.pe == pe;
 }
 
+static struct peer *asked_by(struct peer *p)
+{
+    if (p->asks_pe && p->move == MOVE_P_NONE) {
+        p->move = MOVE_P_DEAD;
+        p->move_pe = p->asks_pe;
+        p->asks_pe = 0;
+    }
+    return p;
+}
+
 /* Those that have been asked get OFF; what cannot be sent now is sent by move_tick(). */
 static void tell_end(void)
 {
     for (unsigned i = 0; i < KC_PEERS; i++) {
-        struct peer *p = &kern.peers.peer[i];
+        struct peer *p = asked_by(&kern.peers.peer[i]);
         enum move_msg kind = p->move == MOVE_P_OFF     ? MOVE_OFF
                              : p->move == MOVE_P_DEAD  ? MOVE_DEAD
                              : p->move == MOVE_P_GIVEN ? MOVE_GIVEN_AWAY
@@ -342,17 +343,16 @@ static void answer(struct kcall *c, uint32_t kind, uint32_t tid, int err)
 }
 
 /*
- * If it is ours it will be told so, or was; if we still know who gives it away it will be when that
- * is over.  It is sent like an answer, since requests to us wait.
+ * If it is ours it will be told so, or was; while we know who gives it away, when that is over.
+ * Sent like an answer, since requests to us wait.
  */
 static void lost(struct kcall *c, unsigned pe)
 {
     if (c->in->error || pe >= BOOT_PES) {
         kcall_bad(c);
     } else if (!peer_is_ours(pe) && !(mv.hold && mv.hold_pe == pe) &&
-               !(mv.from && mv.taken_pe == pe) && c->p->move == MOVE_P_NONE) {
-        c->p->move = MOVE_P_DEAD;
-        c->p->move_pe = (uint16_t)pe;
+               !(mv.from && mv.taken_pe == pe)) {
+        c->p->asks_pe = (uint16_t)pe; /* perhaps it has something else to be told first */
         tell_end();
     }
 }

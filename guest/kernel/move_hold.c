@@ -56,6 +56,14 @@ void move_hold(struct kcall *c, uint32_t tid, unsigned pe)
     c->p->held = true;
 }
 
+bool move_is_switch(const struct kmsg *m)
+{
+    const uint64_t *word = (const uint64_t *)(const void *)m->data;
+
+    return m->len >= MOVE_WORDS * sizeof(*word) && word[0] == KC_PARTITIONMIG && word[1] == 0 &&
+           word[2] == MOVE_SWITCH;
+}
+
 /* ---- queues ---- */
 
 static void redirect_revokes(struct peer *p, unsigned pe, struct peer *to)

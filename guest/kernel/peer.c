@@ -69,7 +69,8 @@ static void reset(struct peer *p)
                        .pe = old.pe,
                        .state = old.state,
                        .configured = old.configured,
-                       .created = old.created};
+                       .created = old.created,
+                       .losses = old.losses};
     queue_init(&p->requests);
     queue_init(&p->replies);
     queue_init(&p->urgent);
@@ -527,6 +528,7 @@ void peer_lost(struct peer *p, const char *why)
     if (why && p->state != PEER_CONNECTING)
         print("kernel %u: kernel %u on PE %u is gone: %s\n", kern.id, p->id, p->pe, why);
     move_peer_going(p);
+    p->losses += p->state == PEER_UP;
     p->state = PEER_CONNECTING;
     drop_queue(&p->requests);
     drop_queue(&p->replies);

@@ -85,12 +85,14 @@ struct peer {
     bool created;    /* by us, or our creator, or announced: shares our start and end */
     uint8_t remote_ep;
     uint64_t incarnation; /* 0: it has not told */
+    unsigned losses;      /* how often we have forgotten what it had of us */
     bool last_reply;      /* the last message either way was a reply of ours */
     bool ours;            /* it knows what stands behind the original's arguments */
     bool held;            /* it gives a PE away, or does not know yet that one is ours: requests
                            * to it wait (move.h) */
     uint8_t move;         /* enum move_peer: what it has of a move of ours */
     uint16_t move_pe;     /* that OFF or DEAD is about */
+    uint16_t asks_pe;     /* whose this PE is, which we have not got: it gets DEAD; 0: nothing */
     bool flushing;
     unsigned unanswered; /* requests of its own that we have not answered */
     unsigned inflight;

@@ -441,6 +441,29 @@ START_TEST(connect_late)
 }
 END_TEST
 
+/* Who is taken for dead, and has not noticed, is told when it is called again: nothing is left. */
+START_TEST(one_sided)
+{
+    unsigned client, service;
+
+    start_again(true);
+    open_session(pc, SESS, 1);
+    ck_assert_ptr_nonnull(cap(cli, SESS));
+    client = fake_kernel_of(pc);
+    service = fake_kernel_of(ps);
+    fake_use(_i ? client : service);
+    peer_lost(peer_find(_i ? service : client), "test");
+    for (unsigned i = 0; i < 4; i++)
+        fake_time(SECOND);
+    ck_assert_ptr_null(cap(cli, SESS));
+    fake_use(service);
+    ck_assert_uint_eq(peer_find(client)->losses, 1);
+    ck_assert_ptr_null(cap(srv, SRV)->rkids);
+    ANSWER(ps, SE_OK); /* it has been told to close it */
+    open_session(pc, SESS, 2);
+}
+END_TEST
+
 static int refused_in; /* sends that still succeed */
 
 static unsigned refuse_one(void)
@@ -549,6 +572,7 @@ static Suite *suite(void)
     tcase_add_test(t, children_only);
     tcase_add_test(t, flow_control);
     tcase_add_test(t, connect_late);
+    tcase_add_loop_test(t, one_sided, 0, 2);
     tcase_add_loop_test(t, connect_refused, 0, 6);
     tcase_add_test(t, killed_anywhere);
     suite_add_tcase(s, t);

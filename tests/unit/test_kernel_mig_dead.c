@@ -248,6 +248,23 @@ START_TEST(home_again)
 }
 END_TEST
 
+/* Kernel 1 asks whose a PE is, while it is to be told something else: the answer waits for that. */
+START_TEST(asked_meanwhile)
+{
+    fake_auto = false;
+    fake_use(0);
+    peer_find(1)->move = MOVE_P_TOLD;
+    KCALL(1, 0, KC_PARTITIONMIG, 0, MOVE_LOST, 0, p2);
+    fake_use(0);
+    move_tick(MS);
+    ck_assert_uint_eq(fake_wire(), 0);
+    peer_find(1)->move = MOVE_P_NONE;
+    move_tick(MS);
+    ck_assert_uint_eq(fake_last(0, 1)->word[2], MOVE_DEAD);
+    ck_assert_uint_eq(fake_last(0, 1)->word[4], p2);
+}
+END_TEST
+
 /* A call in the name of another kernel's VPE. */
 static void forge(unsigned from, unsigned to, unsigned pe)
 {
@@ -404,6 +421,7 @@ int main(void)
     tcase_add_loop_test(t, claimed_rightly, 0, 2);
     tcase_add_test(t, waiting_one_ends);
     tcase_add_loop_test(t, home_again, 0, 2);
+    tcase_add_test(t, asked_meanwhile);
     tcase_add_test(t, forged_calls);
     tcase_add_test(t, unasked);
     tcase_add_test(t, never_done);
