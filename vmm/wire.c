@@ -203,9 +203,13 @@ static unsigned next_question(struct wire *w)
 static void look_up_again(struct wire *w)
 {
     unsigned i = next_question(w);
+    int r;
 
-    if (i < w->npeers && w->added[i]) /* what does not resolve now stays where it was */
-        w->lost[i] = backend_udp_address(w->udp, w->index[i], w->peer[i].address) == -EEXIST;
+    if (i >= w->npeers || !w->added[i])
+        return;
+    /* What does not resolve now stays where it was; and who is nowhere is asked for until it is. */
+    r = backend_udp_address(w->udp, w->index[i], w->peer[i].address);
+    w->lost[i] = r == -EEXIST || (r < 0 && w->lost[i]);
 }
 
 /* A peer that cannot prove itself, and datagrams that our key does not open: tell, once. */

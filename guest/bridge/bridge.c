@@ -208,15 +208,13 @@ static const char *what_differs(unsigned d)
                                   : "sizes of memories (spm, dram)";
 }
 
-/* Told when it is first seen, and when it is something else: it may be another program by now. */
+/* Told when it is first seen: nobody fills our console by frames. */
 static void complain(unsigned node)
 {
-    static uint8_t told[LINK_NODES];
-    unsigned d = link_differs(link, node);
+    unsigned d = link_differs_news(link, node);
 
-    if (!d || d == told[node])
+    if (!d)
         return;
-    told[node] = (uint8_t)d;
     if (d & LINK_DIFFERS_VERSION)
         print("node %u speaks another version of the link protocol: give all nodes the same "
               "build\n",

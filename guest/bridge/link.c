@@ -116,6 +116,16 @@ unsigned link_differs(const struct link *l, unsigned node)
     return p ? p->differs : 0;
 }
 
+unsigned link_differs_news(struct link *l, unsigned node)
+{
+    struct link_peer *p = link_peer_of(l, node);
+
+    if (!p || !p->differs || (p->told & 1u << p->differs))
+        return 0;
+    p->told |= (uint16_t)(1u << p->differs);
+    return p->differs;
+}
+
 uint64_t link_rtt(const struct link *l, unsigned node)
 {
     const struct link_peer *p = link_peer_of(l, node);

@@ -194,6 +194,12 @@ enum link_state link_state(const struct link *l, unsigned node);
  */
 unsigned link_differs(const struct link *l, unsigned node);
 
+/*
+ * The same for who tells a user: each value once, then 0, until the node has been connected.  So
+ * frames, which anybody may have sent, cause a bounded number of lines.
+ */
+unsigned link_differs_news(struct link *l, unsigned node);
+
 /* Smoothed round-trip time to a node in ns, 0 if not known. */
 uint64_t link_rtt(const struct link *l, unsigned node);
 

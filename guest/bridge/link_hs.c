@@ -73,6 +73,7 @@ void link_connect(struct link *l, struct link_peer *p, uint64_t mine, const stru
     p->answers = (struct link_queue){NONE, NONE};
     p->confirmed = false;
     p->differs = 0;
+    p->told = 0;
     p->state = LINK_LIVE;
     p->greet = true; /* the other side waits for a first frame */
     l->st.connects++;

@@ -77,6 +77,7 @@ struct link_peer {
     uint16_t node;
     uint8_t state;   /* enum link_state */
     uint8_t differs; /* enum link_differs */
+    uint16_t told;   /* a bit for each value of it that link_differs_news() gave */
     bool answer_turn;
     bool confirmed;        /* a frame of this connection has come */
     uint64_t mine, theirs; /* the connection; theirs 0: none */

@@ -96,6 +96,33 @@ START_TEST(differs)
 }
 END_TEST
 
+/* Whoever sends what he likes makes its owner tell a few things once, and not without end. */
+START_TEST(differs_told_once)
+{
+    struct puppet *p = puppet_new(4);
+    unsigned news = 0;
+
+    ck_assert_uint_eq(link_differs_news(p->link, 1), 0);
+    for (unsigned i = 0; i < 1000; i++) {
+        hello_of(p, LINK_MAGIC ^ (i % 3 ? 0 : 1u << 24), (struct link_hello){77, i & 1, i & 2});
+        news += link_differs_news(p->link, 1) != 0;
+        ck_assert_uint_eq(link_differs_news(p->link, 1), 0);
+        ck_assert_uint_ne(link_differs(p->link, 1), 0);
+    }
+    ck_assert_uint_eq(news, 2);
+    ck_assert_uint_eq(link_differs_news(p->link, 0), 0); /* ourselves */
+    ck_assert_uint_eq(link_differs_news(p->link, LINK_NODE_ANY), 0);
+    /* It was there, is gone, and comes back with another file: that is new. */
+    puppet_connect(p);
+    ck_assert_uint_eq(link_differs_news(p->link, 1), 0);
+    puppet_pass(p, 4 * SIM_S);
+    ck_assert_int_ne(link_state(p->link, 1), LINK_LIVE);
+    hello_of(p, LINK_MAGIC, (struct link_hello){77, 1, 2});
+    ck_assert_uint_eq(link_differs_news(p->link, 1), LINK_DIFFERS_LINES | LINK_DIFFERS_SIZES);
+    puppet_free(p);
+}
+END_TEST
+
 /* A HELLO alone, old or not, changes nothing; the first frame of the new one does, at once. */
 START_TEST(restart)
 {
@@ -539,6 +566,7 @@ int main(void)
     tcase_set_timeout(tc, 300);
     tcase_add_test(tc, three_ways);
     tcase_add_test(tc, differs);
+    tcase_add_test(tc, differs_told_once);
     tcase_add_test(tc, restart);
     tcase_add_test(tc, late_welcome);
     tcase_add_test(tc, late_answer);

@@ -13,6 +13,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "../../vmm/wire.h"
@@ -24,7 +26,8 @@ static struct wire *w;
 static char err[256], said[256], key_path[64];
 static unsigned lines, questions;
 static in_addr_t pod;     /* what the name pod.example means */
-static in_addr_t pods[3]; /* and 0.example to 2.example */
+static in_addr_t pods[3]; /* and 0.example to 2.example; 0: nobody knows now */
+static time_t skipped;    /* s, by which our clock is ahead */
 static struct backend_frame frames[WIRE_BATCH];
 
 /* The resolver: numbers, and one name. */
@@ -46,6 +49,10 @@ int getaddrinfo(const char *host, const char *service, const struct addrinfo *hi
         questions++;
         v4->sin_addr.s_addr = pod;
     } else if (host[0] >= '0' && host[0] <= '2' && strcmp(host + 1, ".example") == 0) {
+        if (pods[host[0] - '0'] == 0) {
+            free(r);
+            return EAI_AGAIN;
+        }
         v4->sin_addr.s_addr = pods[host[0] - '0'];
     } else if (strcmp(host, "::1") == 0) {
         r->addr = (struct sockaddr_in6){AF_INET6, htons((uint16_t)atoi(service)), 0,
@@ -56,6 +63,14 @@ int getaddrinfo(const char *host, const char *service, const struct addrinfo *hi
     }
     *found = &r->info;
     return 0;
+}
+
+int clock_gettime(clockid_t which, struct timespec *t)
+{
+    long r = syscall(SYS_clock_gettime, which, t);
+
+    t->tv_sec += skipped;
+    return (int)r;
 }
 
 void freeaddrinfo(struct addrinfo *found)
@@ -225,11 +240,11 @@ static bool reaches(unsigned k, const int *fd, unsigned where)
     return there;
 }
 
-/* Peers that were started again, each with an address that was another one's. */
-START_TEST(places_changed)
+static char names[3][32];
+
+/* A wire to three peers, i.example at fd[i], that all work. */
+static void three_peers(int fd[3])
 {
-    int fd[3];
-    char names[3][32];
     uint16_t port = 0;
     struct sockaddr_in a;
     socklen_t len = sizeof(a);
@@ -250,6 +265,14 @@ START_TEST(places_changed)
         ck_assert_uint_eq(speaks(fd[i], i + 1), 1);
         ck_assert(reaches(i + 1, fd, i));
     }
+}
+
+/* Peers that were started again, each with an address that was another one's. */
+START_TEST(places_changed)
+{
+    int fd[3];
+
+    three_peers(fd);
     /* Each goes to where the next one was. */
     for (unsigned i = 0; i < 3; i++)
         pods[i] = htonl(INADDR_LOOPBACK + 1 + (i + 1) % 3);
@@ -258,6 +281,33 @@ START_TEST(places_changed)
         wire_work(w, say, NULL);
     for (unsigned i = 0; i < 3; i++)
         ck_assert(reaches(i + 1, fd, (i + 1) % 3));
+    for (unsigned i = 0; i < 3; i++)
+        close(fd[i]);
+}
+END_TEST
+
+/* The same, while the resolver fails in between: who has no address by then is not given up. */
+START_TEST(places_changed_unknown)
+{
+    int fd[3];
+
+    three_peers(fd);
+    pods[0] = htonl(INADDR_LOOPBACK + 2);
+    pods[1] = 0;
+    ck_assert_uint_eq(speaks(fd[1], 1), 1);
+    for (unsigned i = 0; i < 3; i++)
+        wire_work(w, say, NULL);
+    pods[0] = 0;
+    for (unsigned i = 0; i < 3; i++)
+        wire_work(w, say, NULL);
+    pods[0] = htonl(INADDR_LOOPBACK + 2);
+    pods[1] = htonl(INADDR_LOOPBACK + 1);
+    skipped = 3600;
+    for (unsigned i = 0; i < 6; i++)
+        wire_work(w, say, NULL);
+    skipped = 0; /* the test's own clock goes on as it was */
+    ck_assert(reaches(1, fd, 1));
+    ck_assert(reaches(2, fd, 0));
     for (unsigned i = 0; i < 3; i++)
         close(fd[i]);
 }
@@ -307,6 +357,7 @@ int main(void)
     tcase_add_test(t, moved);
     tcase_add_test(t, one_question_at_a_time);
     tcase_add_test(t, places_changed);
+    tcase_add_test(t, places_changed_unknown);
     tcase_add_test(t, other_key);
     tcase_add_test(t, descriptions);
     suite_add_tcase(s, t);
