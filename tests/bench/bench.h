@@ -88,6 +88,7 @@ double bare_vms(unsigned n, int only_create);
 enum native_kind {
     NATIVE_LINE,        /* one cache line there, one back */
     NATIVE_RING,        /* 64-byte messages, 32 slots, one way */
+    NATIVE_RING_SLOTS,  /* the same with 24 bytes before each, as the rings of PEs have */
     NATIVE_PIPE,        /* 64 bytes there and back */
     NATIVE_SOCKET,      /* the same, AF_UNIX */
     NATIVE_EVENTFD,     /* there and back */

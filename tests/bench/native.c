@@ -20,6 +20,8 @@
 
 #define SLOTS 32u
 #define SIZE  64u
+#define HEAD  24u  /* a slot of our rings begins with that much about the message */
+#define WHOLE 128u /* and is so long for one of 64 bytes */
 /* Of a call: on a busy machine, where each wake-up may take ten milliseconds, fewer samples. */
 #define LIMIT_S 1.5
 
@@ -39,6 +41,7 @@ static struct shared {
     uint64_t head __attribute__((aligned(128)));
     uint64_t tail __attribute__((aligned(128)));
     uint8_t slot[SLOTS][SIZE] __attribute__((aligned(128)));
+    uint8_t whole[SLOTS][WHOLE] __attribute__((aligned(128)));
     uint8_t there[NATIVE_SIZE_MAX] __attribute__((aligned(128)));
     uint8_t back[NATIVE_SIZE_MAX] __attribute__((aligned(128)));
     uint64_t limit __attribute__((aligned(128)));
@@ -89,6 +92,19 @@ static void *ring_peer(void *arg)
     for (uint64_t i = 0; i < get(&sh->limit); i++) {
         until(&sh->tail, i + 1);
         memcpy(copy, sh->slot[i % SLOTS], SIZE);
+        __asm__ volatile("" : : "r"(copy) : "memory");
+        put(&sh->head, i + 1);
+    }
+    return arg;
+}
+
+static void *slots_peer(void *arg)
+{
+    static uint8_t copy[HEAD + SIZE];
+
+    for (uint64_t i = 0; i < get(&sh->limit); i++) {
+        until(&sh->tail, i + 1);
+        memcpy(copy, sh->whole[i % SLOTS], HEAD + SIZE);
         __asm__ volatile("" : : "r"(copy) : "memory");
         put(&sh->head, i + 1);
     }
@@ -154,6 +170,19 @@ static int ring_op(uint64_t i, size_t size)
     return 0;
 }
 
+static int slots_op(uint64_t i, size_t size)
+{
+    static uint8_t message[HEAD + SIZE];
+
+    (void)size;
+    if (i >= SLOTS)
+        until(&sh->head, i - SLOTS + 1);
+    memcpy(sh->whole[i % SLOTS], message, HEAD + SIZE);
+    __asm__ volatile("" : : "r"(message) : "memory");
+    put(&sh->tail, i + 1);
+    return 0;
+}
+
 static int fd_op(uint64_t i, size_t size)
 {
     uint8_t buf[NATIVE_SIZE_MAX] = {1};
@@ -181,6 +210,7 @@ static const struct native {
 } natives[] = {
     [NATIVE_LINE] = {line_peer, line_op, 8, 200, false},
     [NATIVE_RING] = {ring_peer, ring_op, SIZE, 500, false},
+    [NATIVE_RING_SLOTS] = {slots_peer, slots_op, SIZE, 500, false},
     [NATIVE_PIPE] = {fd_peer, fd_op, SIZE, 20, false},
     [NATIVE_SOCKET] = {fd_peer, fd_op, SIZE, 20, false},
     [NATIVE_EVENTFD] = {fd_peer, fd_op, 8, 20, false},

@@ -122,6 +122,10 @@ static int case_msg_tput(ARGS)
 {
     RESULT("msg_tput_64", by_ring, &native[NATIVE_RING]);
 }
+static int case_msg_tput_slots(ARGS)
+{
+    RESULT("msg_tput_64", by_ring, &native[NATIVE_RING_SLOTS]);
+}
 static int case_msg_tput_pipe(ARGS)
 {
     RESULT("msg_tput_64", by_ring, &native[NATIVE_PIPE_TPUT]);
@@ -214,6 +218,9 @@ static const struct bench_case ring_cases[] = {
     {"msg_tput_64",
      "one 64-byte message of many in one direction, in the sender; exits: of both PEs", "ns",
      "a ring of 32 slots between two native threads", case_msg_tput},
+    {"msg_tput_64_slots", "as msg_tput_64", "ns",
+     "the same ring with slots as ours have: 24 bytes before the message, copied at both ends",
+     case_msg_tput_slots},
     {"msg_tput_64_pipe", "as msg_tput_64", "ns", "64 bytes into a pipe that is read",
      case_msg_tput_pipe},
     {"msg_tput_64_trap", "as msg_tput_64, with --rings no", "ns",
