@@ -42,7 +42,11 @@ struct ring_out {
     uint8_t to[RING_SLOTS_MAX]; /* endpoint that an unread answer is for */
     struct ring_record rec[RING_RECORDS];
 };
-_Static_assert(sizeof(struct ring_in) <= RING_PAGE && sizeof(struct ring_out) <= RING_PAGE, "page");
+_Static_assert(sizeof(struct ring_in) <= RING_INBOX_OFF - RING_STATE_OFF &&
+                   sizeof(struct ring_out) <= RING_INBOX_OFF - RING_STATE_OFF &&
+                   RING_INBOX_OFF + RING_AREA <= RING_FROZEN_OFF &&
+                   RING_FROZEN_OFF + RING_AREA <= RING_ENTRY_SIZE,
+               "in each other's way");
 _Static_assert(offsetof(struct ring_in, closed) == 8 * RING_OWN_CLOSED &&
                    offsetof(struct ring_in, gen) == 8 * RING_OWN_GEN &&
                    offsetof(struct ring_in, taken) == 8 * RING_OWN_TAKEN &&
@@ -200,6 +204,27 @@ static inline bool rg_allowed(const struct ring_desc *d, const struct ring_in *s
     if (!rg_free_slots(d, st))
         return false;
     return d->limited ? st->taken < d->cap + st->granted : st->taken - st->freed < d->cap;
+}
+
+/* Is there one at the endpoint that came by a trap? */
+static inline bool rg_unread(const struct rings *r, unsigned ep)
+{
+    uint64_t r0 = rg_acquire(&r->regs[DTU_EP(ep, 0) / 8]);
+
+    return dtu_ep_type(r0) == DTU_EP_RECV && (r0 & 0xFFFF);
+}
+
+/*
+ * Who has taken the last one of a stream of messages that want no answer is faster than its sender.
+ * To look at once for the next would take the line away in which that is being written, and each
+ * message would travel alone; so, once, some are let gather.
+ */
+#define RING_GATHER 12u /* pauses: a third of a microsecond */
+static inline void rg_gather(struct ring_now *now)
+{
+    now->stream = false;
+    for (unsigned i = 0; i < RING_GATHER; i++)
+        __builtin_ia32_pause();
 }
 
 /* Rings the bell of the PE at the other end if it sleeps; behind a ring_fence(). */

@@ -13,7 +13,9 @@
 #define PASS_MAX DTU_MAX_SLOTS /* messages by trap that can be older than one by a channel */
 #define AHEAD    2u            /* messages to fetch into the cache before they are asked for */
 #define RUN_MAX  8u            /* messages of one channel before the others are looked at */
-#define GATHER   12u           /* pauses, a third of a microsecond, for a stream to gather */
+
+/* Where no message will be. */
+static const uint64_t nothing;
 
 static struct ring_in *state_of(const struct rings *r, unsigned entry)
 {
@@ -43,7 +45,6 @@ static void close_if_done(struct rings *r, unsigned entry, struct ring_in *st, c
 
 void rg_in_scan(struct rings *r, unsigned entry, unsigned pos)
 {
-    static const uint64_t nothing;
     struct ring_scan *scan = &rg_scan(r)[pos];
     const struct ring_desc *d;
     struct ring_in *st;
@@ -372,8 +373,11 @@ static inline const struct dtu_header *serve(struct rings *r)
     now->stream = !(meta >> 16 & 0xFFFF);
     if (RING_STATE(now->word) != RING_LIVE || (meta & 0xFFFF) > now->max)
         return taken_oddly(r, meta) ? (const struct dtu_header *)(void *)h : NULL;
-    scan->seq = (const uint64_t *)(const void *)(area + ((taken + 1) & mask) * stride);
-    scan->want = rg_allowed(now->d, st) ? taken + 2 : ~0ull;
+    /* Not in the ring if none is allowed: the sender could write ~0 there. */
+    *scan = (struct ring_scan){&nothing, ~0ull};
+    if (rg_allowed(now->d, st))
+        *scan = (struct ring_scan){
+            (const uint64_t *)(const void *)(area + ((taken + 1) & mask) * stride), taken + 2};
     /* Of a sender that is ahead of us that one is there, too, in the other core's cache. */
     slot = area + ((taken + 1 + AHEAD) & mask) * stride;
     __builtin_prefetch(slot);
@@ -392,6 +396,20 @@ static const struct dtu_header *take(struct rings *r, unsigned pos)
     if (msg)
         turn(r, r->now.ep, pos);
     return msg;
+}
+
+/*
+ * Nothing came of what was seen there: the others are looked at before it is again.  Else who sends
+ * what is too long, or takes back what it has published, would have the endpoint to itself.
+ */
+static __attribute__((noinline)) void pass_over(struct rings *r, unsigned ep, unsigned pos)
+{
+    struct ring_watch *w = &r->watch;
+
+    unmark(r, ep, pos);
+    r->cursor[ep] = (uint16_t)(pos - r->first[ep] + 1);
+    w->last[ep] = 0;
+    w->skips = 0;
 }
 
 /* ---- one endpoint: channels and traps ---- */
@@ -453,25 +471,6 @@ const struct dtu_header *ring_take_fetched(struct rings *r, unsigned ep)
     return msg;
 }
 
-static bool unread(const struct rings *r, unsigned ep)
-{
-    uint64_t r0 = rg_acquire(&r->regs[DTU_EP(ep, 0) / 8]);
-
-    return dtu_ep_type(r0) == DTU_EP_RECV && (r0 & 0xFFFF);
-}
-
-/*
- * Who has taken the last one of a stream of messages that want no answer is faster than its sender.
- * To look at once for the next would take the line away in which that is being written, and each
- * message would travel alone; so, once, some are let gather.
- */
-static void gather(struct ring_now *now)
-{
-    now->stream = false;
-    for (unsigned i = 0; i < GATHER; i++)
-        __builtin_ia32_pause();
-}
-
 const struct dtu_header *ring_fetch(struct rings *r, unsigned ep)
 {
     const struct dtu_header *msg;
@@ -487,7 +486,7 @@ const struct dtu_header *ring_fetch(struct rings *r, unsigned ep)
      * One that came by a trap may be older than the one that we see, and then it is unread by now.
      * So many may be; more are not, or those who send by traps would have it all.
      */
-    if (unread(r, ep) && (pos < 0 || r->passed[ep] < PASS_MAX)) {
+    if (rg_unread(r, ep) && (pos < 0 || r->passed[ep] < PASS_MAX)) {
         r->passed[ep] = (uint8_t)(pos < 0 ? 0 : r->passed[ep] + 1);
         ring_fetched(r, ep, r->hw.fetch(r->arg, ep));
         if (r->stash[ep].msg)
@@ -495,10 +494,14 @@ const struct dtu_header *ring_fetch(struct rings *r, unsigned ep)
     }
     r->passed[ep] = 0;
     msg = rg_out_take(r, ep);
-    if (!msg && pos >= 0)
-        return take(r, (unsigned)pos);
+    if (!msg && pos >= 0) {
+        msg = take(r, (unsigned)pos);
+        if (!msg)
+            pass_over(r, ep, (unsigned)pos);
+        return msg;
+    }
     if (!msg && r->now.stream && r->now.ep == ep)
-        gather(&r->now);
+        rg_gather(&r->now);
     return msg;
 }
 
@@ -534,7 +537,7 @@ bool rg_in_free_last(struct rings *r, const void *msg)
     struct ring_now *now = &r->now;
 
     /* Of another generation, or none at all: by address. */
-    if (now->msg != msg || !focused(r, now->pos) || !(now->st->held >> now->slot & 1))
+    if (!msg || now->msg != msg || !focused(r, now->pos) || !(now->st->held >> now->slot & 1))
         return false;
     now->msg = NULL;
     release(r, now->entry, (int)now->slot);
