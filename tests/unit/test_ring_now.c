@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The channel in hand (struct ring_now): it is given up with what it stands for, what is taken from
- * it is taken once, and who has it keeps the endpoint from nobody.  And the pause when a stream runs
- * dry, and copies of every length.
+ * it is taken once, and who has it keeps the endpoint from nobody.  And the pause when a stream
+ * runs dry, and copies of every length.
  */
 /* LINK: vdtu guest/lib/ring.c guest/lib/ring_in.c guest/lib/ring_out.c guest/lib/dtu_drv.c */
 #include <check.h>
