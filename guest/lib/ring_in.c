@@ -30,10 +30,8 @@ static const uint8_t *slot_at(const struct rings *r, unsigned entry, unsigned st
     return rg_entry(r, entry) + area + (index & (d->slots - 1u)) * d->stride;
 }
 
-/*
- * Nothing more to come and nothing in our hands: the host may have it back.  What stands there but
- * is beyond the sender's credits will never be taken: no more answers bring it any.
- */
+/* Nothing more to come (what is beyond the sender's credits is nothing: no more answers bring any)
+ * and nothing in our hands: the host may have it back. */
 static void close_if_done(struct rings *r, unsigned entry, struct ring_in *st, const uint8_t *slot)
 {
     if (st->closed == st->gen || st->freed != st->taken ||
@@ -57,15 +55,16 @@ void rg_in_scan(struct rings *r, unsigned entry, unsigned pos)
     d = rg_desc(r, entry);
     st = state_of(r, entry);
     word = rg_acquire(&d->word);
-    if (RING_STATE(word) == RING_FREE || d->slots == 0)
-        return;
+    if (RING_STATE(word) == RING_FREE || (RING_GEN(word) == st->gen && st->closed == st->gen) ||
+        d->slots == 0)
+        return;                      /* the host may be using it for another channel just now */
     if (st->gen != RING_GEN(word)) { /* which the host reads last of all this */
         memset(&st->taken, 0, sizeof(*st) - offsetof(struct ring_in, taken));
         rg_release(&st->gen, RING_GEN(word));
     }
     st->pos = pos;
     slot = slot_at(r, entry, RING_STATE(word), st->taken);
-    if (st->closed != st->gen && rg_allowed(d, st)) /* else the sender could write ~0 there */
+    if (rg_allowed(d, st)) /* else the sender could write ~0 there */
         *scan = (struct ring_scan){(const uint64_t *)(const void *)slot, st->taken + 1};
     if (RING_STATE(word) == RING_DEAD || RING_STATE(word) == RING_GONE)
         close_if_done(r, entry, st, slot);
@@ -516,7 +515,8 @@ static int held(const struct rings *r, unsigned entry, const void *msg)
     uint64_t word = rg_acquire(&d->word);
     unsigned slot;
 
-    if (RING_STATE(word) == RING_FREE || RING_GEN(word) != st->gen || d->stride == 0)
+    if (RING_STATE(word) == RING_FREE || RING_GEN(word) != st->gen || st->closed == st->gen ||
+        d->stride == 0)
         return -1;
     slot = off / d->stride; /* of 32 bits: that is what it costs */
     if (slot * d->stride != off || slot >= d->slots)

@@ -63,7 +63,7 @@ want_err 'attack!deeper'
 end
 
 # Where its registers are in the middle of its work: above the guard, below the top.
-for step in 40 200 800; do
+for step in 40 120 250; do
     begin "isolation: the kernel's stack is the guarded one, step $step"
     vm run --seed 5 --faults crash=1@$step --timeout "$VM_LIMIT" demos/multi-2.ini
     want_status 1
