@@ -188,15 +188,12 @@ static void collect(struct vdtu *d, unsigned ep)
         __atomic_fetch_and(&d->owing, ~(1u << ep), __ATOMIC_RELAXED);
 }
 
-void vdtu_ring_settle(struct vdtu *d, unsigned ep)
+/* d's lock and that of the rings held. */
+static void settle(struct vdtu *d, unsigned ep)
 {
     uint32_t owed, credits;
-    struct vdtu_rings *r;
     uint64_t r1;
 
-    if (ep >= DTU_EPS || !owes_any(d, ep))
-        return;
-    r = lock(d);
     collect(d, ep);
     r1 = vdtu_get(d, DTU_EP(ep, 1));
     credits = r1 & 0xFFFF;
@@ -206,6 +203,16 @@ void vdtu_ring_settle(struct vdtu *d, unsigned ep)
     if (credits != DTU_CREDITS_UNLIM && dtu_ep_type(vdtu_get(d, DTU_EP(ep, 0))) == DTU_EP_SEND)
         vdtu_set_ep(d, ep, 1, r1 + owed);
     __atomic_store_n(&d->owed[ep], 0, __ATOMIC_RELAXED);
+}
+
+void vdtu_ring_settle(struct vdtu *d, unsigned ep)
+{
+    struct vdtu_rings *r;
+
+    if (ep >= DTU_EPS || !owes_any(d, ep))
+        return;
+    r = lock(d);
+    settle(d, ep);
     unlock(r);
 }
 
@@ -416,12 +423,17 @@ static void open_locked(struct vdtu *d, struct vdtu *t, unsigned ep)
     c->d[DST] = t;
     c->ep[SRC] = (uint8_t)ep;
     c->ep[DST] = (uint8_t)(r1 >> 16 & 0xFF);
+    old = c->ep[DST] < DTU_EPS ? from(t, d->pe, c->ep[DST]) : NULL;
+    if (old)
+        vdtu_chan_reap(old);
+    /* What the last channel's answers have brought back by now is this one's: while it lives, the
+     * program does not ask for more than the endpoint says. */
+    if (owes_any(d, ep))
+        settle(d, ep);
+    r1 = vdtu_get(d, DTU_EP(ep, 1));
     if (c->ep[DST] >= DTU_EPS || (r0 >> 16 & 0x7FF) != (uint16_t)vdtu_get(t, DTU_VPE_ID) ||
         !vdtu_recv_get(t, c->ep[DST], &recv) || !dimension(d, ep, &recv, c, &desc))
         goto refuse;
-    old = from(t, d->pe, c->ep[DST]);
-    if (old)
-        vdtu_chan_reap(old);
     if (from(t, d->pe, c->ep[DST]) || start(r, c, &desc) < 0)
         goto refuse;
     if (desc.limited)
