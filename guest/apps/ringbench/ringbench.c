@@ -106,9 +106,13 @@ static uint64_t ask(uint64_t op, size_t len)
     static uint64_t words[SIZE / 8];
     const struct dtu_header *m = NULL;
     uint64_t answer = 0;
+    unsigned err;
 
     words[0] = op;
-    want(gate_send(&to_server, words, len, VPE_EP_RECV, 0), "send");
+    /* Behind a stream of messages by traps there may be no place yet. */
+    while ((err = gate_send(&to_server, words, len, VPE_EP_RECV, 0)) == SE_NO_RING_SPACE)
+        __builtin_ia32_pause();
+    want(err, "send");
     while (!m && dtu_wait_ep(VPE_EP_RECV, NULL, NULL))
         m = dtu_fetch(VPE_EP_RECV);
     if (!m)
