@@ -120,6 +120,7 @@ unsigned dtu_send_many(unsigned ep, struct dtu_out *out, unsigned n);
  * ACKs the first `done` of msgs, which came from ep, then waits for messages there and fetches up
  * to max of them, at most 16 an exit, with the ACKs in the same one.  Where none is there yet,
  * others are waited for for us microseconds (at most 65,535) after the first, until there are max.
+ * While it waits, messages at other endpoints wait too: who serves several looks at those first.
  * 0 when it is no longer a receive endpoint.
  */
 unsigned dtu_fetch_many(unsigned ep, const struct dtu_header **msgs, unsigned done, unsigned max,
