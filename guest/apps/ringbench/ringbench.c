@@ -47,7 +47,7 @@ static uint64_t exits(void)
 static int serve(void *arg)
 {
     const struct recv_gate g = {.ep = RECV_EP};
-    uint64_t taken = 0, words[SIZE / 8];
+    uint64_t taken = 0, answer, op;
 
     (void)arg;
     if (ep_alloc() != RECV_EP)
@@ -55,27 +55,27 @@ static int serve(void *arg)
     for (;;) {
         const struct dtu_header *m = recv_gate_wait(&g);
 
-        if (!m || m->length > sizeof(words))
+        if (!m || m->length < sizeof(op))
             return 1;
-        memcpy(words, m + 1, m->length);
-        switch (words[0]) {
+        memcpy(&op, m + 1, sizeof(op)); /* the message is our own already: it is read where it is */
+        switch (op) {
         case OP_TAKE:
             taken++;
             dtu_ack(RECV_EP, m);
             break;
         case OP_COUNT:
-            words[0] = taken;
-            dtu_reply(RECV_EP, m, words, 8);
+            answer = taken;
+            dtu_reply(RECV_EP, m, &answer, sizeof(answer));
             break;
         case OP_EXITS:
-            words[0] = exits();
-            dtu_reply(RECV_EP, m, words, 8);
+            answer = exits();
+            dtu_reply(RECV_EP, m, &answer, sizeof(answer));
             break;
         case OP_QUIT:
-            dtu_reply(RECV_EP, m, words, 8);
+            dtu_reply(RECV_EP, m, &op, sizeof(op));
             return 0;
         default:
-            dtu_reply(RECV_EP, m, words, m->length);
+            dtu_reply(RECV_EP, m, m + 1, m->length);
         }
     }
 }
