@@ -5,7 +5,7 @@
  */
 #include "dtu_drv.h"
 
-#include "ring_lib.h"
+#include "ring_quick.h"
 
 #define FETCH_SPIN   64 /* polls between two visits to the VMM, where we cannot sleep */
 #define UNREAD_COUNT 0xFFFFu
@@ -159,16 +159,24 @@ static struct vreg_step send_step(unsigned ep, const void *data, size_t len, uns
     return s;
 }
 
-unsigned dtu_send(unsigned ep, const void *data, size_t len, unsigned reply_ep,
-                  uint64_t reply_label)
+static __attribute__((noinline)) unsigned send_any(unsigned ep, const void *data, size_t len,
+                                                   unsigned reply_ep, uint64_t reply_label)
 {
-    unsigned err = ring_send(&ring_self, ep, data, len, reply_ep, reply_label);
+    unsigned err = rg_send(&ring_self, ep, data, len, reply_ep, reply_label);
     struct vreg_step s;
 
     if (err != RING_TRAP)
         return err;
     s = send_step(ep, data, len, reply_ep, reply_label);
     return run_step(&s);
+}
+
+unsigned dtu_send(unsigned ep, const void *data, size_t len, unsigned reply_ep,
+                  uint64_t reply_label)
+{
+    unsigned err = rg_quick_send(&ring_self, ep, data, len, reply_ep, reply_label);
+
+    return err != RING_TRAP ? err : send_any(ep, data, len, reply_ep, reply_label);
 }
 
 unsigned dtu_call(unsigned ep, const void *data, size_t len, unsigned reply_ep,
@@ -239,13 +247,11 @@ uint64_t dtu_fetch_slot(unsigned ep)
     return dtu_get(DTU_OFFSET);
 }
 
-const struct dtu_header *dtu_fetch(unsigned ep)
+/* Apart from what rings do, which then need nothing saved. */
+static __attribute__((noinline)) const struct dtu_header *fetch(unsigned ep)
 {
-    const struct dtu_header *msg;
+    const struct dtu_header *msg = ring_take_fetched(&ring_self, ep);
 
-    if (ring_self.on)
-        return ring_fetch(&ring_self, ep);
-    msg = ring_take_fetched(&ring_self, ep);
     if (msg)
         return msg;
     if (dtu_unread(ep) == 0)
@@ -253,12 +259,13 @@ const struct dtu_header *dtu_fetch(unsigned ep)
     return (const struct dtu_header *)(uintptr_t)dtu_fetch_slot(ep);
 }
 
-void dtu_ack(unsigned ep, const struct dtu_header *msg)
+const struct dtu_header *dtu_fetch(unsigned ep)
 {
-    if (ring_owns(&ring_self, msg)) {
-        ring_ack(&ring_self, msg);
-        return;
-    }
+    return ring_self.on ? ring_fetch(&ring_self, ep) : fetch(ep);
+}
+
+static __attribute__((noinline)) void ack(unsigned ep, const struct dtu_header *msg)
+{
     __asm__ volatile("" ::: "memory"); /* the program is done with it */
     if (vreg_has(VREG_F_CALL)) {
         vreg_set(VREG_ACK, vreg_ack(ep, (uintptr_t)msg));
@@ -266,6 +273,14 @@ void dtu_ack(unsigned ep, const struct dtu_header *msg)
     }
     set_arg(DTU_OFFSET, (uintptr_t)msg);
     run(DTU_ACK, ep);
+}
+
+void dtu_ack(unsigned ep, const struct dtu_header *msg)
+{
+    if (ring_owns(&ring_self, msg))
+        ring_ack(&ring_self, msg);
+    else
+        ack(ep, msg);
 }
 
 void dtu_debug(uint32_t value)

@@ -188,19 +188,21 @@ static bool has_ep(const struct gate *g)
     return g->ep && ep_sel[g->ep] == g->sel;
 }
 
-unsigned gate_activate(struct gate *g)
+static __attribute__((noinline)) unsigned activate(struct gate *g)
 {
-    unsigned ep, err;
+    unsigned ep = ep_choose(), err;
 
-    if (has_ep(g))
-        return SE_OK;
-    ep = ep_choose();
     err = sysc_activate(ep, ep_sel[ep] ? ep_sel[ep] : CAP_INVALID, g->sel);
     if (err)
         return err;
     ep_sel[ep] = g->sel;
     g->ep = ep;
     return SE_OK;
+}
+
+unsigned gate_activate(struct gate *g)
+{
+    return has_ep(g) ? SE_OK : activate(g);
 }
 
 void gate_deactivate(struct gate *g)
@@ -252,7 +254,9 @@ struct transfer {
     unsigned reply_ep;
 };
 
-static unsigned transfer(struct gate *g, const struct transfer *t)
+/* Inline, and so one for each operation: a message's way through here counts. */
+static inline __attribute__((always_inline)) unsigned transfer(struct gate *g,
+                                                               const struct transfer *t)
 {
     unsigned err = SE_VPE_GONE;
 
@@ -262,7 +266,7 @@ static unsigned transfer(struct gate *g, const struct transfer *t)
             if (err)
                 return err;
         }
-        err = gate_activate(g);
+        err = has_ep(g) ? SE_OK : activate(g);
         if (err)
             return err;
         switch (t->op) {

@@ -85,6 +85,8 @@ void rg_rebuild(struct rings *r)
     unsigned high;
 
     r->now.word = 0;
+    r->now.left = 0;
+    r->now.msg = NULL;
     r->version = rg_acquire(&rg_table(r)->version);
     high = __atomic_load_n(&rg_table(r)->high, __ATOMIC_RELAXED);
     if (high > RING_ENTRIES_MAX)
@@ -114,19 +116,11 @@ static bool locate(const struct rings *r, const void *msg, unsigned *entry)
     return off >= RING_INBOX_OFF && off < RING_INBOX_OFF + RING_AREA;
 }
 
-bool ring_owns(const struct rings *r, const void *msg)
-{
-    uintptr_t off = (uintptr_t)msg - (uintptr_t)r->window;
-
-    return r->on && off >= RING_ENTRY0_OFF &&
-           off < RING_ENTRY0_OFF + RING_ENTRIES_MAX * (uintptr_t)RING_ENTRY_SIZE;
-}
-
-void ring_ack(struct rings *r, const struct dtu_header *msg)
+void rg_ack(struct rings *r, const struct dtu_header *msg)
 {
     unsigned e;
 
-    if (rg_in_free_last(r, msg) || !locate(r, msg, &e))
+    if (!locate(r, msg, &e))
         return;
     if (rg_desc(r, e)->role == RING_IN)
         rg_in_free(r, e, msg);

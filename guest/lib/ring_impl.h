@@ -118,6 +118,17 @@ static inline void rg_move_block(void *to, const void *from)
     *(volatile rg_block *)to = *(const volatile rg_block *)from;
 }
 
+static inline void rg_move_line(void *to, const void *from)
+{
+    const uint8_t *f = from;
+    uint8_t *t = to;
+
+    rg_move_block(t + 48, f + 48);
+    rg_move_block(t + 32, f + 32);
+    rg_move_block(t + 16, f + 16);
+    rg_move_block(t, f);
+}
+
 /*
  * From the end to the beginning: the first line, which the other side polls, is written last and in
  * one go.  Else the poll takes it away in between, and it has to be fetched back.
@@ -125,25 +136,23 @@ static inline void rg_move_block(void *to, const void *from)
 static inline void rg_copy_in(uint8_t *slot, const void *data, size_t len)
 {
     const uint8_t *from = data;
-    size_t words = len & ~(size_t)7, blocks = len & ~(size_t)15;
+    size_t lines = len & ~(size_t)63, at = len & ~(size_t)15;
     uint64_t w = 0;
 
-    if (len > words) {
-        __builtin_memcpy(&w, from + words, len - words);
-        rg_store(slot + words, w);
+    if (len & 63) {
+        if (len & 7) {
+            __builtin_memcpy(&w, from + (len & ~(size_t)7), len & 7);
+            rg_store(slot + (len & ~(size_t)7), w);
+        }
+        if (len & 8) {
+            __builtin_memcpy(&w, from + at, 8);
+            rg_store(slot + at, w);
+        }
+        for (; at > lines; at -= 16)
+            rg_move_block(slot + at - 16, from + at - 16);
     }
-    if (words > blocks) {
-        __builtin_memcpy(&w, from + blocks, 8);
-        rg_store(slot + blocks, w);
-    }
-    for (; blocks & 63; blocks -= 16)
-        rg_move_block(slot + blocks - 16, from + blocks - 16);
-    for (; blocks; blocks -= 64) {
-        rg_move_block(slot + blocks - 16, from + blocks - 16);
-        rg_move_block(slot + blocks - 32, from + blocks - 32);
-        rg_move_block(slot + blocks - 48, from + blocks - 48);
-        rg_move_block(slot + blocks - 64, from + blocks - 64);
-    }
+    for (; lines; lines -= 64)
+        rg_move_line(slot + lines - 64, from + lines - 64);
 }
 
 static inline void rg_copy_out(void *data, const uint8_t *slot, size_t len)
@@ -151,45 +160,44 @@ static inline void rg_copy_out(void *data, const uint8_t *slot, size_t len)
     uint8_t *to = data;
     uint64_t w;
 
-    for (; len >= 64; len -= 64, to += 64, slot += 64) {
+    for (size_t lines = len >> 6; lines; lines--, to += 64, slot += 64) {
         rg_move_block(to, slot);
         rg_move_block(to + 16, slot + 16);
         rg_move_block(to + 32, slot + 32);
         rg_move_block(to + 48, slot + 48);
     }
-    for (; len >= 16; len -= 16, to += 16, slot += 16)
+    if (!(len & 63))
+        return;
+    for (len &= 63; len >= 16; len -= 16, to += 16, slot += 16)
         rg_move_block(to, slot);
-    if (len >= 8) {
+    if (len & 8) {
         w = rg_load(slot);
         __builtin_memcpy(to, &w, 8);
-        len -= 8, to += 8, slot += 8;
+        to += 8, slot += 8;
     }
-    if (len) {
+    if (len & 7) {
         w = rg_load(slot);
-        __builtin_memcpy(to, &w, len);
+        __builtin_memcpy(to, &w, len & 7);
     }
 }
 
 /*
- * Copies the message in a slot to h; its meta word, or ~0 when the channel is not as it was.  The
- * header in words: the third holds the end of one field and the beginning of the next.
+ * Copies the message in a slot to h, of which `meta` is what the slot said, and `len` bytes of
+ * payload; false: the channel is not as it was.  The header in words: the third holds the end of
+ * one field and the beginning of the next.
  */
-static inline uint64_t rg_copy_message(const struct ring_now *now, const uint8_t *slot, uint8_t *h)
+static inline bool rg_copy_message(const struct ring_now *now, const uint8_t *slot, uint8_t *h,
+                                   uint64_t meta, size_t len)
 {
-    const struct ring_desc *d = now->d;
-    const uint64_t word = now->word, reply_label = rg_load(slot + 8 * RING_LABEL);
-    const uint64_t meta = rg_load(slot + 8 * RING_META) & 0xFFFFFFFFFFFFull;
-    const uint64_t len = meta & 0xFFFF, first = now->head[0], second = now->head[1];
-    const uint64_t label = now->label;
+    const uint64_t reply_label = rg_load(slot + 8 * RING_LABEL);
 
-    rg_put(h, first | (meta & 0xFFull << 32) | len << 40);
-    rg_put(h + 8, second);
-    rg_put(h + offsetof(struct dtu_header, label), label);
+    rg_put(h, now->head[0] | (meta & 0xFFull << 32) | (meta & 0xFFFF) << 40);
+    rg_put(h + 8, now->head[1]);
+    rg_put(h + offsetof(struct dtu_header, label), now->label);
     rg_put(h + offsetof(struct dtu_header, reply_label), reply_label);
-    if (len <= now->max)
-        rg_copy_out(h + sizeof(struct dtu_header), slot + RING_HEAD, len);
+    rg_copy_out(h + sizeof(struct dtu_header), slot + RING_HEAD, len);
     __asm__ volatile("" : : : "memory"); /* the copy, then the state: x86 keeps loads in order */
-    return rg_load(&d->word) == word ? meta : ~0ull;
+    return rg_load(&now->d->word) == now->word;
 }
 
 /* The inbox has as many slots as the ring; they are used in any order. */
@@ -227,6 +235,101 @@ static inline void rg_gather(struct ring_now *now)
         __builtin_ia32_pause();
 }
 
+void rg_in_scan(struct rings *r, unsigned entry, unsigned pos);
+
+/* One more is free: the sender of an unlimited channel looks there, for room and for which messages
+ * nobody can answer any more. */
+static inline void rg_say_freed(struct ring_ctl *ctl, const struct ring_in *st)
+{
+    uint64_t floor = st->taken;
+
+    for (uint32_t bits = st->held; bits; bits &= bits - 1)
+        if (st->index[__builtin_ctz(bits)] < floor)
+            floor = st->index[__builtin_ctz(bits)];
+    rg_store(&ctl->floor, floor);
+    rg_release(&ctl->freed, st->freed);
+}
+
+/* Where there are credits the answers say all. */
+static inline void rg_one_freed(struct rings *r, unsigned entry, struct ring_in *st)
+{
+    const struct ring_desc *d = rg_desc(r, entry);
+
+    st->freed++;
+    if (!d->limited)
+        rg_say_freed(rg_ctl(rg_entry(r, entry)), st);
+    /* Else nothing is allowed that was not before. */
+    if (rg_scan(r)[st->pos].want == ~0ull || RING_STATE(rg_acquire(&d->word)) != RING_LIVE)
+        rg_in_scan(r, entry, st->pos);
+}
+
+/* For the compiler's own it would have to be told that the CPU has it; one that has not ignores it.
+ */
+static inline void rg_prefetch_own(const void *p)
+{
+    __asm__ volatile("prefetchw %0" : : "m"(*(const uint8_t *)p));
+}
+
+#define RING_LEAD 4u /* messages from one to that whose lines it asks for */
+
+/* Where no message will be. */
+extern const uint64_t rg_nothing;
+
+#define RING_AHEAD 2u /* messages to fetch into the cache before they are asked for */
+/* Messages of one channel before the others are looked at; and where there are no others. */
+#define RING_RUN       8u
+#define RING_RUN_ALONE 32u
+
+/*
+ * Takes message `taken` of the channel in hand, which is in that slot, may be taken, and says that
+ * of itself; `len` bytes of payload.  NULL: the channel is not as it was.
+ */
+static inline const struct dtu_header *rg_take(struct ring_now *now, const uint8_t *slot,
+                                               uint64_t taken, uint64_t meta, size_t len)
+{
+    struct ring_in *st = now->st;
+    const uint32_t held = st->held;
+    const unsigned to = (unsigned)__builtin_ctz(now->slots & ~held);
+    uint8_t *h = now->inbox + to * now->stride;
+
+    if (!rg_copy_message(now, slot, h, meta, len))
+        return NULL;
+    rg_release(&st->taken, taken + 1);
+    st->held = held | 1u << to;
+    st->index[to] = taken;
+    st->meta[to] = meta;
+    now->msg = h;
+    now->slot = to;
+    now->stream = !(meta >> 16 & 0xFFFF);
+    return (const struct dtu_header *)(void *)h;
+}
+
+/* Where the next message will be: not in the ring if none is allowed, where the sender could write
+ * ~0.  `taken` have been. */
+static inline void rg_look_ahead(struct ring_now *now, uint64_t taken)
+{
+    const uint8_t *slot = now->area + (taken & now->mask) * now->stride;
+    const bool any = taken - *now->back < now->cap && (now->slots & ~now->st->held);
+
+    now->scan->seq = any ? (const uint64_t *)(const void *)slot : &rg_nothing;
+    now->scan->want = any ? taken + 1 : ~0ull;
+    /* Of a sender that is ahead of us that one is there, too, in the other core's cache. */
+    slot = now->area + ((taken + RING_AHEAD) & now->mask) * now->stride;
+    __builtin_prefetch(slot);
+    __builtin_prefetch(slot + 64);
+}
+
+/* How long an answer at that endpoint may be, plus 1; 0: there can be none. */
+static inline unsigned rg_answer_max(const struct rings *r, unsigned ep)
+{
+    uint64_t r0 = ep < DTU_EPS ? rg_load(&r->regs[DTU_EP(ep, 0) / 8]) : 0;
+    unsigned size = r0 >> 32 & 0xFFFF;
+
+    return dtu_ep_type(r0) == DTU_EP_RECV && size >= sizeof(struct dtu_header)
+               ? size - (unsigned)sizeof(struct dtu_header) + 1
+               : 0;
+}
+
 /* Rings the bell of the PE at the other end if it sleeps; behind a ring_fence(). */
 void rg_notify(struct rings *r, unsigned entry);
 
@@ -250,15 +353,21 @@ static inline bool rg_is_there(const struct ring_scan *scan)
 }
 
 /* ---- ring_in.c ---- */
-void rg_in_scan(struct rings *r, unsigned entry, unsigned pos);
 int rg_in_find(struct rings *r, unsigned ep);
 void rg_in_watch(struct rings *r);         /* after the lists have changed */
 bool rg_in_any(struct rings *r, bool all); /* all: overlooks none */
 void rg_in_free(struct rings *r, unsigned entry, const void *msg);
-/* The same for the message taken last; false: it is not, or not that channel's any more. */
-bool rg_in_free_last(struct rings *r, const void *msg);
 unsigned rg_in_reply(struct rings *r, unsigned entry, const struct dtu_header *msg,
                      const void *data, size_t len);
+
+/* ---- behind the quick ways (ring_quick.c), which do what these do ---- */
+const struct dtu_header *rg_fetch(struct rings *r, unsigned ep); /* ring_in.c */
+void rg_ack(struct rings *r, const struct dtu_header *msg);      /* ring.c */
+unsigned rg_send(struct rings *r, unsigned ep, const void *data, size_t len, unsigned reply_ep,
+                 uint64_t reply_label); /* ring_out.c */
+/* The channel died while message `sent` was written: SE_OK if it was accepted, else RING_TRAP. */
+__attribute__((noinline)) unsigned rg_outcome(struct rings *r, unsigned entry, struct ring_out *st,
+                                              uint64_t rec);
 
 /* ---- ring_out.c ---- */
 bool rg_out_pending(struct rings *r, unsigned ep); /* DTU_EPS: any */

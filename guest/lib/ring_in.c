@@ -11,11 +11,8 @@
 
 #define SLICE    4u
 #define PASS_MAX DTU_MAX_SLOTS /* messages by trap that can be older than one by a channel */
-#define AHEAD    2u            /* messages to fetch into the cache before they are asked for */
-#define RUN_MAX  8u            /* messages of one channel before the others are looked at */
 
-/* Where no message will be. */
-static const uint64_t nothing;
+const uint64_t rg_nothing;
 
 static struct ring_in *state_of(const struct rings *r, unsigned entry)
 {
@@ -49,7 +46,7 @@ void rg_in_scan(struct rings *r, unsigned entry, unsigned pos)
     const uint8_t *slot;
     uint64_t word;
 
-    *scan = (struct ring_scan){&nothing, ~0ull};
+    *scan = (struct ring_scan){&rg_nothing, ~0ull};
     if (entry == RING_NO_ENTRY)
         return;
     d = rg_desc(r, entry);
@@ -77,6 +74,13 @@ static bool is_there(const struct rings *r, unsigned pos)
     return rg_is_there(&rg_scan(r)[pos]);
 }
 
+/* Ends the run of quick messages (ring_quick.c): what it has left was counted as if taken. */
+static void settle(struct rings *r)
+{
+    r->watch.run[r->now.ep] = (uint8_t)(r->watch.run[r->now.ep] - r->now.left);
+    r->now.left = 0;
+}
+
 /* Marks the position if there is a message; true if that is news. */
 static bool mark(struct rings *r, unsigned pos)
 {
@@ -84,6 +88,7 @@ static bool mark(struct rings *r, unsigned pos)
 
     if (w->marked[pos / 64] >> (pos % 64) & 1 || !is_there(r, pos))
         return false;
+    settle(r);
     w->marked[pos / 64] |= 1ull << (pos % 64);
     w->marks[__atomic_load_n(&rg_desc(r, r->in[pos])->ep, __ATOMIC_RELAXED) % DTU_EPS]++;
     return true;
@@ -197,16 +202,43 @@ static inline int find_next(struct rings *r, unsigned ep)
     struct ring_watch *w = &r->watch;
 
     if (goes_on(r, ep)) {
-        if (w->run[ep] < RUN_MAX)
+        if (w->run[ep] < RING_RUN)
             return w->last[ep] - 1;
         w->skips = 0;
     }
     return find(r, ep);
 }
 
+/* So many messages of the channel in hand may be taken quickly: nothing of others is known. */
+static void start_run(struct rings *r, unsigned ep)
+{
+    unsigned most = r->first[ep + 1] - r->first[ep] == 1 ? RING_RUN_ALONE : RING_RUN;
+    struct ring_watch *w = &r->watch;
+
+    if (RING_STATE(r->now.word) != RING_LIVE || r->now.ep != ep || w->last[ep] != r->now.pos + 1 ||
+        w->marks[ep] || r->stash[ep].msg || w->run[ep] >= most)
+        return;
+    r->now.left = most - w->run[ep];
+    w->run[ep] = (uint8_t)most;
+}
+
+/* Is there what ring_fetch() would take quickly? */
+static bool runs(const struct rings *r)
+{
+    return r->now.left && rg_is_there(r->now.scan);
+}
+
 int rg_in_find(struct rings *r, unsigned ep)
 {
-    return find_next(r, ep);
+    int pos;
+
+    if (r->now.ep == ep && runs(r))
+        return (int)r->now.pos;
+    settle(r);
+    pos = find_next(r, ep);
+    if (pos < 0)
+        start_run(r, ep);
+    return pos;
 }
 
 void rg_in_watch(struct rings *r)
@@ -233,34 +265,11 @@ static bool any_marked(struct rings *r)
 
 bool rg_in_any(struct rings *r, bool all)
 {
-    if (any_marked(r))
+    if (runs(r) || any_marked(r))
         return true;
     r->watch.all |= all;
     look(r);
     return any_marked(r);
-}
-
-/*
- * One more is free.  Where there are credits the answers say all; else the sender looks here, for
- * room and for which messages nobody can answer any more.
- */
-static void one_freed(struct rings *r, unsigned entry, struct ring_in *st)
-{
-    struct ring_ctl *ctl = rg_ctl(rg_entry(r, entry));
-    const struct ring_desc *d = rg_desc(r, entry);
-    uint64_t floor = st->taken;
-
-    st->freed++;
-    if (!d->limited) {
-        for (uint32_t bits = st->held; bits; bits &= bits - 1)
-            if (st->index[__builtin_ctz(bits)] < floor)
-                floor = st->index[__builtin_ctz(bits)];
-        rg_store(&ctl->floor, floor);
-        rg_release(&ctl->freed, st->freed);
-    }
-    /* Else nothing is allowed that was not before. */
-    if (rg_scan(r)[st->pos].want == ~0ull || RING_STATE(rg_acquire(&d->word)) != RING_LIVE)
-        rg_in_scan(r, entry, st->pos);
 }
 
 /*
@@ -276,6 +285,7 @@ static __attribute__((noinline)) bool focus(struct rings *r, unsigned pos)
     unsigned state = RING_STATE(word);
     struct dtu_header head;
 
+    settle(r);
     r->now.word = 0;
     /* DYING: the host is about to say what there is. */
     if (state == RING_FREE || state == RING_DYING || RING_GEN(word) != st->gen)
@@ -289,7 +299,10 @@ static __attribute__((noinline)) bool focus(struct rings *r, unsigned pos)
         .word = word,
         .d = d,
         .st = st,
+        .ctl = rg_ctl(rg_entry(r, entry)),
         .scan = &rg_scan(r)[pos],
+        .r0 = &r->regs[DTU_EP(d->ep, 0) / 8],
+        .back = d->limited ? &st->granted : &st->freed,
         .inbox = rg_entry(r, entry) + RING_INBOX_OFF,
         .area = rg_entry(r, entry) + (state == RING_LIVE ? RING_FWD_OFF : RING_FROZEN_OFF),
         .entry = entry,
@@ -298,6 +311,7 @@ static __attribute__((noinline)) bool focus(struct rings *r, unsigned pos)
         .mask = d->slots - 1u,
         .stride = d->stride,
         .max = d->max,
+        .cap = d->cap,
         .slots = (uint32_t)((1ull << d->slots) - 1),
         .label = d->label,
     };
@@ -311,7 +325,7 @@ static bool focused(const struct rings *r, unsigned pos)
     return r->now.word && r->now.pos == pos && rg_acquire(&r->now.d->word) == r->now.word;
 }
 
-/* One was taken from there. */
+/* One was taken from there, the channel in hand. */
 static void turn(struct rings *r, unsigned ep, unsigned pos)
 {
     struct ring_watch *w = &r->watch;
@@ -320,12 +334,13 @@ static void turn(struct rings *r, unsigned ep, unsigned pos)
         unmark(r, ep, pos);
     if (w->last[ep] == pos + 1 && w->run[ep]) {
         w->run[ep]++;
-        return;
+    } else {
+        spoke(r, pos);
+        r->cursor[ep] = (uint16_t)(pos - r->first[ep] + 1);
+        w->last[ep] = (uint16_t)(pos + 1);
+        w->run[ep] = 1;
     }
-    spoke(r, pos);
-    r->cursor[ep] = (uint16_t)(pos - r->first[ep] + 1);
-    w->last[ep] = (uint16_t)(pos + 1);
-    w->run[ep] = 1;
+    start_run(r, ep);
 }
 
 /* Not as it should be, or of a channel that has died. */
@@ -334,54 +349,36 @@ static __attribute__((noinline)) bool taken_oddly(struct rings *r, uint64_t meta
     struct ring_now *now = &r->now;
     bool fits = (meta & 0xFFFF) <= now->max;
 
-    if (!fits) { /* longer than its slot: nobody's but the sender's loss */
+    now->msg = NULL; /* its ACK must look what has become of the channel */
+    if (!fits) {     /* longer than its slot: nobody's but the sender's loss */
         now->st->held &= ~(1u << now->slot);
         r->dropped++;
-        one_freed(r, now->entry, now->st);
+        rg_one_freed(r, now->entry, now->st);
     }
     rg_in_scan(r, now->entry, now->pos);
     return fits;
 }
 
 /* The next message of the channel in hand; NULL: not there after all. */
-static inline const struct dtu_header *serve(struct rings *r)
+static const struct dtu_header *serve(struct rings *r)
 {
     struct ring_now *now = &r->now;
-    struct ring_in *st = now->st;
-    struct ring_scan *scan = now->scan;
-    const uint8_t *area = now->area;
-    const uint64_t taken = st->taken;
-    const uint32_t mask = now->mask, stride = now->stride, held = st->held;
-    const unsigned to = (unsigned)__builtin_ctz(now->slots & ~held);
-    const uint8_t *slot = area + (taken & mask) * stride;
-    uint8_t *h = now->inbox + to * stride;
+    const uint64_t taken = now->st->taken;
+    const uint8_t *slot = now->area + (taken & now->mask) * now->stride;
+    const struct dtu_header *msg;
     uint64_t meta;
 
     /* What the list says, it says only of a message that may be taken. */
-    if (scan->want != taken + 1 || rg_acquire(slot) != taken + 1)
+    if (now->scan->want != taken + 1 || rg_acquire(slot) != taken + 1)
         return NULL;
-    meta = rg_copy_message(now, slot, h);
-    if (meta == ~0ull)
+    meta = rg_load(slot + 8 * RING_META);
+    msg = rg_take(now, slot, taken, meta, (meta & 0xFFFF) <= now->max ? meta & 0xFFFF : 0);
+    if (!msg)
         return NULL;
-    rg_release(&st->taken, taken + 1);
-    st->held = held | 1u << to;
-    st->index[to] = taken;
-    st->meta[to] = meta;
-    now->msg = h;
-    now->slot = to;
-    now->stream = !(meta >> 16 & 0xFFFF);
     if (RING_STATE(now->word) != RING_LIVE || (meta & 0xFFFF) > now->max)
-        return taken_oddly(r, meta) ? (const struct dtu_header *)(void *)h : NULL;
-    /* Not in the ring if none is allowed: the sender could write ~0 there. */
-    *scan = (struct ring_scan){&nothing, ~0ull};
-    if (rg_allowed(now->d, st))
-        *scan = (struct ring_scan){
-            (const uint64_t *)(const void *)(area + ((taken + 1) & mask) * stride), taken + 2};
-    /* Of a sender that is ahead of us that one is there, too, in the other core's cache. */
-    slot = area + ((taken + 1 + AHEAD) & mask) * stride;
-    __builtin_prefetch(slot);
-    __builtin_prefetch(slot + 64);
-    return (const struct dtu_header *)(void *)h;
+        return taken_oddly(r, meta) ? msg : NULL;
+    rg_look_ahead(now, taken + 1);
+    return msg;
 }
 
 /* The message at a position of the lists; NULL: not there after all. */
@@ -405,6 +402,7 @@ static __attribute__((noinline)) void pass_over(struct rings *r, unsigned ep, un
 {
     struct ring_watch *w = &r->watch;
 
+    settle(r);
     unmark(r, ep, pos);
     r->cursor[ep] = (uint16_t)(pos - r->first[ep] + 1);
     w->last[ep] = 0;
@@ -445,6 +443,7 @@ void ring_fetched(struct rings *r, unsigned ep, uint64_t addr)
 
     if (!addr || ep >= DTU_EPS)
         return;
+    settle(r);
     r->stash[ep].msg = (const struct dtu_header *)(uintptr_t)addr;
     r->stash[ep].stamp = 0;
     r->stashed++;
@@ -470,13 +469,14 @@ const struct dtu_header *ring_take_fetched(struct rings *r, unsigned ep)
     return msg;
 }
 
-const struct dtu_header *ring_fetch(struct rings *r, unsigned ep)
+const struct dtu_header *rg_fetch(struct rings *r, unsigned ep)
 {
     const struct dtu_header *msg;
     int pos;
 
     if (ep >= DTU_EPS)
         return NULL;
+    settle(r);
     rg_refresh(r);
     if (r->stash[ep].msg)
         return unstash(r, ep);
@@ -499,9 +499,12 @@ const struct dtu_header *ring_fetch(struct rings *r, unsigned ep)
             pass_over(r, ep, (unsigned)pos);
         return msg;
     }
-    if (!msg && r->now.stream && r->now.ep == ep)
+    if (msg)
+        return msg;
+    start_run(r, ep); /* the next one, when it comes */
+    if (r->now.stream && r->now.ep == ep)
         rg_gather(&r->now);
-    return msg;
+    return NULL;
 }
 
 /* ---- when the program is done with it ---- */
@@ -529,19 +532,9 @@ static void release(struct rings *r, unsigned entry, int slot)
     struct ring_in *st = state_of(r, entry);
 
     st->held &= ~(1u << slot);
-    one_freed(r, entry, st);
-}
-
-bool rg_in_free_last(struct rings *r, const void *msg)
-{
-    struct ring_now *now = &r->now;
-
-    /* Of another generation, or none at all: by address. */
-    if (!msg || now->msg != msg || !focused(r, now->pos) || !(now->st->held >> now->slot & 1))
-        return false;
-    now->msg = NULL;
-    release(r, now->entry, (int)now->slot);
-    return true;
+    if (st == r->now.st && (unsigned)slot == r->now.slot)
+        r->now.msg = NULL;
+    rg_one_freed(r, entry, st);
 }
 
 void rg_in_free(struct rings *r, unsigned entry, const void *msg)

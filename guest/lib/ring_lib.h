@@ -69,18 +69,39 @@ struct ring_in;
  * acknowledged next is its last one.
  */
 struct ring_now {
+    uint32_t ep;
+    uint32_t left; /* messages that may be taken before others are looked at */
+    struct ring_scan *scan;
+    const uint64_t *r0; /* of its endpoint: has something come by a trap? */
+    struct ring_in *st;
+    uint8_t *inbox;
+    const uint8_t *area;               /* of slots */
+    uint32_t mask, stride, slots, max; /* slots: a bit for each */
+    uint64_t head[2], label;           /* the header's words that never change */
+    const struct ring_desc *d;
+    uint64_t word;        /* the descriptor's when this was filled in; 0: there is none */
+    const uint64_t *back; /* what has come back of `cap`: answers given or, unlimited, freed */
+    uint32_t cap;
+    uint32_t slot;   /* of the inbox: of the message taken last, */
+    const void *msg; /* which was here, */
+    bool stream;     /* and wanted no answer */
+    uint32_t entry, pos;
+    struct ring_ctl *ctl;
+};
+
+struct ring_out;
+
+/* The live channel of a send endpoint, in hand after its first message. */
+struct ring_to {
     uint64_t word; /* the descriptor's when this was filled in; 0: there is none */
     const struct ring_desc *d;
-    struct ring_in *st;
-    struct ring_scan *scan;
-    uint8_t *inbox;
-    const uint8_t *area; /* of slots */
-    const void *msg;     /* the message taken last, and its slot of the inbox */
-    uint32_t slot;
-    bool stream; /* that one wanted no answer */
-    uint32_t entry, pos, ep;
-    uint32_t mask, stride, max, slots; /* slots: a bit for each */
-    uint64_t head[2], label;           /* the header's words that never change */
+    struct ring_out *st;
+    uint8_t *area;            /* of slots */
+    const uint8_t *answers;   /* of those */
+    const uint32_t *sleeping; /* the receiver's */
+    const uint64_t *back;     /* what has come back of `cap`: answers, or, unlimited, freed */
+    uint32_t mask, stride, rstride, max, rmax, cap, entry;
+    uint32_t lead; /* messages until that whose slot is asked for with each */
 };
 
 struct rings {
@@ -102,6 +123,7 @@ struct rings {
     struct ring_stash stash[DTU_EPS];
     struct ring_watch watch;
     struct ring_now now;
+    struct ring_to to[DTU_EPS];
     uint16_t in[RING_ENTRIES_MAX], out[RING_ENTRIES_MAX];
     uint64_t dropped; /* messages and answers that broke the rules */
 };
@@ -119,7 +141,13 @@ void ring_setup(struct rings *r, const uint64_t *regs, const void *table, void *
                 const struct ring_hw *hw, void *arg);
 
 /* Is msg in the window, i.e. for ring_ack() and ring_reply()? */
-bool ring_owns(const struct rings *r, const void *msg);
+static inline bool ring_owns(const struct rings *r, const void *msg)
+{
+    uintptr_t off = (uintptr_t)msg - (uintptr_t)r->window;
+
+    return r->on && off >= RING_ENTRY0_OFF &&
+           off < RING_ENTRY0_OFF + RING_ENTRIES_MAX * (uintptr_t)RING_ENTRY_SIZE;
+}
 
 /*
  * SEND through endpoint ep: SE_OK, SE_INV_ARGS (too long), SE_MISS_CREDITS, SE_NO_RING_SPACE, or

@@ -8,8 +8,6 @@
 #include "ring_impl.h"
 #include "str.h"
 
-#define HEADER ((unsigned)sizeof(struct dtu_header))
-
 #define PATIENCE    12u /* pauses, a third of a microsecond, before */
 #define PATIENT_CAP 8u  /* a sender with so many slots looks for room again */
 
@@ -36,15 +34,6 @@ static unsigned by_trap(struct rings *r, unsigned ep)
         return RING_NO_ENTRY;
     r->hw.open(r->arg, ep);
     return __atomic_load_n(&rg_table(r)->out[ep], __ATOMIC_ACQUIRE);
-}
-
-/* How long an answer at that endpoint may be, plus 1; 0: there can be none. */
-static unsigned answer_max(const struct rings *r, unsigned ep)
-{
-    uint64_t r0 = ep < DTU_EPS ? rg_load(&r->regs[DTU_EP(ep, 0) / 8]) : 0;
-    unsigned size = r0 >> 32 & 0xFFFF;
-
-    return dtu_ep_type(r0) == DTU_EP_RECV && size >= HEADER ? size - HEADER + 1 : 0;
 }
 
 /* Where answers are: once nobody may give any, in what the host kept of them. */
@@ -149,8 +138,7 @@ static int record(struct rings *r, unsigned entry, struct ring_out *st)
     return ~st->open ? __builtin_ctzll(~st->open) : -1;
 }
 
-/* The channel died while we wrote: was that one accepted? */
-static unsigned outcome(struct rings *r, unsigned entry, struct ring_out *st, uint64_t rec)
+unsigned rg_outcome(struct rings *r, unsigned entry, struct ring_out *st, uint64_t rec)
 {
     const struct ring_desc *d = rg_desc(r, entry);
 
@@ -173,8 +161,33 @@ bool ring_traps(struct rings *r, unsigned ep)
            by_trap(r, ep) >= RING_ENTRIES_MAX;
 }
 
-unsigned ring_send(struct rings *r, unsigned ep, const void *data, size_t len, unsigned reply_ep,
-                   uint64_t reply_label)
+/* All that the channel's next messages need (ring_quick.c). */
+static void hold(struct rings *r, unsigned entry, uint64_t word, struct ring_out *st)
+{
+    const struct ring_desc *d = rg_desc(r, entry);
+    uint8_t *at = rg_entry(r, entry);
+
+    r->to[d->ep] = (struct ring_to){
+        .word = word,
+        .d = d,
+        .st = st,
+        .area = at + RING_FWD_OFF,
+        .answers = at + RING_REP_OFF,
+        .sleeping = &((const struct ring_status *)(const void *)(at + RING_PEER_OFF))->sleeping,
+        .back = d->limited ? &st->granted : &st->freed,
+        .mask = d->slots - 1u,
+        .stride = d->stride,
+        .rstride = d->rstride,
+        .max = d->max,
+        .rmax = d->rmax,
+        .cap = d->cap,
+        .entry = entry,
+        .lead = d->slots / 2u < RING_LEAD ? d->slots / 2u : RING_LEAD,
+    };
+}
+
+unsigned rg_send(struct rings *r, unsigned ep, const void *data, size_t len, unsigned reply_ep,
+                 uint64_t reply_label)
 {
     unsigned entry = RING_NO_ENTRY, err, rmax;
     const struct ring_desc *d;
@@ -195,7 +208,7 @@ unsigned ring_send(struct rings *r, unsigned ep, const void *data, size_t len, u
     st = state_of(r, entry);
     if (len > d->max)
         return SE_INV_ARGS;
-    rmax = answer_max(r, reply_ep);
+    rmax = rg_answer_max(r, reply_ep);
     /* A receive endpoint that is newer than the channel.  The DTU asks for the credits it holds. */
     if (rmax > d->rmax + 1u) {
         if (d->limited)
@@ -221,9 +234,11 @@ unsigned ring_send(struct rings *r, unsigned ep, const void *data, size_t len, u
     rg_release(at, st->sent + 1);
     ring_fence(); /* published, then: does it live, does it sleep? */
     if (rg_load(&d->word) != word)
-        return outcome(r, entry, st, rmax ? 1ull << rec : 0);
+        return rg_outcome(r, entry, st, rmax ? 1ull << rec : 0);
     st->sent++;
     r->uses[ep] = 0;
+    if (r->to[ep].word != word)
+        hold(r, entry, word, st);
     rg_notify(r, entry);
     return SE_OK;
 }

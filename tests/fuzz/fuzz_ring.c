@@ -4,7 +4,8 @@
  * host and two honest PEs, must stay whole.  An honest PE's messages arrive, in order, whatever
  * PE 1 does; what comes from PE 1 says so; nothing is read or written beyond the windows (ASan).
  */
-/* LINK: vdtu guest/lib/ring.c guest/lib/ring_in.c guest/lib/ring_out.c guest/lib/dtu_drv.c */
+/* LINK: vdtu guest/lib/ring.c guest/lib/ring_in.c guest/lib/ring_out.c */
+/* LINK: guest/lib/ring_quick.c guest/lib/dtu_drv.c */
 #include "../unit/ring_fixture.h"
 
 enum { BAD = 1, R = 2, GOOD = 3 };

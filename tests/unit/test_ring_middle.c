@@ -3,7 +3,8 @@
  * Revocation from the middle of a copy, every time and not by luck: the second page of a message is
  * not there, and who touches it finds that the kernel has just written the sender's endpoint.
  */
-/* LINK: vdtu guest/lib/ring.c guest/lib/ring_in.c guest/lib/ring_out.c guest/lib/dtu_drv.c */
+/* LINK: vdtu guest/lib/ring.c guest/lib/ring_in.c guest/lib/ring_out.c */
+/* LINK: guest/lib/ring_quick.c guest/lib/dtu_drv.c */
 #include <check.h>
 #include <signal.h>
 
