@@ -82,12 +82,23 @@ static void forge(struct state *s, struct input *in)
     w[RING_SEQ] = st->taken + 1 + byte(in) % 2;
 }
 
+/* Words that a kernel could write, for an honest one or for nobody. */
+static void lane(struct state *s, unsigned arg, struct input *in)
+{
+    const struct ring_lane l = {
+        arg, {dtu_send_r0(R, word(in)), dtu_send_r1(byte(in) % 8, RX_RECV, DTU_CREDITS_UNLIM),
+              RX_LABEL + BAD}};
+
+    vdtu_ring_lane(s->x->pe[BAD].d, &l);
+    vdtu_ring_end(s->x->pe[BAD].d, byte(in));
+}
+
 static void step(struct state *s, struct input *in)
 {
     struct rx *x = s->x;
     unsigned op = byte(in), arg = byte(in), i = arg % 8;
 
-    switch (op % 12) {
+    switch (op % 13) {
     case 0:
         scribble(s, in);
         break;
@@ -122,6 +133,9 @@ static void step(struct state *s, struct input *in)
     case 10:
         vdtu_ring_open(x->pe[BAD].d, arg);
         vdtu_ring_bell(x->pe[BAD].d, arg);
+        break;
+    case 11:
+        lane(s, arg, in);
         break;
     default:
         vdtu_ring_open(x->pe[BAD].d, RX_SEND);

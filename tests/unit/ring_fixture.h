@@ -133,6 +133,10 @@ static inline void rx_hw_open(void *arg, unsigned ep)
 {
     vdtu_ring_open(((struct rx_pe *)arg)->d, ep);
 }
+static inline void rx_hw_lane(void *arg, const struct ring_lane *lane)
+{
+    vdtu_ring_lane(((struct rx_pe *)arg)->d, lane);
+}
 static inline void rx_hw_end(void *arg, unsigned ep)
 {
     vdtu_ring_end(((struct rx_pe *)arg)->d, ep);
@@ -145,7 +149,8 @@ static inline void rx_hw_sync(void *arg)
 {
     vdtu_store(((struct rx_pe *)arg)->d, DTU_COMMAND, DTU_IDLE, 8);
 }
-static const struct ring_hw rx_hw = {rx_hw_fetch, rx_hw_open, rx_hw_end, rx_hw_bell, rx_hw_sync};
+static const struct ring_hw rx_hw = {rx_hw_fetch, rx_hw_open, rx_hw_lane,
+                                     rx_hw_end,   rx_hw_bell, rx_hw_sync};
 
 static inline void rx_set_ep(struct rx *x, unsigned pe, unsigned ep, uint64_t r0, uint64_t r1,
                              uint64_t r2)

@@ -147,8 +147,9 @@ START_TEST(what_does_not_fit)
 {
     ck_assert(!opens(S, R, RX_RECV, 256, 33 * 256));
     ck_assert(!opens(S, S, RX_RECV, 256, DTU_CREDITS_UNLIM)); /* to itself */
+    rx_set_ep(x, R, 6, dtu_recv_r0(15, 13), 0x10000, 0);
+    ck_assert(!opens(S, R, 6, 8192, DTU_CREDITS_UNLIM)); /* two slots of 8 KiB are too few */
     rx_set_ep(x, R, 6, dtu_recv_r0(15, 12), 0x10000, 0);
-    ck_assert(!opens(S, R, 6, 4096, DTU_CREDITS_UNLIM)); /* 8 slots of 4 KiB */
     ck_assert(!opens(S, R, 6, 4096, 5 * 4096));
     ck_assert(opens(S, R, 6, 4096, 4 * 4096));
     /* Answers of 4 KiB. */
