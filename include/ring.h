@@ -21,8 +21,8 @@
 
 /*
  * Lanes: a kernel sends to more receivers than it has endpoints.  A privileged PE, which could
- * write any words to an endpoint of its own, may ask for a channel for words that are none's: with a
- * store of this struct's local address to VREG_RING_LANE.  A lane's channel is the sender's like
+ * write any words to an endpoint of its own, may ask for a channel for words that are none's: with
+ * a store of this struct's local address to VREG_RING_LANE.  A lane's channel is the sender's like
  * that of send endpoint DTU_EPS + lane.
  */
 #define RING_LANES 128u
@@ -70,7 +70,7 @@ struct ring_desc {
     uint16_t rstride;   /* for answers */
     uint16_t max, rmax; /* payload bytes of a message, of an answer */
     uint8_t limited;    /* cap is credits, which answers bring back; else slots, which ACKs free */
-    uint8_t fewer;      /* than the receiver's endpoint has: when they are full that may have room */
+    uint8_t fewer; /* than the receiver's endpoint has: when they are full that may have room */
     uint8_t pad[14];
 };
 _Static_assert(sizeof(struct ring_desc) == 64, "a cache line each");

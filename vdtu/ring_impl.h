@@ -14,8 +14,8 @@ struct vdtu_chan {
     struct vdtu_chan *next; /* noc->rings */
     uint32_t gen;
     enum ring_state state;
-    /* By end: its DTU, entry and endpoint (the sender's may be a lane); is the entry still its; does
-     * it need it no more. */
+    /* By end: its DTU, entry and endpoint (the sender's may be a lane); is the entry still its;
+     * does it need it no more. */
     struct vdtu *d[2];
     uint16_t entry[2];
     uint8_t ep[2];
@@ -38,8 +38,8 @@ struct vdtu_ring {
     unsigned entries;
     uint8_t *table;
     struct ring_status *status;
-    unsigned left;          /* channels to here whose senders have their entries back */
-    uint32_t live[RING_SENDS]; /* channels that begin or end at the endpoint or lane; atomic */
+    unsigned left;                /* channels to here whose senders have their entries back */
+    uint32_t live[RING_SENDS];    /* channels that begin or end at the endpoint or lane; atomic */
     uint64_t lane[RING_LANES][3]; /* words; the DTU's lock */
     struct vdtu_chan *chan[RING_ENTRIES_MAX];
 };

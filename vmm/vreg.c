@@ -22,10 +22,11 @@ void vreg_reset(struct pe *pe)
 {
     *pe_vreg(pe, VREG_MAGIC) = VREG_MAGIC_VALUE;
     *pe_vreg(pe, VREG_VERS) = VREG_VERSION;
-    *pe_vreg(pe, VREG_FEATURES) =
-        VREG_F_TIME | VREG_F_WAIT | VREG_F_CONSOLE | VREG_F_EXIT | VREG_F_RESET | VREG_F_CALL |
-        VREG_F_TOGETHER | VREG_F_ONLY | VREG_F_OVER | (pe->node->desc->seed.on ? 0 : VREG_F_EXITS) |
-        (windows_on(pe->node) ? VREG_F_RING | VREG_F_LANE : 0) | (pe->node->mapped ? VREG_F_MAP : 0);
+    *pe_vreg(pe, VREG_FEATURES) = VREG_F_TIME | VREG_F_WAIT | VREG_F_CONSOLE | VREG_F_EXIT |
+                                  VREG_F_RESET | VREG_F_CALL | VREG_F_TOGETHER | VREG_F_ONLY |
+                                  VREG_F_OVER | (pe->node->desc->seed.on ? 0 : VREG_F_EXITS) |
+                                  (windows_on(pe->node) ? VREG_F_RING | VREG_F_LANE : 0) |
+                                  (pe->node->mapped ? VREG_F_MAP : 0);
     if (pe->nic)
         *pe_vreg(pe, VREG_FEATURES) |= VREG_F_NIC | (pe->bare ? VREG_F_BARE : 0);
     if (pe->node->desc->control)

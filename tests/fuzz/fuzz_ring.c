@@ -85,9 +85,10 @@ static void forge(struct state *s, struct input *in)
 /* Words that a kernel could write, for an honest one or for nobody. */
 static void lane(struct state *s, unsigned arg, struct input *in)
 {
-    const struct ring_lane l = {
-        arg, {dtu_send_r0(R, word(in)), dtu_send_r1(byte(in) % 8, RX_RECV, DTU_CREDITS_UNLIM),
-              RX_LABEL + BAD}};
+    const struct ring_lane l = {arg,
+                                {dtu_send_r0(R, word(in)),
+                                 dtu_send_r1(byte(in) % 8, RX_RECV, DTU_CREDITS_UNLIM),
+                                 RX_LABEL + BAD}};
 
     vdtu_ring_lane(s->x->pe[BAD].d, &l);
     vdtu_ring_end(s->x->pe[BAD].d, byte(in));

@@ -140,7 +140,8 @@ START_TEST(not_words_of_a_lane)
     lane.words[0] = dtu_recv_r0(10, 8);
     lane.words[1] = dtu_send_r1(R, RX_RECV, DTU_CREDITS_UNLIM);
     ck_assert(!vdtu_ring_lane(x->pe[S].d, &lane));
-    /* Refused like an endpoint's: nobody is there, it is S itself, another VPE, no such endpoint. */
+    /* Refused like an endpoint's: nobody is there, it is S itself, another VPE, no such endpoint.
+     */
     lane.words[0] = dtu_send_r0(R + 1, 256);
     ck_assert(vdtu_ring_lane(x->pe[S].d, &lane));
     lane.words[0] = dtu_send_r0(R, 256);
