@@ -4,11 +4,7 @@
  * PE 1 sends, PE 2 receives, PE 3 is somebody else, PE 0 plays the kernel through the NoC.
  */
 /* LINK: vdtu guest/lib/ring.c guest/lib/ring_in.c guest/lib/ring_out.c guest/lib/dtu_drv.c */
-#include <check.h>
-
 #include "ring_pair.h"
-
-enum { T = 3 };
 
 static uint8_t *shared(unsigned pe, unsigned entry)
 {
@@ -570,18 +566,6 @@ int main(void)
         no_bell_of_the_revoked,
         counted,
     };
-    TCase *tc = tcase_create("ring");
-    Suite *s = suite_create("ring");
-    SRunner *sr = srunner_create(s);
-    int failed;
 
-    tcase_add_checked_fixture(tc, setup, teardown);
-    tcase_set_timeout(tc, 120);
-    for (unsigned i = 0; i < sizeof(tests) / sizeof(tests[0]); i++)
-        tcase_add_test(tc, tests[i]);
-    suite_add_tcase(s, tc);
-    srunner_run_all(sr, CK_NORMAL);
-    failed = srunner_ntests_failed(sr);
-    srunner_free(sr);
-    return failed != 0;
+    return RING_SUITE("ring", tests);
 }

@@ -4,8 +4,6 @@
  * and answers looked at, by a channel and by traps (RINGS.md, "Room").
  */
 /* LINK: vdtu guest/lib/ring.c guest/lib/ring_in.c guest/lib/ring_out.c guest/lib/dtu_drv.c */
-#include <check.h>
-
 #include "ring_pair.h"
 
 /* A message that stays unanswered is in nobody's way but its own: credits are what counts. */
@@ -205,18 +203,6 @@ int main(void)
         credits_in_any_order, answers_unread, acknowledged,  credits_by_both_ways,
         longer_answers,       forged_answers, receiver_gone,
     };
-    TCase *tc = tcase_create("ring_credits");
-    Suite *s = suite_create("ring_credits");
-    SRunner *sr = srunner_create(s);
-    int failed;
 
-    tcase_add_checked_fixture(tc, setup, teardown);
-    tcase_set_timeout(tc, 120);
-    for (unsigned i = 0; i < sizeof(tests) / sizeof(tests[0]); i++)
-        tcase_add_test(tc, tests[i]);
-    suite_add_tcase(s, tc);
-    srunner_run_all(sr, CK_NORMAL);
-    failed = srunner_ntests_failed(sr);
-    srunner_free(sr);
-    return failed != 0;
+    return RING_SUITE("ring_credits", tests);
 }

@@ -5,31 +5,7 @@
  * may not want to see or see too early.
  */
 /* LINK: vdtu guest/lib/ring.c guest/lib/ring_in.c guest/lib/ring_out.c guest/lib/dtu_drv.c */
-#include <check.h>
-
 #include "ring_pair.h"
-
-enum { T = 3 };
-
-static bool closed(unsigned pe, unsigned entry)
-{
-    const uint64_t *own =
-        (const uint64_t *)(void *)(rg_entry(&x->pe[pe].r, entry) + RING_STATE_OFF);
-
-    return own[RING_OWN_CLOSED] == RING_GEN(rg_desc(&x->pe[pe].r, entry)->word);
-}
-
-/* An answer that R writes by hand, to message `index`, which has record `number`. */
-static void forge_answer(uint64_t place, uint64_t index, uint64_t number)
-{
-    uint64_t *w = (uint64_t *)(void *)(rg_entry(&x->pe[R].r, 0) + RING_REP_OFF +
-                                       place * rg_desc(&x->pe[R].r, 0)->rstride);
-
-    w[RING_LABEL] = index;
-    w[RING_META] = 8 | number << 16;
-    w[RING_DATA] = 0xE711;
-    w[RING_SEQ] = place + 1;
-}
 
 /* An old message is answered once more, with the number that a new one has by now. */
 START_TEST(answer_to_an_old_message)
@@ -39,10 +15,10 @@ START_TEST(answer_to_an_old_message)
     ck_assert_uint_eq(ring_reply(&x->pe[R].r, fetch(R, RX_RECV), "a", 1), SE_OK);
     ring_ack(&x->pe[S].r, fetch(S, RX_REPLY));
     ck_assert_uint_eq(send(S, 2), SE_OK);
-    forge_answer(1, 0, 0);
+    forge_answer(1, 0, 0, 0xE711);
     ck_assert_ptr_null(fetch(S, RX_REPLY));
     ck_assert_uint_eq(x->pe[S].r.dropped, 1);
-    forge_answer(2, 1, 0);
+    forge_answer(2, 1, 0, 0xE711);
     ck_assert(fetch(S, RX_REPLY)->label == 0x1002);
 }
 END_TEST
@@ -60,12 +36,12 @@ START_TEST(answer_after_the_end)
     ck_assert_uint_eq(value_of(fetch(R, RX_RECV)), 1);
     rx_revoke(x, S, RX_SEND);
     /* R says, to both, that it is done, and is not. */
-    own = (uint64_t *)(void *)(rg_entry(&x->pe[R].r, 0) + RING_STATE_OFF);
+    own = own_words(R, 0);
     rg_ctl(rg_entry(&x->pe[R].r, 0))->dst_closed = own[RING_OWN_GEN];
     own[RING_OWN_CLOSED] = own[RING_OWN_GEN];
     ck_assert_ptr_null(fetch(S, RX_REPLY));
     ck_assert(closed(S, 0));
-    forge_answer(0, 0, 0);
+    forge_answer(0, 0, 0, 0xE711);
     ck_assert(!ring_any(&x->pe[S].r));
     ck_assert_ptr_null(fetch(S, RX_REPLY));
 }
@@ -85,7 +61,7 @@ START_TEST(answer_without_an_endpoint)
     ck_assert_ptr_null(fetch(S, RX_REPLY));
     ck_assert(closed(S, 0));
     ck_assert_uint_ne(ring_reply(&x->pe[R].r, m, "late", 4), SE_OK); /* nobody would see it */
-    forge_answer(0, 0, 0);
+    forge_answer(0, 0, 0, 0xE711);
     ck_assert(!ring_any(&x->pe[S].r));
     ck_assert_ptr_null(fetch(S, RX_REPLY));
     /* The entry is used again, and nothing of all this is in the next one. */
@@ -216,7 +192,7 @@ START_TEST(answers_too_long)
     ck_assert_uint_eq(fetch(S, 7)->length, 64 - 25);
     /* The receiver does it by hand. */
     ck_assert_uint_eq(ring_send(&x->pe[S].r, RX_SEND, data, 1, 7, 0), SE_OK);
-    forge_answer(1, 2, 1);
+    forge_answer(1, 2, 1, 0xE711);
     w = (uint64_t *)(void *)(rg_entry(&x->pe[R].r, 0) + RING_REP_OFF +
                              rg_desc(&x->pe[R].r, 0)->rstride);
     for (unsigned number = 0; number < 2; number++) {
@@ -470,18 +446,6 @@ int main(void)
         bell_before_the_reset,
         told_of_the_end,
     };
-    TCase *tc = tcase_create("ring_hostile");
-    Suite *s = suite_create("ring_hostile");
-    SRunner *sr = srunner_create(s);
-    int failed;
 
-    tcase_add_checked_fixture(tc, setup, teardown);
-    tcase_set_timeout(tc, 120);
-    for (unsigned i = 0; i < sizeof(tests) / sizeof(tests[0]); i++)
-        tcase_add_test(tc, tests[i]);
-    suite_add_tcase(s, tc);
-    srunner_run_all(sr, CK_NORMAL);
-    failed = srunner_ntests_failed(sr);
-    srunner_free(sr);
-    return failed != 0;
+    return RING_SUITE("ring_hostile", tests);
 }

@@ -5,35 +5,11 @@
  * middle of something.  tests/spin/reuse.pml is the model.
  */
 /* LINK: vdtu guest/lib/ring.c guest/lib/ring_in.c guest/lib/ring_out.c guest/lib/dtu_drv.c */
-#include <check.h>
-#include <signal.h>
+#include "ring_trap.h"
 
-#include "ring_pair.h"
-
-enum { T = 3 };
-
-static uint64_t *answer_slot(unsigned pe, unsigned place)
+static unsigned opened_freely(unsigned pe, unsigned ep, unsigned to)
 {
-    return (uint64_t *)(void *)(rg_entry(&x->pe[pe].r, 0) + RING_REP_OFF +
-                                place * (size_t)rg_desc(&x->pe[pe].r, 0)->rstride);
-}
-
-/* What R writes by hand: the answer to message `index`, which has record `number`. */
-static void forge(unsigned place, uint64_t index, uint64_t number, uint64_t value)
-{
-    uint64_t *w = answer_slot(R, place);
-
-    w[RING_LABEL] = index;
-    w[RING_META] = 8 | number << 16;
-    w[RING_DATA] = value;
-    w[RING_SEQ] = place + 1;
-}
-
-static unsigned opened(unsigned pe, unsigned ep, unsigned to)
-{
-    rx_gate(x, pe, ep, to, DTU_CREDITS_UNLIM);
-    vdtu_ring_open(x->pe[pe].d, ep);
-    return rg_table(&x->pe[pe].r)->out[ep];
+    return opened(pe, ep, to, DTU_CREDITS_UNLIM);
 }
 
 /* S looks only after R has lost its endpoint: what was answered before counts, nothing else. */
@@ -48,7 +24,7 @@ START_TEST(answers_are_frozen)
     ck_assert_uint_eq(ring_reply(&x->pe[R].r, fetch(R, RX_RECV), &first, 8), SE_OK);
     ck_assert_uint_eq(value_of(fetch(R, RX_RECV)), 1);
     rx_revoke(x, R, RX_RECV);
-    forge(1, 1, 1, 0xBAD);
+    forge_answer(1, 1, 1, 0xBAD);
     answer_slot(R, 0)[RING_DATA] = 0xBAD;
     m = fetch(S, RX_REPLY);
     ck_assert_uint_eq(value_of(m), first);
@@ -76,39 +52,12 @@ END_TEST
 
 /* ---- in the middle of an answer ---- */
 
-static uint8_t *trap_page, *next_trap;
-static volatile sig_atomic_t caught;
-
-static void revoke_now(int sig, siginfo_t *info, void *context)
+static void revoke_now(void)
 {
-    (void)sig;
-    (void)context;
-    if ((uintptr_t)info->si_addr / RING_PAGE != (uintptr_t)trap_page / RING_PAGE ||
-        mprotect(trap_page, RING_PAGE, PROT_READ | PROT_WRITE) < 0)
-        abort();
-    caught++;
-    if (next_trap) {
-        trap_page = next_trap;
-        next_trap = NULL;
-        if (mprotect(trap_page, RING_PAGE, PROT_NONE) < 0)
-            abort();
-        return;
-    }
     rx_revoke(x, R, RX_RECV);
     /* S sees that nobody answers any more, and R's entry is wanted for another one at once. */
     if (!fetch(S, RX_REPLY))
-        opened(T, RX_SEND, R);
-}
-
-static void lay(uint8_t *page, uint8_t *next)
-{
-    const struct sigaction a = {.sa_sigaction = revoke_now, .sa_flags = SA_SIGINFO | SA_NODEFER};
-
-    caught = 0;
-    ck_assert_int_eq(sigaction(SIGSEGV, &a, NULL), 0);
-    trap_page = page;
-    next_trap = next;
-    ck_assert_int_eq(mprotect(page, RING_PAGE, PROT_NONE), 0);
+        opened_freely(T, RX_SEND, R);
 }
 
 /*
@@ -124,7 +73,7 @@ START_TEST(while_it_answers)
     ck_assert_uint_eq(send(S, 0), SE_OK);
     m = fetch(R, RX_RECV);
     ck_assert_ptr_nonnull(m);
-    lay(rg_entry(&x->pe[R].r, 0) + RING_REP_OFF, NULL);
+    lay_trap((uint8_t *)answer_slot(R, 0), NULL, revoke_now);
     ck_assert_uint_eq(ring_reply(&x->pe[R].r, m, &v, 8), SE_EP_INVALID);
     ck_assert_int_eq(caught, 1);
     ck_assert_ptr_null(fetch(S, RX_REPLY));
@@ -132,7 +81,7 @@ START_TEST(while_it_answers)
     /* Now it may be: the endpoint is set anew, and R's entry is free again. */
     rx_set_ep(x, R, RX_RECV, dtu_recv_r0(10, 8), 0x10000, 0);
     ck_assert_ptr_null(fetch(R, RX_RECV));
-    ck_assert_uint_eq(opened(T, RX_SEND, R), 0);
+    ck_assert_uint_eq(opened_freely(T, RX_SEND, R), 0);
     ck_assert_uint_eq(rg_desc(&x->pe[R].r, 0)->peer_pe, T);
     ck_assert_uint_eq(send(T, 1), SE_OK);
     ck_assert_ptr_null(fetch(T, RX_REPLY));
@@ -151,7 +100,7 @@ START_TEST(just_after_it_answered)
     ck_assert_uint_eq(send(S, 1), SE_OK);
     m = fetch(R, RX_RECV);
     ck_assert_ptr_nonnull(fetch(R, RX_RECV)); /* so its entry is not free before */
-    lay(rg_entry(&x->pe[R].r, 0) + RING_REP_OFF, RX_TABLE(&x->pe[R]) + RING_DESC_OFF);
+    lay_trap((uint8_t *)answer_slot(R, 0), RX_TABLE(&x->pe[R]) + RING_DESC_OFF, revoke_now);
     ck_assert_uint_eq(ring_reply(&x->pe[R].r, m, &v, 8), SE_OK);
     ck_assert_int_eq(caught, 2);
     ck_assert_uint_eq(x->pe[S].r.dropped, 0);
@@ -161,14 +110,8 @@ START_TEST(just_after_it_answered)
 END_TEST
 
 /* S is in the middle of taking one: the copy counts for nothing, the one that was kept does. */
-static void change_now(int sig, siginfo_t *info, void *context)
+static void change_now(void)
 {
-    (void)sig;
-    (void)info;
-    (void)context;
-    if (mprotect(trap_page, RING_PAGE, PROT_READ | PROT_WRITE) < 0)
-        abort();
-    caught++;
     rx_revoke(x, R, RX_RECV);
     for (unsigned i = RING_DATA; i < RING_DATA + 4000 / 8; i++)
         answer_slot(R, 0)[i] = 0xBAD;
@@ -176,7 +119,6 @@ static void change_now(int sig, siginfo_t *info, void *context)
 
 START_TEST(while_an_answer_is_taken)
 {
-    const struct sigaction a = {.sa_sigaction = change_now, .sa_flags = SA_SIGINFO};
     static uint64_t words[6000 / 8];
     const struct dtu_header *m;
     uint64_t w;
@@ -188,10 +130,7 @@ START_TEST(while_an_answer_is_taken)
     open_channel(S, DTU_CREDITS_UNLIM);
     ck_assert_uint_eq(ring_send(&x->pe[S].r, RX_SEND, "x", 1, 7, 0), SE_OK);
     ck_assert_uint_eq(ring_reply(&x->pe[R].r, fetch(R, RX_RECV), words, 6000), SE_OK);
-    caught = 0;
-    ck_assert_int_eq(sigaction(SIGSEGV, &a, NULL), 0);
-    trap_page = (uint8_t *)answer_slot(S, 0) + RING_PAGE;
-    ck_assert_int_eq(mprotect(trap_page, RING_PAGE, PROT_NONE), 0);
+    lay_trap((uint8_t *)answer_slot(S, 0) + RING_PAGE, NULL, change_now);
     m = fetch(S, 7);
     ck_assert_int_eq(caught, 1);
     if (!m)
@@ -218,9 +157,9 @@ START_TEST(receiver_that_does_not_close)
     ck_assert_uint_eq(ring_send(&x->pe[S].r, RX_SEND, "\1\0\0\0\0\0\0", 8, DTU_EPS, 0), SE_OK);
     rx_revoke(x, S, RX_SEND);
     ck_assert_ptr_null(fetch(S, RX_REPLY));
-    ck_assert_uint_eq(opened(S, RX_SEND + 1, T), 0);
+    ck_assert_uint_eq(opened_freely(S, RX_SEND + 1, T), 0);
     ck_assert_uint_eq(rg_desc(&x->pe[S].r, 0)->peer_pe, T);
-    ck_assert_uint_eq(opened(S, RX_SEND, R), RING_NO_ENTRY); /* not drained */
+    ck_assert_uint_eq(opened_freely(S, RX_SEND, R), RING_NO_ENTRY); /* not drained */
     ck_assert_uint_eq(rx_trap_send(x, S, RX_SEND, &v, 8), SE_OK);
     ring_fetched(&x->pe[R].r, RX_RECV, rx_hw_fetch(&x->pe[R], RX_RECV));
     m = fetch(R, RX_RECV);
@@ -228,7 +167,7 @@ START_TEST(receiver_that_does_not_close)
     ring_ack(&x->pe[R].r, m);
     ck_assert_uint_eq(value_of(fetch(R, RX_RECV)), 2);
     ck_assert_ptr_null(fetch(R, RX_RECV));
-    ck_assert_uint_ne(opened(S, RX_SEND, R), RING_NO_ENTRY);
+    ck_assert_uint_ne(opened_freely(S, RX_SEND, R), RING_NO_ENTRY);
     ck_assert_uint_eq(send(S, 3), SE_OK);
     ck_assert_uint_eq(value_of(fetch(R, RX_RECV)), 3);
 }
@@ -242,12 +181,11 @@ START_TEST(sender_that_does_not_close)
     ring_ack(&x->pe[R].r, fetch(R, RX_RECV));
     rx_revoke(x, S, RX_SEND);
     ck_assert_ptr_null(fetch(R, RX_RECV));
-    ck_assert_uint_eq(opened(T, RX_SEND, R), 0);
+    ck_assert_uint_eq(opened_freely(T, RX_SEND, R), 0);
     ck_assert_uint_eq(rg_desc(&x->pe[R].r, 0)->peer_pe, T);
     ck_assert_uint_eq(rg_desc(&x->pe[S].r, 0)->word & 0xFF, RING_GONE);
     ck_assert_ptr_null(fetch(S, RX_REPLY)); /* and when it does look, it waits for nothing */
-    ck_assert_uint_eq(*(uint64_t *)(void *)(rg_entry(&x->pe[S].r, 0) + RING_STATE_OFF),
-                      RING_GEN(rg_desc(&x->pe[S].r, 0)->word));
+    ck_assert(closed(S, 0));
 }
 END_TEST
 
@@ -260,14 +198,14 @@ START_TEST(receiver_that_lies)
     ck_assert_uint_eq(send(S, 1), SE_OK);
     ck_assert_uint_eq(value_of(fetch(R, RX_RECV)), 1);
     rx_revoke(x, S, RX_SEND);
-    own = (uint64_t *)(void *)(rg_entry(&x->pe[R].r, 0) + RING_STATE_OFF);
+    own = own_words(R, 0);
     own[RING_OWN_CLOSED] = own[RING_OWN_GEN];
     ck_assert_ptr_null(fetch(S, RX_REPLY));
     x->pe[S].bells = 0;
-    ck_assert_uint_eq(opened(T, RX_SEND, R), 0);
+    ck_assert_uint_eq(opened_freely(T, RX_SEND, R), 0);
     ck_assert_uint_ge(x->pe[S].bells, 1);
     ck_assert_ptr_null(fetch(S, RX_REPLY));
-    ck_assert_uint_eq(opened(S, RX_SEND + 1, T), 0);
+    ck_assert_uint_eq(opened_freely(S, RX_SEND + 1, T), 0);
 }
 END_TEST
 
@@ -278,18 +216,6 @@ int main(void)
         just_after_it_answered,     while_an_answer_is_taken,     receiver_that_does_not_close,
         sender_that_does_not_close, receiver_that_lies,
     };
-    TCase *tc = tcase_create("ring_reuse");
-    Suite *s = suite_create("ring_reuse");
-    SRunner *sr = srunner_create(s);
-    int failed;
 
-    tcase_add_checked_fixture(tc, setup, teardown);
-    tcase_set_timeout(tc, 120);
-    for (unsigned i = 0; i < sizeof(tests) / sizeof(tests[0]); i++)
-        tcase_add_test(tc, tests[i]);
-    suite_add_tcase(s, tc);
-    srunner_run_all(sr, CK_NORMAL);
-    failed = srunner_ntests_failed(sr);
-    srunner_free(sr);
-    return failed != 0;
+    return RING_SUITE("ring_reuse", tests);
 }
