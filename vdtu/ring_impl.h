@@ -38,7 +38,7 @@ struct vdtu_ring {
     uint8_t *table;
     struct ring_status *status;
     unsigned left;          /* channels to here whose senders have their entries back */
-    uint32_t live[DTU_EPS]; /* channels that begin or end at the endpoint; atomic */
+    uint32_t live[DTU_EPS]; /* that begin at the endpoint and live, or end there; atomic */
     struct vdtu_chan *chan[RING_ENTRIES_MAX];
 };
 
@@ -79,6 +79,8 @@ void vdtu_chan_gone(struct vdtu_chan *c, unsigned end);
  * entry: it may be in the middle of an answer, which must not come to be in another channel.
  */
 void vdtu_chan_no_endpoint(struct vdtu_chan *c);
+/* Besides, what it has not taken is lost.  The channel does not live. */
+void vdtu_chan_discard(struct vdtu_chan *c);
 
 /*
  * With `back`: owes the endpoint what has become free since, as the receiver's own words say, and

@@ -144,6 +144,94 @@ START_TEST(while_an_answer_is_taken)
 }
 END_TEST
 
+/* ---- R's endpoint is written when S's has been ---- */
+
+/* What R had not taken is lost with its endpoint, as in the DTU, and so is its right to answer. */
+START_TEST(both_endpoints_written)
+{
+    const struct dtu_header *m;
+
+    open_channel(S, DTU_CREDITS_UNLIM);
+    for (unsigned i = 1; i <= 3; i++)
+        ck_assert_uint_eq(send(S, i), SE_OK);
+    m = fetch(R, RX_RECV);
+    rx_revoke(x, S, RX_SEND);
+    ck_assert(ring_pending(&x->pe[R].r, RX_RECV));
+    rx_revoke(x, R, RX_RECV);
+    rx_set_ep(x, R, RX_RECV, dtu_recv_r0(10, 8), 0x10000, 0);
+    ck_assert(!ring_pending(&x->pe[R].r, RX_RECV));
+    ck_assert_ptr_null(fetch(R, RX_RECV));
+    ck_assert(ring_sleep(&x->pe[R].r));
+    ring_awake(&x->pe[R].r);
+    ck_assert_uint_eq(value_of(m), 1); /* what it has it has */
+    ck_assert_uint_ne(ring_reply(&x->pe[R].r, m, "late", 4), SE_OK);
+    ck_assert_ptr_null(fetch(S, RX_REPLY));
+    ck_assert(closed(S, 0));
+    /* Nothing of it is in the next one. */
+    ck_assert_ptr_null(fetch(R, RX_RECV));
+    ck_assert_uint_eq(opened_freely(S, RX_SEND, R), 0);
+    ck_assert_uint_eq(send(S, 4), SE_OK);
+    ck_assert_uint_eq(value_of(fetch(R, RX_RECV)), 4);
+    ck_assert_ptr_null(fetch(R, RX_RECV));
+}
+END_TEST
+
+/* The same when S is gone altogether. */
+START_TEST(written_when_the_sender_is_gone)
+{
+    open_channel(S, DTU_CREDITS_UNLIM);
+    ck_assert_uint_eq(send(S, 1), SE_OK);
+    ck_assert_uint_eq(send(S, 2), SE_OK);
+    vdtu_reset_cpu(x->pe[S].d, NULL);
+    ck_assert_uint_eq(value_of(fetch(R, RX_RECV)), 1);
+    rx_revoke(x, R, RX_RECV);
+    ck_assert_ptr_null(fetch(R, RX_RECV));
+}
+END_TEST
+
+/* S's endpoint stands, and only its channel has ended: what R has answered by then are its credits,
+ * the others are lost. */
+START_TEST(written_when_the_channel_has_ended)
+{
+    open_channel(S, 3 * SLOT);
+    for (unsigned i = 0; i < 3; i++)
+        ck_assert_uint_eq(send(S, i), SE_OK);
+    ck_assert_uint_eq(ring_reply(&x->pe[R].r, fetch(R, RX_RECV), "a", 1), SE_OK);
+    vdtu_ring_end(x->pe[S].d, RX_SEND);
+    rx_revoke(x, R, RX_RECV);
+    rx_set_ep(x, R, RX_RECV, dtu_recv_r0(10, 8), 0x10000, 0);
+    ck_assert_ptr_null(fetch(R, RX_RECV));
+    ck_assert(closed(R, 0));
+    ck_assert_uint_eq(rx_trap_send(x, S, RX_SEND, "x", 1), SE_OK);
+    ck_assert_uint_eq(rx_trap_send(x, S, RX_SEND, "x", 1), SE_MISS_CREDITS);
+    ck_assert_uint_eq(fetch(S, RX_REPLY)->length, 1); /* the answer that was given */
+}
+END_TEST
+
+static void receive_no_more(void)
+{
+    rx_revoke(x, R, RX_RECV);
+}
+
+/* R is in the middle of taking one: then it was not taken. */
+START_TEST(written_while_it_is_taken)
+{
+    static uint8_t data[6000];
+
+    rx_set_ep(x, R, RX_RECV, dtu_recv_r0(14, 13), 0x10000, 0); /* 2 slots of 8 KiB */
+    rx_set_ep(x, S, RX_SEND, dtu_send_r0(R, 8192), dtu_send_r1(R, RX_RECV, DTU_CREDITS_UNLIM), 9);
+    vdtu_ring_open(x->pe[S].d, RX_SEND);
+    ck_assert_uint_eq(ring_send(&x->pe[S].r, RX_SEND, data, 6000, RX_REPLY, 0), SE_OK);
+    rx_revoke(x, S, RX_SEND);
+    lay_trap(rg_entry(&x->pe[R].r, 0) + RING_FROZEN_OFF / RING_PAGE * RING_PAGE + RING_PAGE, NULL,
+             receive_no_more);
+    ck_assert_ptr_null(fetch(R, RX_RECV));
+    ck_assert_int_eq(caught, 1);
+    ck_assert_ptr_null(fetch(R, RX_RECV));
+    ck_assert(closed(R, 0));
+}
+END_TEST
+
 /* ---- who does not close keeps no entry but its own ---- */
 
 /* R does not look; S, which waits for nothing, has its entry again, and order is kept all the same.
@@ -212,9 +300,18 @@ END_TEST
 int main(void)
 {
     const TTest *const tests[] = {
-        answers_are_frozen,         answers_of_one_that_is_reset, while_it_answers,
-        just_after_it_answered,     while_an_answer_is_taken,     receiver_that_does_not_close,
-        sender_that_does_not_close, receiver_that_lies,
+        answers_are_frozen,
+        answers_of_one_that_is_reset,
+        while_it_answers,
+        just_after_it_answered,
+        while_an_answer_is_taken,
+        receiver_that_does_not_close,
+        both_endpoints_written,
+        written_when_the_sender_is_gone,
+        written_when_the_channel_has_ended,
+        written_while_it_is_taken,
+        sender_that_does_not_close,
+        receiver_that_lies,
     };
 
     return RING_SUITE("ring_reuse", tests);
