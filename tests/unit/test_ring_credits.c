@@ -197,11 +197,46 @@ START_TEST(receiver_gone)
 }
 END_TEST
 
+/*
+ * A channel of S's endpoint has ended, its answers have come since, and its entry is used again for
+ * another endpoint: the credits are the first one's all the same, whether it sends by a trap or has
+ * a channel once more.
+ */
+START_TEST(entry_of_another_endpoint)
+{
+    for (unsigned again = 0; again < 2; again++) {
+        const struct dtu_header *m[2];
+
+        open_channel(S, 3 * SLOT);
+        ck_assert_uint_eq(send(S, 0), SE_OK);
+        ck_assert_uint_eq(send(S, 1), SE_OK);
+        m[0] = fetch(R, RX_RECV);
+        m[1] = fetch(R, RX_RECV);
+        vdtu_ring_end(x->pe[S].d, RX_SEND);
+        for (unsigned i = 0; i < 2; i++) {
+            ck_assert_uint_eq(ring_reply(&x->pe[R].r, m[i], "a", 1), SE_OK);
+            ring_ack(&x->pe[S].r, fetch(S, RX_REPLY));
+        }
+        ck_assert_ptr_null(fetch(R, RX_RECV));
+        ck_assert(closed(S, 0) && closed(R, 0));
+        ck_assert_uint_eq(opened(S, RX_SEND + 1, T, SLOT), 0);
+        if (again)
+            vdtu_ring_open(x->pe[S].d, RX_SEND);
+        for (unsigned i = 0; i < 3; i++)
+            ck_assert_uint_eq(again ? send(S, i) : rx_trap_send(x, S, RX_SEND, "x", 1), SE_OK);
+        ck_assert_uint_eq(again ? send(S, 3) : rx_trap_send(x, S, RX_SEND, "x", 1),
+                          SE_MISS_CREDITS);
+        teardown();
+        setup();
+    }
+}
+END_TEST
+
 int main(void)
 {
     const TTest *const tests[] = {
         credits_in_any_order, answers_unread, acknowledged,  credits_by_both_ways,
-        longer_answers,       forged_answers, receiver_gone,
+        longer_answers,       forged_answers, receiver_gone, entry_of_another_endpoint,
     };
 
     return RING_SUITE("ring_credits", tests);
