@@ -246,8 +246,10 @@ END_TEST
 START_TEST(used_again)
 {
     const struct dtu_header *m;
+    uint64_t word;
 
     open_channel(S, DTU_CREDITS_UNLIM);
+    word = rg_desc(&x->pe[S].r, 0)->word;
     ck_assert_uint_eq(send(S, 0x5EC4E7), SE_OK);
     rx_revoke(x, S, RX_SEND);
     rx_gate(x, S, RX_SEND, R, DTU_CREDITS_UNLIM);
@@ -262,6 +264,7 @@ START_TEST(used_again)
     ck_assert_ptr_null(fetch(S, RX_REPLY));
     vdtu_ring_open(x->pe[S].d, RX_SEND);
     ck_assert_uint_eq(x->fresh, 1);
+    ck_assert_uint_ne(rg_desc(&x->pe[S].r, 0)->word, word); /* what was known of it is void */
     for (unsigned i = 0; i < RING_SHARED_LEN; i++)
         ck_assert_uint_eq(shared(S, 0)[RING_SHARED_OFF + i], 0);
     for (unsigned i = 0; i < RING_AREA; i++)
@@ -408,15 +411,21 @@ START_TEST(owed_without_rings)
 }
 END_TEST
 
-START_TEST(sender_is_gone)
+/* 0: with its VPE; 1: its endpoint before, and it has written on. */
+static void sender_goes(bool before)
 {
-    const uint64_t none = DTU_VPE_INVALID;
+    const uint64_t none = DTU_VPE_INVALID, id = S;
     const struct dtu_header *m;
 
     open_channel(S, DTU_CREDITS_UNLIM);
     ck_assert_uint_eq(send(S, 1), SE_OK);
     ck_assert_uint_eq(send(S, 2), SE_OK);
     m = fetch(R, RX_RECV);
+    if (before) {
+        rx_revoke(x, S, RX_SEND);
+        slot_of(S, 2)[RING_META] = 8;
+        slot_of(S, 2)[RING_SEQ] = 3;
+    }
     rx_write_reg(x, S, DTU_VPE_ID, &none, 1);
     ck_assert_uint_eq(ring_reply(&x->pe[R].r, m, "a", 1), SE_VPE_GONE);
     m = fetch(R, RX_RECV);
@@ -424,6 +433,17 @@ START_TEST(sender_is_gone)
     ck_assert_uint_eq(m->sender_vpe, S);
     ring_ack(&x->pe[R].r, m);
     ck_assert_ptr_null(fetch(R, RX_RECV));
+    /* The next one on its PE has the entry, whether or not anybody has closed it. */
+    rx_write_reg(x, S, DTU_VPE_ID, &id, 1);
+    ck_assert_uint_eq(opened(S, RX_SEND + 1, T, DTU_CREDITS_UNLIM), 0);
+}
+
+START_TEST(sender_is_gone)
+{
+    sender_goes(false);
+    teardown();
+    setup();
+    sender_goes(true);
 }
 END_TEST
 
@@ -488,13 +508,16 @@ START_TEST(sleep_for_one_endpoint)
     ck_assert_uint_eq(send(S, 1), SE_OK);
     ck_assert(!ring_sleep(r));
     ck_assert(!ring_sleep_for(r, RX_RECV));
-    ck_assert(ring_sleep_for(r, RX_REPLY));
     x->pe[R].bells = 0;
+    ck_assert_uint_eq(send(S, 9), SE_OK); /* it does not sleep */
+    ck_assert_uint_eq(x->pe[R].bells, 0);
+    ck_assert(ring_sleep_for(r, RX_REPLY));
     ck_assert_uint_eq(send(S, 2), SE_OK);
     ck_assert_uint_eq(x->pe[R].bells, 1);
     ck_assert_uint_eq(vdtu_poll_ep(x->pe[R].d, RX_REPLY), VDTU_BELL);
     ring_awake(r);
-    ck_assert_uint_eq(value_of(fetch(R, RX_RECV)), 1); /* what was passed over is still there */
+    ck_assert_uint_eq(value_of(fetch(R, RX_RECV)), 1);
+    ck_assert_uint_eq(value_of(fetch(R, RX_RECV)), 9); /* what was passed over is still there */
     ring_fetched(r, RX_REPLY, 0x1000);                 /* fetched for us while we waited */
     ck_assert(ring_sleep_for(r, RX_SEND));
     ck_assert(!ring_sleep_for(r, RX_REPLY));

@@ -122,6 +122,14 @@ static bool opens(unsigned from, unsigned to, unsigned ep, unsigned msg, unsigne
 START_TEST(what_does_not_fit)
 {
     ck_assert(!opens(S, R, RX_RECV, 256, 33 * 256));
+    ck_assert(!opens(S, R, RX_RECV, 256, 255));              /* no credits */
+    ck_assert(!opens(S, R, RX_RECV, 16, DTU_CREDITS_UNLIM)); /* a header is longer */
+    rx_set_ep(x, R, 6, dtu_recv_r0(8, 4), 0x10000, 0);
+    ck_assert(!opens(S, R, 6, 256, DTU_CREDITS_UNLIM));
+    ck_assert(opens(S, R, RX_RECV, 256, 32 * 256));
+    rx_set_ep(x, S, RX_SEND, 0, 0, 0);
+    ck_assert_ptr_null(fetch(R, RX_RECV));
+    ck_assert_ptr_null(fetch(S, RX_REPLY));
     ck_assert(!opens(S, S, RX_RECV, 256, DTU_CREDITS_UNLIM)); /* to itself */
     rx_set_ep(x, R, 6, dtu_recv_r0(15, 12), 0x10000, 0);
     ck_assert(!opens(S, R, 6, 4096, DTU_CREDITS_UNLIM)); /* 8 slots of 4 KiB */
@@ -139,17 +147,65 @@ START_TEST(what_does_not_fit)
 }
 END_TEST
 
+/* Two endpoints of R are two ways there.  Who asks for rings again has none of its channels, and
+ * what a PE may not ask for is refused. */
+START_TEST(asked_again)
+{
+    struct rx_pe *p = &x->pe[R];
+
+    open_channel(S, DTU_CREDITS_UNLIM);
+    rx_set_ep(x, S, RX_SEND + 1, dtu_send_r0(R, SLOT), dtu_send_r1(R, RX_REPLY, 0xFFFF), 0);
+    vdtu_ring_open(x->pe[S].d, RX_SEND + 1);
+    ck_assert_uint_eq(rg_table(&x->pe[S].r)->out[RX_SEND + 1], 1);
+    ck_assert_uint_eq(send(S, 1), SE_OK);
+    ck_assert_int_ne(vdtu_ring_enable(p->d, 0, RX_TABLE(p), NULL), 0);
+    ck_assert_int_ne(vdtu_ring_enable(p->d, RING_ENTRIES_MAX + 1, RX_TABLE(p), NULL), 0);
+    ck_assert_uint_eq(value_of(fetch(R, RX_RECV)), 1);
+    rx_enable(x, R);
+    ck_assert_uint_eq(send(S, 2), RING_TRAP);
+    ck_assert_ptr_null(fetch(R, RX_RECV));
+    ck_assert_uint_eq(RING_STATE(rg_desc(&p->r, 0)->word), RING_FREE);
+    ck_assert_ptr_null(fetch(S, RX_REPLY));
+    ck_assert_uint_eq(opened(S, RX_SEND, R, DTU_CREDITS_UNLIM), 0);
+}
+END_TEST
+
+/* What R says that it has closed while it lives stays, and is nobody else's. */
+START_TEST(closed_while_it_lives)
+{
+    open_channel(S, DTU_CREDITS_UNLIM);
+    ck_assert_ptr_null(fetch(R, RX_RECV));
+    own_words(R, 0)[RING_OWN_CLOSED] = RING_GEN(rg_desc(&x->pe[R].r, 0)->word);
+    open_channel(T, DTU_CREDITS_UNLIM);
+    ck_assert_uint_eq(rg_desc(&x->pe[R].r, 1)->peer_pe, T);
+    ck_assert_uint_eq(send(T, 2), SE_OK);
+    ck_assert_uint_eq(value_of(fetch(R, RX_RECV)), 2);
+    own_words(R, 0)[RING_OWN_CLOSED] = 0;
+    x->pe[R].r.version = ~0ull;
+    ck_assert_uint_eq(send(S, 1), SE_OK);
+    ck_assert_uint_eq(value_of(fetch(R, RX_RECV)), 1);
+}
+END_TEST
+
 /* ---- lengths ---- */
 
 START_TEST(too_long_to_send)
 {
-    static const uint8_t data[232];
+    static const uint8_t data[512];
 
     open_channel(S, DTU_CREDITS_UNLIM);
     ck_assert_uint_eq(ring_send(&x->pe[S].r, RX_SEND, data, 232, RX_REPLY, 0), SE_INV_ARGS);
     ck_assert_ptr_null(fetch(R, RX_RECV));
     ck_assert_uint_eq(ring_send(&x->pe[S].r, RX_SEND, data, 231, RX_REPLY, 0), SE_OK);
     ck_assert_uint_eq(fetch(R, RX_RECV)->length, 231);
+    /* What the sender's endpoint says counts, too. */
+    ck_assert(opens(T, R, RX_RECV, 128, DTU_CREDITS_UNLIM));
+    ck_assert_uint_eq(ring_send(&x->pe[T].r, RX_SEND, data, 104, DTU_EPS, 0), SE_INV_ARGS);
+    ck_assert_uint_eq(ring_send(&x->pe[T].r, RX_SEND, data, 103, DTU_EPS, 0), SE_OK);
+    ck_assert_uint_eq(fetch(R, RX_RECV)->length, 103);
+    ck_assert(opens(P, R, RX_RECV, 512, DTU_CREDITS_UNLIM));
+    ck_assert_uint_eq(ring_send(&x->pe[P].r, RX_SEND, data, 232, DTU_EPS, 0), SE_INV_ARGS);
+    ck_assert_ptr_null(fetch(R, RX_RECV));
 }
 END_TEST
 
@@ -216,7 +272,9 @@ START_TEST(no_answer_wanted)
 {
     open_channel(S, DTU_CREDITS_UNLIM);
     ck_assert_uint_eq(ring_send(&x->pe[S].r, RX_SEND, "x", 1, DTU_EPS, 0), SE_OK);
+    ck_assert(ring_sleep(&x->pe[S].r));
     ck_assert_uint_eq(ring_reply(&x->pe[R].r, fetch(R, RX_RECV), "y", 1), SE_RECV_GONE);
+    ck_assert_uint_eq(x->pe[S].bells, 0); /* nothing to wake it for */
     ck_assert_ptr_null(fetch(S, RX_REPLY));
 }
 END_TEST
@@ -319,6 +377,16 @@ START_TEST(dying)
     ck_assert_ptr_null(fetch(R, RX_RECV));
     d->word = word;
     ck_assert_uint_eq(value_of(fetch(R, RX_RECV)), 1);
+    ring_ack(&x->pe[R].r, x->pe[R].r.now.msg);
+    /* There is nothing, but there may be, until it is dead: one may have been published just now.
+     */
+    d->word = RING_WORD(RING_GEN(word), RING_DYING);
+    x->pe[R].r.version = ~0ull;
+    ck_assert_ptr_null(fetch(R, RX_RECV));
+    ck_assert(!closed(R, 0));
+    d->word = word;
+    ck_assert_uint_eq(send(S, 2), SE_OK);
+    ck_assert_uint_eq(value_of(fetch(R, RX_RECV)), 2);
 }
 END_TEST
 
@@ -337,6 +405,31 @@ START_TEST(an_old_stamp)
     ring_fetched(r, RX_RECV, 0x10000);
     ck_assert_uint_eq((uintptr_t)ring_fetch(r, RX_RECV), 0x10000);
     ck_assert_uint_eq(value_of(fetch(R, RX_RECV)), 1);
+}
+END_TEST
+
+/*
+ * The host believes S when it says how many of its messages are older than one by a trap.  None of
+ * those is taken for it that is not there, or that S has no credits for.
+ */
+START_TEST(older_ones_that_are_none)
+{
+    const struct dtu_header *m;
+
+    open_channel(S, SLOT);
+    rx_gate(x, S, RX_SEND + 1, R, DTU_CREDITS_UNLIM);
+    slot_of(S, 1)[RING_META] = 8;
+    slot_of(S, 1)[RING_SEQ] = 2;
+    ck_assert_uint_eq(rx_trap_send(x, S, RX_SEND + 1, "abc", 3), SE_OK);
+    ck_assert_uint_eq(fetch(R, RX_RECV)->length, 3);
+    ck_assert_uint_eq(send(S, 1), SE_OK);
+    m = fetch(R, RX_RECV);
+    ck_assert_uint_eq(value_of(m), 1);
+    ck_assert_uint_eq(rx_trap_send(x, S, RX_SEND + 1, "abcd", 4), SE_OK);
+    ck_assert_uint_eq(fetch(R, RX_RECV)->length, 4);
+    ck_assert_ptr_null(fetch(R, RX_RECV));
+    ck_assert_uint_eq(ring_reply(&x->pe[R].r, m, "a", 1), SE_OK);
+    ck_assert_uint_eq(fetch(R, RX_RECV)->length, 8); /* now it has */
 }
 END_TEST
 
@@ -399,8 +492,10 @@ START_TEST(told_of_the_end)
         if (taken)
             ring_ack(&x->pe[R].r, fetch(R, RX_RECV));
         x->pe[R].bells = 0;
+        ck_assert_uint_eq(vdtu_poll(x->pe[R].d) & VDTU_BELL, 0);
         rx_revoke(x, S, RX_SEND);
         ck_assert_uint_eq(x->pe[R].bells, !taken);
+        ck_assert_uint_eq(vdtu_poll(x->pe[R].d) & VDTU_BELL, taken ? 0 : VDTU_BELL);
         teardown();
         setup();
     }
@@ -431,6 +526,8 @@ int main(void)
         left_behind_without_credits,
         no_bell_without_an_endpoint,
         what_does_not_fit,
+        asked_again,
+        closed_while_it_lives,
         too_long_to_send,
         claimed_lengths,
         answers_too_long,
@@ -441,6 +538,7 @@ int main(void)
         addresses_of_no_message,
         dying,
         an_old_stamp,
+        older_ones_that_are_none,
         held_answers,
         credits_of_an_old_endpoint,
         bell_before_the_reset,

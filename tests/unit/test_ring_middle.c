@@ -124,10 +124,31 @@ START_TEST(while_the_second_is_sent)
 }
 END_TEST
 
+/* The second one wants no answer: that the first one does is not forgotten with it. */
+START_TEST(while_one_without_answer_is_sent)
+{
+    static const uint8_t data[SIZE];
+    const struct dtu_header *m;
+
+    open_big();
+    ck_assert_uint_eq(ring_send(&x->pe[S].r, RX_SEND, "first", 6, RX_REPLY, 0), SE_OK);
+    scribble = false;
+    lay(S, 1, NULL);
+    ck_assert_uint_eq(ring_send(&x->pe[S].r, RX_SEND, data, SIZE, DTU_EPS, 0), RING_TRAP);
+    ck_assert_int_eq(caught, 1);
+    m = fetch(R, BIG_EP);
+    ck_assert_ptr_null(fetch(S, RX_REPLY));
+    ck_assert_uint_eq(ring_reply(&x->pe[R].r, m, "yes", 4), SE_OK);
+    m = fetch(S, RX_REPLY);
+    ck_assert_ptr_nonnull(m);
+    ck_assert_str_eq((const char *)(m + 1), "yes");
+}
+END_TEST
+
 int main(void)
 {
     const TTest *const tests[] = {while_it_is_taken, while_it_is_sent, just_after_it_was_sent,
-                                  while_the_second_is_sent};
+                                  while_the_second_is_sent, while_one_without_answer_is_sent};
 
     return RING_SUITE("ring_middle", tests);
 }

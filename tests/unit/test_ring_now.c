@@ -155,9 +155,12 @@ START_TEST(ack_of_an_old_generation)
     open_channel(S, DTU_CREDITS_UNLIM);
     ck_assert_uint_eq(send(S, 1), SE_OK);
     m = fetch(R, RX_RECV);
+    ck_assert_uint_eq(send(S, 2), SE_OK);
     in_desc(0)->word = RING_WORD(RING_GEN(in_desc(0)->word) + 1, RING_LIVE);
     ring_ack(&x->pe[R].r, m);
     ck_assert_uint_eq(state_of(0)->freed, 0);
+    ck_assert_ptr_null(fetch(R, RX_RECV)); /* nor is anything taken there */
+    ck_assert_uint_eq(state_of(0)->taken, 1);
 }
 END_TEST
 

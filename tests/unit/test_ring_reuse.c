@@ -113,7 +113,7 @@ END_TEST
 static void change_now(void)
 {
     rx_revoke(x, R, RX_RECV);
-    for (unsigned i = RING_DATA; i < RING_DATA + 4000 / 8; i++)
+    for (unsigned i = RING_DATA; i < RING_DATA + 6000 / 8; i++)
         answer_slot(R, 0)[i] = 0xBAD;
 }
 
@@ -193,12 +193,16 @@ END_TEST
  * the others are lost. */
 START_TEST(written_when_the_channel_has_ended)
 {
+    const struct dtu_header *m;
+
     open_channel(S, 3 * SLOT);
     for (unsigned i = 0; i < 3; i++)
         ck_assert_uint_eq(send(S, i), SE_OK);
     ck_assert_uint_eq(ring_reply(&x->pe[R].r, fetch(R, RX_RECV), "a", 1), SE_OK);
+    m = fetch(R, RX_RECV);
     vdtu_ring_end(x->pe[S].d, RX_SEND);
     rx_revoke(x, R, RX_RECV);
+    ck_assert_uint_eq(ring_reply(&x->pe[R].r, m, "a", 1), SE_EP_INVALID);
     rx_set_ep(x, R, RX_RECV, dtu_recv_r0(10, 8), 0x10000, 0);
     ck_assert_ptr_null(fetch(R, RX_RECV));
     ck_assert(closed(R, 0));
@@ -248,6 +252,12 @@ START_TEST(receiver_that_does_not_close)
     ck_assert_uint_eq(opened_freely(S, RX_SEND + 1, T), 0);
     ck_assert_uint_eq(rg_desc(&x->pe[S].r, 0)->peer_pe, T);
     ck_assert_uint_eq(opened_freely(S, RX_SEND, R), RING_NO_ENTRY); /* not drained */
+    /* Which is about S and that endpoint. */
+    ck_assert_uint_eq(opened_freely(P, RX_SEND, R), 0);
+    rx_set_ep(x, S, RX_SEND, dtu_send_r0(R, SLOT), dtu_send_r1(R, RX_REPLY, 0xFFFF), 0);
+    vdtu_ring_open(x->pe[S].d, RX_SEND);
+    ck_assert_uint_eq(rg_table(&x->pe[S].r)->out[RX_SEND], 1);
+    rx_gate(x, S, RX_SEND, R, DTU_CREDITS_UNLIM);
     ck_assert_uint_eq(rx_trap_send(x, S, RX_SEND, &v, 8), SE_OK);
     ring_fetched(&x->pe[R].r, RX_RECV, rx_hw_fetch(&x->pe[R], RX_RECV));
     m = fetch(R, RX_RECV);
@@ -272,6 +282,7 @@ START_TEST(sender_that_does_not_close)
     ck_assert_uint_eq(opened_freely(T, RX_SEND, R), 0);
     ck_assert_uint_eq(rg_desc(&x->pe[R].r, 0)->peer_pe, T);
     ck_assert_uint_eq(rg_desc(&x->pe[S].r, 0)->word & 0xFF, RING_GONE);
+    ck_assert_uint_eq(opened_freely(S, RX_SEND, R), 1); /* R waits for nothing from there */
     ck_assert_ptr_null(fetch(S, RX_REPLY)); /* and when it does look, it waits for nothing */
     ck_assert(closed(S, 0));
 }
