@@ -71,14 +71,46 @@ START_TEST(those_that_spoke_last)
                 ck_assert_uint_le(looks_until(pe, MANY), MANY);
             }
         }
+        /* Two of them in turn: these are no more than two. */
+        for (unsigned i = 0; i < 16; i++) {
+            unsigned pe = FIRST + (round % 3 * 8 + i % 2 * 3) % MANY;
+
+            ck_assert_uint_eq(send(pe, i), SE_OK);
+            ck_assert_uint_eq(looks_until(pe, MANY), 1);
+        }
         for (unsigned i = 0; i < 8; i++) {
             unsigned pe = FIRST + (round % 3 * 8 + i * 3) % MANY;
 
-            /* Now it is the fewest looks that count. */
             ck_assert_uint_eq(send(pe, i), SE_OK);
             ck_assert_uint_eq(looks_until(pe, MANY), 1);
         }
     }
+}
+END_TEST
+
+/* One floods, and all the silent ones speak at once: when one of these is seen they all are, so
+ * that the flood has one turn of many. */
+START_TEST(all_at_once)
+{
+    unsigned flood = 0;
+
+    open_many();
+    for (unsigned i = 0; i < MANY; i++)
+        ck_assert_uint_eq(send(FIRST + i, i), SE_OK);
+    for (unsigned left = MANY - 1; left > 0;) {
+        const struct dtu_header *m = fetch(R, RX_RECV);
+
+        ck_assert_ptr_nonnull(m);
+        if (m->sender_pe == FIRST) {
+            ring_ack(&x->pe[R].r, m);
+            ck_assert_uint_eq(send(FIRST, 0), SE_OK);
+            flood++;
+            continue;
+        }
+        ring_ack(&x->pe[R].r, m);
+        left--;
+    }
+    ck_assert_uint_le(flood, 2);
 }
 END_TEST
 
@@ -99,7 +131,7 @@ START_TEST(for_long)
 {
     open_channel(S, DTU_CREDITS_UNLIM);
     open_channel(T, DTU_CREDITS_UNLIM);
-    for (unsigned i = 0; i < 70000; i++) {
+    for (unsigned i = 0; i < 34000; i++) {
         ck_assert_uint_eq(send(S, i), SE_OK);
         ck_assert_uint_eq(send(T, i), SE_OK);
         for (unsigned k = 0; k < 2; k++) {
@@ -255,8 +287,15 @@ END_TEST
 int main(void)
 {
     const TTest *const tests[] = {
-        silent_ones,          those_that_spoke_last,      lists_made_anew, for_long,
-        each_at_its_endpoint, fewer_channels_than_before, eight_in_a_row,  in_turn,
+        silent_ones,
+        those_that_spoke_last,
+        all_at_once,
+        lists_made_anew,
+        for_long,
+        each_at_its_endpoint,
+        fewer_channels_than_before,
+        eight_in_a_row,
+        in_turn,
         a_full_endpoint,
     };
 
