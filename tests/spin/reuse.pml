@@ -229,8 +229,8 @@ active proctype host()
     fi;
     if
     :: skip
-    :: no_answers(); over = true
-    :: no_answers(); drained = true /* R's endpoint, though S's was written before */
+    :: true -> no_answers(); over = true
+    :: true -> no_answers(); drained = true /* R's endpoint, though S's was written before */
     fi;
 end:
     do

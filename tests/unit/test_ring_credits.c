@@ -243,6 +243,34 @@ START_TEST(receiver_gone)
 }
 END_TEST
 
+/* R says that it has answered, and then that it has not: what S has got by then stays all it gets.
+ */
+START_TEST(receiver_that_takes_back)
+{
+    open_channel(S, 3 * SLOT);
+    for (unsigned i = 0; i < 3; i++)
+        ck_assert_uint_eq(send(S, i), SE_OK);
+    ck_assert_uint_eq(ring_reply(&x->pe[R].r, fetch(R, RX_RECV), "x", 1), SE_OK);
+    vdtu_ring_end(x->pe[S].d, RX_SEND);
+    ck_assert_uint_eq(rx_trap_send(x, S, RX_SEND, "a", 1), SE_OK);
+    own_words(R, 0)[RING_OWN_GRANTED] = 0;
+    for (unsigned i = 0; i < 2; i++)
+        ck_assert_uint_eq(rx_trap_send(x, S, RX_SEND, "b", 1), SE_MISS_CREDITS);
+}
+END_TEST
+
+/* Where there are none an end is one like any other: S does not wait for R. */
+START_TEST(ended_without_credits)
+{
+    open_channel(S, DTU_CREDITS_UNLIM);
+    ck_assert_uint_eq(ring_send(&x->pe[S].r, RX_SEND, "x", 1, DTU_EPS, 0), SE_OK);
+    vdtu_ring_end(x->pe[S].d, RX_SEND);
+    ck_assert_ptr_null(fetch(S, RX_REPLY));
+    ck_assert_uint_eq(opened(S, RX_SEND + 1, T, SLOT), 0);
+    ck_assert_uint_eq(fetch(R, RX_RECV)->length, 1);
+}
+END_TEST
+
 /* R tells S, and not the host, that it is done, and then answers: S has no answer, but its credits,
  * though its entry was wanted for another endpoint meanwhile. */
 START_TEST(receiver_that_lies)
@@ -310,6 +338,8 @@ int main(void)
         forged_answers,
         receiver_gone,
         receiver_that_lies,
+        receiver_that_takes_back,
+        ended_without_credits,
         credits_are_taken,
         sender_without_rings,
         entry_of_another_endpoint,
