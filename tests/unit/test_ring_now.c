@@ -122,6 +122,7 @@ START_TEST(another_at_its_place)
     ck_assert_uint_eq(value_of(fetch(R, RX_RECV)), 1);
     ck_assert_uint_eq(x->pe[R].r.now.pos, 1);
     vdtu_ring_disable(x->pe[S].d); /* reaps */
+    ck_assert_uint_eq(RING_STATE(in_desc(0)->word), RING_FREE);
     ck_assert_uint_eq(send(P, 2), SE_OK);
     ck_assert(comes_from(P, 1));
     ck_assert_uint_eq(x->pe[R].r.now.entry, 2);
