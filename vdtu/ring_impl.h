@@ -39,8 +39,8 @@ struct vdtu_ring {
     uint8_t *table;
     struct ring_status *status;
     unsigned left; /* channels to here whose senders have their entries back */
-    uint32_t
-        live[RING_SENDS]; /* that begin at the endpoint or lane and live, or end there; atomic */
+    /* Channels that begin at the endpoint or lane and live, or end there; atomic. */
+    uint32_t live[RING_SENDS];
     uint64_t lane[RING_LANES][3]; /* words; the DTU's lock */
     struct vdtu_chan *chan[RING_ENTRIES_MAX];
 };
