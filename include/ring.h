@@ -19,6 +19,19 @@
 #define RING_NO_ENTRY    0xFFFFu
 #define RING_PAGE        4096u
 
+/*
+ * Lanes: a kernel sends to more receivers than it has endpoints.  A privileged PE, which could
+ * write any words to an endpoint of its own, may ask for a channel for words that are none's: with
+ * a store of this struct's local address to VREG_RING_LANE.  A lane's channel is the sender's like
+ * that of send endpoint DTU_EPS + lane.
+ */
+#define RING_LANES 128u
+#define RING_SENDS (DTU_EPS + RING_LANES)
+struct ring_lane {
+    uint64_t lane;
+    uint64_t words[3]; /* of a send endpoint with unlimited credits */
+};
+
 /* ---- the table: read-only for the PE ---- */
 
 #define RING_TABLE_GPA  0x5C0002000ull
@@ -27,10 +40,10 @@
 #define RING_TABLE_SIZE 0x12000u
 
 struct ring_table {
-    uint64_t version;      /* changes with anything in here */
-    uint32_t entries;      /* as granted */
-    uint32_t high;         /* entries from here on were never used */
-    uint16_t out[DTU_EPS]; /* the live channel of a send endpoint, or RING_NO_ENTRY */
+    uint64_t version;         /* changes with anything in here */
+    uint32_t entries;         /* as granted */
+    uint32_t high;            /* entries from here on were never used */
+    uint16_t out[RING_SENDS]; /* the live channel of a send endpoint or lane, or RING_NO_ENTRY */
 };
 
 enum ring_state {
@@ -57,9 +70,11 @@ struct ring_desc {
     uint16_t rstride;   /* for answers */
     uint16_t max, rmax; /* payload bytes of a message, of an answer */
     uint8_t limited;    /* cap is credits, which answers bring back; else slots, which ACKs free */
-    uint8_t pad[15];
+    uint8_t fewer; /* than the receiver's endpoint has: when they are full that may have room */
+    uint8_t pad[14];
 };
 _Static_assert(sizeof(struct ring_desc) == 64, "a cache line each");
+_Static_assert(sizeof(struct ring_table) <= RING_STAMPS_OFF, "behind it");
 
 #define RING_WORD(gen, state) ((uint64_t)(gen) << 8 | (state))
 #define RING_STATE(word)      ((unsigned)((word)&0xFF))

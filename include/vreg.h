@@ -37,9 +37,12 @@ enum vreg {
     /* With VREG_F_RING only; ring.h */
     VREG_RING = 0x90, /* store how many entries are wanted, 0: none; load: how many there are */
     VREG_RING_OPEN = 0x98, /* store the number of a send endpoint: a channel for it, please; */
-                           /* with VREG_RING_END or-ed: the one there is shall end */
+                           /* with VREG_RING_END or-ed: the one there is shall end (lanes, too) */
     VREG_RING_BELL = 0xA0, /* store the number of an entry: the PE at its other end shall wake */
-    VREG_EXITS = 0xA8,     /* with VREG_F_EXITS: stores of this PE that were exits so far */
+    VREG_RING_LANE =
+        0x108,         /* with VREG_F_LANE, privileged: store the address of a struct
+                          ring_lane: a channel for its words, please; the lane's last one ends */
+    VREG_EXITS = 0xA8, /* with VREG_F_EXITS: stores of this PE that were exits so far */
     /* With VREG_F_CALL only */
     VREG_CALL = 0xB0, /* store vreg_call(): command, wait, FETCH in one; load: what was fetched */
     VREG_LIST = 0xE8, /* store vreg_list(): several commands; load: how many went well */
@@ -81,6 +84,7 @@ enum vreg_feature {
     VREG_F_ONLY = 1 << 13,     /* VREG_CALL_ONLY */
     VREG_F_OVER = 1 << 14,     /* VREG_OVER */
     VREG_F_BARE = 1 << 15, /* CPL 0 and interrupt controllers: the NIC's PCI registers say where */
+    VREG_F_LANE = 1 << 16, /* VREG_RING_LANE */
 };
 
 enum vreg_cause {

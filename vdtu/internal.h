@@ -162,6 +162,8 @@ unsigned vdtu_accept_msg(struct vdtu *t, struct vdtu_pkt *pkt);
 /* A word of the endpoint, or VPE_ID, was written: channels from there and to there end. */
 void vdtu_ring_ep_changed(struct vdtu *d, unsigned ep);
 void vdtu_ring_vpe_changed(struct vdtu *d);
+/* Its PE is not privileged any more: its lanes end; what was sent stays. */
+void vdtu_ring_unprivileged(struct vdtu *d);
 /* The credits of a channel that its receiver ended come back to the endpoint. */
 void vdtu_ring_settle(struct vdtu *d, unsigned ep);
 /* A message of PE src has got that slot: where it stands among those that come by a channel. */

@@ -60,6 +60,8 @@ static void raw_store(struct vdtu *d, unsigned off, uint64_t value)
 {
     if (off < DTU_EP0) {
         vdtu_set(d, off, value);
+        if (off == DTU_STATUS && !(value & DTU_STATUS_PRIV))
+            vdtu_ring_unprivileged(d);
         if (off == DTU_VPE_ID) {
             vdtu_ring_vpe_changed(d);
             vdtu_map_vpe_changed(d);

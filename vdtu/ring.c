@@ -68,8 +68,11 @@ static unsigned end_of(const struct vdtu_chan *c, const struct vdtu *d, unsigned
 
 /* ---- the hooks ---- */
 
+/* Lanes never owe: their credits are unlimited. */
 static bool owes_any(const struct vdtu *d, unsigned ep)
 {
+    if (ep >= DTU_EPS)
+        return false;
     return __atomic_load_n(&d->owed[ep], __ATOMIC_RELAXED) ||
            __atomic_load_n(&d->owing, __ATOMIC_RELAXED) >> ep & 1;
 }
@@ -77,6 +80,8 @@ static bool owes_any(const struct vdtu *d, unsigned ep)
 /* The receiver is about to end c: the sender's endpoint gets its credits back (ring_settle). */
 static void owe(struct vdtu_chan *c)
 {
+    if (c->credits == 0)
+        return;
     __atomic_store_n(&c->d[SRC]->owed[c->ep[SRC]], c->credits * c->price, __ATOMIC_RELAXED);
 }
 
@@ -102,13 +107,11 @@ void vdtu_ring_ep_changed(struct vdtu *d, unsigned ep)
             continue;
         if (end == SRC)
             c->back = false;
-        if (c->state != RING_LIVE)
-            continue;
-        if (end == DST)
+        else if (c->state == RING_LIVE)
             owe(c);
         vdtu_chan_kill(c, end == SRC);
         if (end == DST)
-            vdtu_chan_no_endpoint(c);
+            vdtu_chan_discard(c);
     }
     unlock(r);
 }
@@ -304,6 +307,12 @@ static unsigned log2_up(unsigned n)
     return bits;
 }
 
+/* Of the send endpoint or lane. */
+static uint64_t send_word(const struct vdtu *d, unsigned ep, unsigned i)
+{
+    return ep < DTU_EPS ? vdtu_get(d, DTU_EP(ep, i)) : d->ring->lane[ep - DTU_EPS][i];
+}
+
 /* The longest answer that the sender's receive endpoints take. */
 static unsigned answer_size(const struct vdtu *d)
 {
@@ -316,17 +325,36 @@ static unsigned answer_size(const struct vdtu *d)
     return size;
 }
 
-static bool slots_fit(const struct vdtu_chan *c)
+/* So many slots have place in both directions. */
+static unsigned slots_max(const struct vdtu_chan *c)
 {
-    return c->slots * c->stride <= (int)RING_AREA && c->slots * c->rstride <= (int)RING_AREA;
+    unsigned n = RING_AREA / (c->stride > c->rstride ? c->stride : c->rstride);
+
+    return n < 1 ? 0 : 1u << (31 - __builtin_clz(n));
+}
+
+/*
+ * As many as may be out, or more if there is place: each side looks at the other's count once a
+ * round.  Where credits are unlimited fewer will do: what has no place goes by a trap.
+ */
+static bool slots_fit(struct vdtu_chan *c, struct ring_desc *desc, unsigned cap)
+{
+    unsigned most = slots_max(c), want = 1u << log2_up(cap < SLOTS_MIN ? SLOTS_MIN : cap);
+
+    c->slots = (uint16_t)(want < most ? want : most);
+    if (c->slots < cap && (desc->limited || c->slots < SLOTS_MIN))
+        return false;
+    desc->fewer = c->slots < cap;
+    desc->cap = (uint16_t)(desc->fewer ? c->slots : cap);
+    return true;
 }
 
 /* What the two endpoints make of the channel.  False: it does not fit, or there are no credits. */
 static bool dimension(struct vdtu *d, unsigned ep, const struct vdtu_recv *r, struct vdtu_chan *c,
                       struct ring_desc *desc)
 {
-    uint64_t r0 = vdtu_get(d, DTU_EP(ep, 0)), r1 = vdtu_get(d, DTU_EP(ep, 1));
-    unsigned max = r0 & 0xFFFF, credits = r1 & 0xFFFF, cap, size, answer = answer_size(d);
+    unsigned max = send_word(d, ep, 0) & 0xFFFF, credits = send_word(d, ep, 1) & 0xFFFF, cap, size;
+    unsigned answer = answer_size(d);
 
     cap = r->slots < RING_SLOTS_MAX ? r->slots : RING_SLOTS_MAX;
     if (max < HEADER || r->slot_size < HEADER || cap == 0)
@@ -342,15 +370,8 @@ static bool dimension(struct vdtu *d, unsigned ep, const struct vdtu_recv *r, st
     size = max < r->slot_size ? max : r->slot_size;
     c->stride = (uint16_t)((size + 63) & ~63u);
     c->rstride = (uint16_t)(((answer > HEADER ? answer : HEADER) + 63) & ~63u);
-    if (size > RING_AREA || answer > RING_AREA)
+    if (size > RING_AREA || answer > RING_AREA || !slots_fit(c, desc, cap))
         return false;
-    /* More than needed, if there is place: each side looks at the other's count once a round. */
-    c->slots = (uint16_t)(1u << log2_up(cap < SLOTS_MIN ? SLOTS_MIN : cap));
-    while (c->slots > cap && !slots_fit(c))
-        c->slots /= 2;
-    if (c->slots < cap || !slots_fit(c))
-        return false;
-    desc->cap = (uint16_t)cap;
     desc->max = (uint16_t)(size - HEADER);
     desc->rmax = (uint16_t)(answer > HEADER ? answer - HEADER : 0);
     desc->slots = c->slots;
@@ -370,7 +391,7 @@ static void publish(struct vdtu_chan *c, unsigned end, struct ring_desc desc)
     desc.peer_ep = c->ep[!end];
     desc.peer_pe = peer->pe;
     desc.peer_vpe = (uint16_t)vdtu_get(peer, DTU_VPE_ID);
-    desc.label = end == DST ? vdtu_get(peer, DTU_EP(c->ep[SRC], 2)) : 0;
+    desc.label = end == DST ? send_word(peer, c->ep[SRC], 2) : 0;
     desc.sender_ep = desc.limited ? c->ep[SRC] : DTU_NO_CREDIT_EP;
     to += c->entry[end];
     for (unsigned i = 1; i < sizeof(desc) / 8; i++)
@@ -413,12 +434,14 @@ static void open_locked(struct vdtu *d, struct vdtu *t, unsigned ep)
 {
     struct vdtu_rings *r = lock(d);
     struct vdtu_chan *c = calloc(1, sizeof(*c)), *old;
-    uint64_t r0 = vdtu_get(d, DTU_EP(ep, 0)), r1 = vdtu_get(d, DTU_EP(ep, 1));
+    uint64_t r0, r1;
     struct ring_desc desc = {0};
     struct vdtu_recv recv;
 
     if (!c || !d->ring || !t->ring || vdtu_ring_table(d)->out[ep] != RING_NO_ENTRY)
         goto refuse;
+    r0 = send_word(d, ep, 0);
+    r1 = send_word(d, ep, 1);
     c->d[SRC] = d;
     c->d[DST] = t;
     c->ep[SRC] = (uint8_t)ep;
@@ -430,7 +453,7 @@ static void open_locked(struct vdtu *d, struct vdtu *t, unsigned ep)
      * program does not ask for more than the endpoint says. */
     if (owes_any(d, ep))
         settle(d, ep);
-    r1 = vdtu_get(d, DTU_EP(ep, 1));
+    r1 = send_word(d, ep, 1);
     if (c->ep[DST] >= DTU_EPS || (r0 >> 16 & 0x7FF) != (uint16_t)vdtu_get(t, DTU_VPE_ID) ||
         !vdtu_recv_get(t, c->ep[DST], &recv) || !dimension(d, ep, &recv, c, &desc))
         goto refuse;
@@ -446,42 +469,45 @@ refuse:
     free(c);
 }
 
-void vdtu_ring_open(struct vdtu *d, unsigned ep)
+/* The PE that the send endpoint or lane names; DTU_PES: none.  d's lock held. */
+static unsigned target(const struct vdtu *d, unsigned ep)
 {
-    struct vdtu *t = NULL;
-    unsigned pe = DTU_PES;
+    if (!d->ring || dtu_ep_type(send_word(d, ep, 0)) != DTU_EP_SEND)
+        return DTU_PES;
+    return send_word(d, ep, 1) >> 24 & 0x3FF;
+}
 
-    if (!d->noc->rings || ep >= DTU_EPS)
-        return;
+static void open_channel(struct vdtu *d, unsigned ep)
+{
+    struct vdtu *t;
+
     vdtu_lock(d);
     vdtu_ring_settle(d, ep);
-    if (d->ring && dtu_ep_type(vdtu_get(d, DTU_EP(ep, 0))) == DTU_EP_SEND)
-        pe = vdtu_get(d, DTU_EP(ep, 1)) >> 24 & 0x3FF;
-    t = vdtu_noc_find(d->noc, pe);
+    t = vdtu_noc_find(d->noc, target(d, ep));
     vdtu_unlock(d);
     if (!t || t == d)
         return;
     vdtu_lock(t->pe < d->pe ? t : d);
     vdtu_lock(t->pe < d->pe ? d : t);
-    if (dtu_ep_type(vdtu_get(d, DTU_EP(ep, 0))) == DTU_EP_SEND &&
-        (vdtu_get(d, DTU_EP(ep, 1)) >> 24 & 0x3FF) == t->pe)
+    if (target(d, ep) == t->pe)
         open_locked(d, t, ep);
     vdtu_unlock(t);
     vdtu_unlock(d);
 }
 
-void vdtu_ring_end(struct vdtu *d, unsigned ep)
+void vdtu_ring_open(struct vdtu *d, unsigned ep)
 {
-    struct vdtu_rings *r;
-    struct vdtu_chan *c;
-    unsigned e;
+    if (d->noc->rings && ep < DTU_EPS)
+        open_channel(d, ep);
+}
 
-    if (!d->noc->rings || ep >= DTU_EPS)
-        return;
-    vdtu_lock(d);
-    r = lock(d);
-    e = d->ring ? vdtu_ring_table(d)->out[ep] : RING_NO_ENTRY;
-    c = e < RING_ENTRIES_MAX ? d->ring->chan[e] : NULL;
+/* d's lock held. */
+static void end_channel(struct vdtu *d, unsigned ep)
+{
+    struct vdtu_rings *r = lock(d);
+    unsigned e = d->ring ? vdtu_ring_table(d)->out[ep] : RING_NO_ENTRY;
+    struct vdtu_chan *c = e < RING_ENTRIES_MAX ? d->ring->chan[e] : NULL;
+
     if (c && c->state == RING_LIVE) {
         vdtu_chan_kill(c, true);
         c->back = c->credits > 0;
@@ -489,7 +515,47 @@ void vdtu_ring_end(struct vdtu *d, unsigned ep)
             __atomic_fetch_or(&d->owing, 1u << ep, __ATOMIC_RELAXED);
     }
     unlock(r);
+}
+
+void vdtu_ring_end(struct vdtu *d, unsigned ep)
+{
+    if (!d->noc->rings || ep >= RING_SENDS)
+        return;
+    vdtu_lock(d);
+    end_channel(d, ep);
     vdtu_unlock(d);
+}
+
+bool vdtu_ring_lane(struct vdtu *d, const struct ring_lane *lane)
+{
+    const unsigned n = lane->lane < RING_LANES ? (unsigned)lane->lane : RING_LANES;
+    bool may;
+
+    if (!d->noc->rings)
+        return false;
+    vdtu_lock(d);
+    /* Only who may write an endpoint's words itself; what it asks for then is no more than that. */
+    may = d->ring && vdtu_get(d, DTU_STATUS) & DTU_STATUS_PRIV && n < RING_LANES &&
+          dtu_ep_type(lane->words[0]) == DTU_EP_SEND &&
+          (lane->words[1] & 0xFFFF) == DTU_CREDITS_UNLIM;
+    if (may) {
+        end_channel(d, DTU_EPS + n);
+        memcpy(d->ring->lane[n], lane->words, sizeof(lane->words));
+    }
+    vdtu_unlock(d);
+    if (may)
+        open_channel(d, DTU_EPS + n);
+    return may;
+}
+
+void vdtu_ring_unprivileged(struct vdtu *d)
+{
+    if (!d->ring)
+        return;
+    for (unsigned n = 0; n < RING_LANES; n++) {
+        end_channel(d, DTU_EPS + n);
+        memset(d->ring->lane[n], 0, sizeof(d->ring->lane[n]));
+    }
 }
 
 void vdtu_ring_bell(struct vdtu *d, unsigned entry)

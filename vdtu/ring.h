@@ -57,7 +57,14 @@ void vdtu_ring_disable(struct vdtu *d);
 void vdtu_ring_open(struct vdtu *d, unsigned ep);
 
 /*
- * The channel of send endpoint ep shall end; what was sent stays, and so do the credits: those that
+ * The same for a lane, whose channel so far, if any, ends (vdtu_ring_end()): its words say where
+ * messages go.  False, and nothing was done: there is no such lane, the PE has no rings or is not
+ * privileged, or these are not words of a send endpoint with unlimited credits.  No lock held.
+ */
+bool vdtu_ring_lane(struct vdtu *d, const struct ring_lane *lane);
+
+/*
+ * The channel of send endpoint or lane ep shall end; what was sent stays, and so do the credits: those that
  * are not out go back to the endpoint, the others when their answers have come.  No lock held.
  */
 void vdtu_ring_end(struct vdtu *d, unsigned ep);

@@ -22,10 +22,11 @@ void vreg_reset(struct pe *pe)
 {
     *pe_vreg(pe, VREG_MAGIC) = VREG_MAGIC_VALUE;
     *pe_vreg(pe, VREG_VERS) = VREG_VERSION;
-    *pe_vreg(pe, VREG_FEATURES) =
-        VREG_F_TIME | VREG_F_WAIT | VREG_F_CONSOLE | VREG_F_EXIT | VREG_F_RESET | VREG_F_CALL |
-        VREG_F_TOGETHER | VREG_F_ONLY | VREG_F_OVER | (pe->node->desc->seed.on ? 0 : VREG_F_EXITS) |
-        (windows_on(pe->node) ? VREG_F_RING : 0) | (pe->node->mapped ? VREG_F_MAP : 0);
+    *pe_vreg(pe, VREG_FEATURES) = VREG_F_TIME | VREG_F_WAIT | VREG_F_CONSOLE | VREG_F_EXIT |
+                                  VREG_F_RESET | VREG_F_CALL | VREG_F_TOGETHER | VREG_F_ONLY |
+                                  VREG_F_OVER | (pe->node->desc->seed.on ? 0 : VREG_F_EXITS) |
+                                  (windows_on(pe->node) ? VREG_F_RING | VREG_F_LANE : 0) |
+                                  (pe->node->mapped ? VREG_F_MAP : 0);
     if (pe->nic)
         *pe_vreg(pe, VREG_FEATURES) |= VREG_F_NIC | (pe->bare ? VREG_F_BARE : 0);
     if (pe->node->desc->control)
@@ -140,6 +141,33 @@ static bool map_store(struct pe *pe, unsigned off, uint64_t value)
     }
 }
 
+/* False: a number that is none, or a lane that this PE may not have. */
+static bool ring_store(struct pe *pe, unsigned off, uint64_t value)
+{
+    struct ring_lane lane;
+
+    switch (off) {
+    case VREG_RING:
+        *pe_vreg(pe, VREG_RING) = window_want(pe, value);
+        return true;
+    case VREG_RING_OPEN:
+        if (value < DTU_EPS)
+            vdtu_ring_open(pe->dtu, (unsigned)value);
+        else if (value - VREG_RING_END < RING_SENDS)
+            vdtu_ring_end(pe->dtu, (unsigned)(value - VREG_RING_END));
+        else
+            return false;
+        return true;
+    case VREG_RING_LANE:
+        return vdtu_mem_read(pe->dtu, value, &lane, sizeof(lane)) == sizeof(lane) &&
+               vdtu_ring_lane(pe->dtu, &lane);
+    default:
+        if (value < RING_ENTRIES_MAX)
+            vdtu_ring_bell(pe->dtu, (unsigned)value);
+        return value < RING_ENTRIES_MAX;
+    }
+}
+
 enum pe_why vreg_store(struct pe *pe, unsigned off, uint64_t value, unsigned size)
 {
     uint64_t scope = value >> 32;
@@ -181,18 +209,12 @@ enum pe_why vreg_store(struct pe *pe, unsigned off, uint64_t value, unsigned siz
             return pe_exit_program(pe, (uint32_t)value, (enum vreg_exit)scope);
         break;
     case VREG_RING:
-        *pe_vreg(pe, VREG_RING) = window_want(pe, value);
-        return PE_KICKED;
     case VREG_RING_OPEN:
-        if (value < DTU_EPS)
-            vdtu_ring_open(pe->dtu, (unsigned)value);
-        else if (value - VREG_RING_END < DTU_EPS)
-            vdtu_ring_end(pe->dtu, (unsigned)(value - VREG_RING_END));
-        return PE_KICKED;
+    case VREG_RING_LANE:
     case VREG_RING_BELL:
-        if (value < RING_ENTRIES_MAX)
-            vdtu_ring_bell(pe->dtu, (unsigned)value);
-        return PE_KICKED;
+        if (ring_store(pe, off, value))
+            return PE_KICKED;
+        break;
     case VREG_OVER:
     case VREG_ASK:
         if (off == VREG_OVER ? pe_hear_over(pe) : control_store(pe, value))

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * hw.h by means of the DTU.  Endpoint 14 is configured anew for each operation (dtu-spec 8.2);
- * unlike the original, errors are looked at.
+ * hw.h by means of the DTU.  Endpoint 14 is configured anew for each operation (dtu-spec 8.2),
+ * except for messages that can go by a ring; unlike the original, errors are looked at.
  */
 #include "hw.h"
 
 #include "dtu_drv.h"
 #include "kernel.h"
+#include "ring_lib.h"
 
 static void config_mem(unsigned pe, unsigned vpe, uint64_t addr, size_t n)
 {
@@ -54,11 +55,9 @@ bool hw_can_reset(void)
 int hw_send(const struct hw_target *to, const void *data, size_t n, unsigned reply_ep,
             uint64_t reply_label)
 {
-    const uint64_t words[3] = {dtu_send_r0(to->vpe, (unsigned)(n + sizeof(struct dtu_header))),
-                               dtu_send_r1(to->pe, to->ep, DTU_CREDITS_UNLIM), to->label};
+    const struct ring_to where = {to->pe, to->vpe, to->ep, to->label};
 
-    dtu_config_for_command(KERN_EP_SCRATCH, words);
-    return (int)dtu_send(KERN_EP_SCRATCH, data, n, reply_ep, reply_label);
+    return (int)dtu_send_to(KERN_EP_SCRATCH, &where, data, n, reply_ep, reply_label);
 }
 
 uint64_t hw_ticks(void)

@@ -179,6 +179,19 @@ unsigned dtu_send(unsigned ep, const void *data, size_t len, unsigned reply_ep,
     return err != RING_TRAP ? err : send_any(ep, data, len, reply_ep, reply_label);
 }
 
+unsigned dtu_send_to(unsigned scratch, const struct ring_to *to, const void *data, size_t len,
+                     unsigned reply_ep, uint64_t reply_label)
+{
+    const uint64_t words[3] = {dtu_send_r0(to->vpe, (unsigned)(len + sizeof(struct dtu_header))),
+                               dtu_send_r1(to->pe, to->ep, DTU_CREDITS_UNLIM), to->label};
+    unsigned err = ring_send_to(&ring_self, to, data, len, reply_ep, reply_label);
+
+    if (err != RING_TRAP)
+        return err;
+    dtu_config_for_command(scratch, words);
+    return dtu_send(scratch, data, len, reply_ep, reply_label);
+}
+
 unsigned dtu_call(unsigned ep, const void *data, size_t len, unsigned reply_ep,
                   uint64_t reply_label)
 {

@@ -246,6 +246,13 @@ static void hw_open(void *arg, unsigned ep)
     vreg_set(VREG_RING_OPEN, ep);
 }
 
+static void hw_lane(void *arg, const struct ring_lane *lane)
+{
+    (void)arg;
+    __asm__ volatile("" : : : "memory");
+    vreg_set(VREG_RING_LANE, (uintptr_t)lane);
+}
+
 static void hw_end(void *arg, unsigned ep)
 {
     (void)arg;
@@ -266,7 +273,7 @@ static void hw_sync(void *arg)
 
 void ring_init(unsigned entries)
 {
-    static const struct ring_hw hw = {hw_fetch, hw_open, hw_end, hw_bell, hw_sync};
+    static const struct ring_hw hw = {hw_fetch, hw_open, hw_lane, hw_end, hw_bell, hw_sync};
 
     memset(&ring_self, 0, sizeof(ring_self));
     if (!vreg_has(VREG_F_RING))
@@ -276,4 +283,5 @@ void ring_init(unsigned entries)
         return;
     ring_setup(&ring_self, (const uint64_t *)DTU_BASE, (const void *)RING_TABLE_GPA,
                (void *)RING_WINDOW_GPA, &hw, NULL);
+    ring_self.lanes = vreg_has(VREG_F_LANE) && (dtu_get(DTU_STATUS) & DTU_STATUS_PRIV) != 0;
 }

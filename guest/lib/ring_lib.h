@@ -25,6 +25,7 @@ struct ring_hw {
     /* FETCH: address of the message, 0 for none. */
     uint64_t (*fetch)(void *arg, unsigned ep);
     void (*open)(void *arg, unsigned ep);
+    void (*lane)(void *arg, const struct ring_lane *lane);
     void (*end)(void *arg, unsigned ep);
     void (*bell)(void *arg, unsigned entry);
     /* Returns when what the host has begun with this PE's endpoints is done. */
@@ -62,6 +63,16 @@ struct ring_watch {
     uint64_t is_hot[RING_ENTRIES_MAX / 64];
 };
 
+/*
+ * Where this PE has sent without an endpoint of its own, by means of any: each place has one set of
+ * words at a time, that of the target to which it sent last.
+ */
+#define RING_WAYS 4u /* lanes that a target may have: one of a set */
+struct ring_target {
+    uint64_t words[3]; /* [0] 0: none yet */
+    uint64_t used;     /* when, in sends */
+};
+
 struct ring_in;
 
 /*
@@ -92,7 +103,7 @@ struct ring_now {
 struct ring_out;
 
 /* The live channel of a send endpoint, in hand after its first message. */
-struct ring_to {
+struct ring_ready {
     uint64_t word; /* the descriptor's when this was filled in; 0: there is none */
     const struct ring_desc *d;
     struct ring_out *st;
@@ -117,13 +128,16 @@ struct rings {
     uint16_t first[DTU_EPS + 1]; /* incoming channels of an endpoint: in[first[ep]] on */
     uint16_t cursor[DTU_EPS];    /* whose turn it is */
     uint8_t passed[DTU_EPS];     /* messages by trap since one by a channel was seen */
-    uint32_t uses[DTU_EPS];      /* sends by trap */
+    uint32_t uses[RING_SENDS];   /* sends by trap, of an endpoint or lane */
     uint32_t own; /* endpoints that this PE configures itself: those stores are posted, so what the
                      table says of them may be old */
     struct ring_stash stash[DTU_EPS];
     struct ring_watch watch;
     struct ring_now now;
-    struct ring_to to[DTU_EPS];
+    struct ring_ready ready[DTU_EPS];
+    bool lanes; /* may it have any? */
+    uint64_t lane_sends;
+    struct ring_target target[RING_LANES];
     uint16_t in[RING_ENTRIES_MAX], out[RING_ENTRIES_MAX];
     uint64_t dropped; /* messages and answers that broke the rules */
 };
@@ -155,6 +169,17 @@ static inline bool ring_owns(const struct rings *r, const void *msg)
  */
 unsigned ring_send(struct rings *r, unsigned ep, const void *data, size_t len, unsigned reply_ep,
                    uint64_t reply_label);
+
+/*
+ * SEND to endpoint `ep` of `pe` with unlimited credits and that label, without an endpoint for it:
+ * for PEs that may write endpoints themselves, i.e. kernels.  SE_OK, SE_NO_RING_SPACE or RING_TRAP.
+ */
+struct ring_to {
+    unsigned pe, vpe, ep;
+    uint64_t label;
+};
+unsigned ring_send_to(struct rings *r, const struct ring_to *to, const void *data, size_t len,
+                      unsigned reply_ep, uint64_t reply_label);
 
 /* Has ep no channel, so that ring_send() would say RING_TRAP?  Counts and asks for one as that
  * does. */

@@ -32,7 +32,14 @@ static unsigned by_trap(struct rings *r, unsigned ep)
 
     if (n < 4 || (n & (n - 1)))
         return RING_NO_ENTRY;
-    r->hw.open(r->arg, ep);
+    if (ep < DTU_EPS) {
+        r->hw.open(r->arg, ep);
+    } else {
+        struct ring_lane lane = {.lane = ep - DTU_EPS};
+
+        memcpy(lane.words, r->target[ep - DTU_EPS].words, sizeof(lane.words));
+        r->hw.lane(r->arg, &lane);
+    }
     return __atomic_load_n(&rg_table(r)->out[ep], __ATOMIC_ACQUIRE);
 }
 
@@ -114,8 +121,10 @@ static unsigned room(struct rings *r, unsigned entry, struct ring_out *st)
      * comes finds room, unless the program has not looked at as many as an endpoint can hold. */
     while (rg_acquire(ring_answer(r, entry, st)) == st->rtaken + 1 && pump_one(r, entry, st))
         ;
+    if (!d->limited && st->sent - st->freed >= d->cap)
+        return d->fewer ? RING_TRAP : SE_NO_RING_SPACE;
     if (!d->limited)
-        return st->sent - st->freed >= d->cap ? SE_NO_RING_SPACE : SE_OK;
+        return SE_OK;
     if (st->sent - st->granted >= d->cap &&
         st->sent - (st->granted + credits_back(r, entry, st) - st->rtaken) >= d->cap)
         return no_credits(r, d->ep);
@@ -167,7 +176,7 @@ static void hold(struct rings *r, unsigned entry, uint64_t word, struct ring_out
     const struct ring_desc *d = rg_desc(r, entry);
     uint8_t *at = rg_entry(r, entry);
 
-    r->to[d->ep] = (struct ring_to){
+    r->ready[d->ep] = (struct ring_ready){
         .word = word,
         .d = d,
         .st = st,
@@ -186,8 +195,9 @@ static void hold(struct rings *r, unsigned entry, uint64_t word, struct ring_out
     };
 }
 
-unsigned rg_send(struct rings *r, unsigned ep, const void *data, size_t len, unsigned reply_ep,
-                 uint64_t reply_label)
+/* By the channel of a send endpoint or lane. */
+static unsigned send_by(struct rings *r, unsigned ep, const void *data, size_t len,
+                        unsigned reply_ep, uint64_t reply_label)
 {
     unsigned entry = RING_NO_ENTRY, err, rmax;
     const struct ring_desc *d;
@@ -196,8 +206,6 @@ unsigned rg_send(struct rings *r, unsigned ep, const void *data, size_t len, uns
     uint8_t *at;
     int rec = 0;
 
-    if (!r->on || ep >= DTU_EPS || r->own >> ep & 1)
-        return RING_TRAP;
     entry = __atomic_load_n(&rg_table(r)->out[ep], __ATOMIC_ACQUIRE);
     if (entry >= RING_ENTRIES_MAX && (entry = by_trap(r, ep)) >= RING_ENTRIES_MAX)
         return RING_TRAP;
@@ -207,7 +215,7 @@ unsigned rg_send(struct rings *r, unsigned ep, const void *data, size_t len, uns
         return RING_TRAP;
     st = state_of(r, entry);
     if (len > d->max)
-        return SE_INV_ARGS;
+        return ep < DTU_EPS ? SE_INV_ARGS : RING_TRAP;
     rmax = rg_answer_max(r, reply_ep);
     /* A receive endpoint that is newer than the channel.  The DTU asks for the credits it holds. */
     if (rmax > d->rmax + 1u) {
@@ -237,10 +245,53 @@ unsigned rg_send(struct rings *r, unsigned ep, const void *data, size_t len, uns
         return rg_outcome(r, entry, st, rmax ? 1ull << rec : 0);
     st->sent++;
     r->uses[ep] = 0;
-    if (r->to[ep].word != word)
+    if (ep < DTU_EPS && r->ready[ep].word != word)
         hold(r, entry, word, st);
     rg_notify(r, entry);
     return SE_OK;
+}
+
+unsigned rg_send(struct rings *r, unsigned ep, const void *data, size_t len, unsigned reply_ep,
+                 uint64_t reply_label)
+{
+    if (!r->on || ep >= DTU_EPS || r->own >> ep & 1)
+        return RING_TRAP;
+    return send_by(r, ep, data, len, reply_ep, reply_label);
+}
+
+/* The lane that has these words, or else of those that could the one longest unused gets them. */
+static unsigned lane_for(struct rings *r, const uint64_t words[3])
+{
+    const uint64_t hash = (words[0] ^ words[1] ^ words[2] * 31) * 0x9E3779B97F4A7C15ull;
+    const unsigned set = (unsigned)(hash >> 32) % (RING_LANES / RING_WAYS) * RING_WAYS;
+    unsigned lane = set;
+
+    for (unsigned i = set; i < set + RING_WAYS; i++) {
+        if (memcmp(r->target[i].words, words, sizeof(r->target[i].words)) == 0)
+            return i;
+        if (r->target[i].used < r->target[lane].used)
+            lane = i;
+    }
+    if (__atomic_load_n(&rg_table(r)->out[DTU_EPS + lane], __ATOMIC_ACQUIRE) < RING_ENTRIES_MAX)
+        r->hw.end(r->arg, DTU_EPS + lane); /* its channel goes elsewhere */
+    memcpy(r->target[lane].words, words, sizeof(r->target[lane].words));
+    r->uses[DTU_EPS + lane] = 0;
+    return lane;
+}
+
+unsigned ring_send_to(struct rings *r, const struct ring_to *to, const void *data, size_t len,
+                      unsigned reply_ep, uint64_t reply_label)
+{
+    /* As long as the receiver takes: the channel is for messages of all lengths. */
+    const uint64_t words[3] = {dtu_send_r0(to->vpe, 0xFFFF),
+                               dtu_send_r1(to->pe, to->ep, DTU_CREDITS_UNLIM), to->label};
+    unsigned lane;
+
+    if (!r->on || !r->lanes)
+        return RING_TRAP;
+    lane = lane_for(r, words);
+    r->target[lane].used = ++r->lane_sends;
+    return send_by(r, DTU_EPS + lane, data, len, reply_ep, reply_label);
 }
 
 /* ---- answers ---- */

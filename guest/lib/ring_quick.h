@@ -2,7 +2,7 @@
 /*
  * A message like the one before.
  *
- * A sender's channel in hand (struct ring_to) and a receiver's (struct ring_now) have all that
+ * A sender's channel in hand (struct ring_ready) and a receiver's (struct ring_now) have all that
  * their next message needs, for as long as the descriptor's word is what it was: the host changes
  * it before anything else of a channel.  Whatever is not as with the message before goes the long
  * way, which does the same from the tables.  Here instructions count: they bound the rate of
@@ -18,7 +18,7 @@
 static inline unsigned rg_quick_send(struct rings *r, unsigned ep, const void *data, size_t len,
                                      unsigned reply_ep, uint64_t reply_label)
 {
-    const struct ring_to *to = &r->to[ep % DTU_EPS];
+    const struct ring_ready *to = &r->ready[ep % DTU_EPS];
     const uint64_t word = to->word;
     struct ring_out *st = to->st;
     uint64_t sent, meta = len | (uint64_t)(reply_ep & 0xFF) << 32, rec = 0;

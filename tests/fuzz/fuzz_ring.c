@@ -7,28 +7,9 @@
 /* LINK: vdtu guest/lib/ring.c guest/lib/ring_in.c guest/lib/ring_out.c */
 /* LINK: guest/lib/ring_quick.c guest/lib/dtu_drv.c */
 #include "../unit/ring_fixture.h"
+#include "input.h"
 
 enum { BAD = 1, R = 2, GOOD = 3 };
-
-struct input {
-    const uint8_t *p;
-    size_t left;
-};
-
-static unsigned byte(struct input *in)
-{
-    if (!in->left)
-        return 0;
-    in->left--;
-    return *in->p++;
-}
-
-static unsigned word(struct input *in)
-{
-    unsigned lo = byte(in);
-
-    return lo | byte(in) << 8;
-}
 
 struct state {
     struct rx *x;
@@ -43,13 +24,13 @@ static void receive(struct state *s, unsigned slot)
 
     if (!m)
         return;
-    RX_WANT(m->sender_pe == BAD || m->sender_pe == GOOD);
-    RX_WANT(m->sender_vpe == m->sender_pe && m->label == RX_LABEL + m->sender_pe);
-    RX_WANT(m->length <= 256 - sizeof(*m));
+    PE_WANT(m->sender_pe == BAD || m->sender_pe == GOOD);
+    PE_WANT(m->sender_vpe == m->sender_pe && m->label == RX_LABEL + m->sender_pe);
+    PE_WANT(m->length <= 256 - sizeof(*m));
     if (m->sender_pe == GOOD) {
-        RX_WANT(m->length == 8);
+        PE_WANT(m->length == 8);
         memcpy(&v, m + 1, 8);
-        RX_WANT(v == s->got);
+        PE_WANT(v == s->got);
         s->got++;
     }
     if (s->held[slot % 8] && ring_owns(&s->x->pe[R].r, s->held[slot % 8]))
@@ -83,12 +64,24 @@ static void forge(struct state *s, struct input *in)
     w[RING_SEQ] = st->taken + 1 + byte(in) % 2;
 }
 
+/* Words that a kernel could write, for an honest one or for nobody. */
+static void lane(struct state *s, unsigned arg, struct input *in)
+{
+    const struct ring_lane l = {arg,
+                                {dtu_send_r0(R, word(in)),
+                                 dtu_send_r1(byte(in) % 8, RX_RECV, DTU_CREDITS_UNLIM),
+                                 RX_LABEL + BAD}};
+
+    vdtu_ring_lane(s->x->pe[BAD].d, &l);
+    vdtu_ring_end(s->x->pe[BAD].d, byte(in));
+}
+
 static void step(struct state *s, struct input *in)
 {
     struct rx *x = s->x;
     unsigned op = byte(in), arg = byte(in), i = arg % 8;
 
-    switch (op % 12) {
+    switch (op % 13) {
     case 0:
         scribble(s, in);
         break;
@@ -124,6 +117,9 @@ static void step(struct state *s, struct input *in)
         vdtu_ring_open(x->pe[BAD].d, arg);
         vdtu_ring_bell(x->pe[BAD].d, arg);
         break;
+    case 11:
+        lane(s, arg, in);
+        break;
     default:
         vdtu_ring_open(x->pe[BAD].d, RX_SEND);
     }
@@ -144,7 +140,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     /* What the honest one sent is all there. */
     for (unsigned i = 0; i < 200 && s.got < s.sent; i++)
         receive(&s, i);
-    RX_WANT(s.got == s.sent);
+    PE_WANT(s.got == s.sent);
     rx_free(s.x);
     return 0;
 }

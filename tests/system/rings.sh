@@ -16,6 +16,16 @@ awk '/^PE 1:/ { k = 1 } /^PE 2:/ { k = 0 }
      END { exit !(rings > 10 * traps) }' "$T/err" || bad 'most system calls were traps'
 end
 
+# Two kernels, a service and its client: what kernels send to each other and to services.
+begin 'rings: used by kernels for kernel calls and services'
+vm run --timeout "$VM_LIMIT" --pes 5 --stats -- kernel kernel kernbench serve daemon pes=2 -- \
+    kernbench session 20 requires=kernbench
+want_status 0
+awk '/^PE 1:/ { k = 1 } /^PE 2:/ { k = 0 } /^PE 4:/ { k = 2 } /^PE 5:/ { k = 0 }
+     k && /messages  sent/ { traps += $3 } k && /rings/ { rings += $3 }
+     END { exit !(rings > 1000 && rings > 20 * traps) }' "$T/err" || bad 'kernel calls were traps'
+end
+
 begin 'rings: not with --rings no'
 vm run --rings no --timeout "$VM_LIMIT" --pes 3 --stats -- kernel multi 2 10
 want_status 0
@@ -37,14 +47,14 @@ end
 begin 'rings: a PE that writes into what it shares'
 vm run --timeout "$VM_LIMIT" --pes 5 -- kernel ringattack
 want_status 0
-want_count 5 'ok   '
+want_count 6 'ok   '
 want_no_out 'FAIL'
 want_last_line '0 failed$'
 end
 
 begin "rings: a PE that writes to another's page is over, alone"
 vm run --timeout "$VM_LIMIT" --pes 5 -- kernel ringattack peer
-want_count 5 'ok   '
+want_count 6 'ok   '
 want_no_out 'FAIL|[1-9] failed$'
 want_err 'PE 2: fault: '
 want_out 'ringattack on PE 2 has crashed$'

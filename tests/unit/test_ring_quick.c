@@ -9,14 +9,7 @@
 
 #include "ring_pair.h"
 
-enum { T = 3 };
-
 #define SLOTS 4u /* of the fixture's endpoints, 256 bytes each */
-
-static uint64_t *slot_of(unsigned slot)
-{
-    return (uint64_t *)(void *)(rg_entry(&x->pe[S].r, 0) + RING_FWD_OFF + slot * 256);
-}
 
 /* S has a channel with which two messages were sent, taken and acknowledged. */
 static void open_and_use(unsigned pe, unsigned credits)
@@ -57,7 +50,7 @@ START_TEST(longer_than_a_message)
     unsigned max;
 
     open_and_use(S, DTU_CREDITS_UNLIM);
-    max = x->pe[S].r.to[RX_SEND].max;
+    max = x->pe[S].r.ready[RX_SEND].max;
     ck_assert_uint_eq(ring_send(&x->pe[S].r, RX_SEND, big, max + 1, DTU_EPS, 0), SE_INV_ARGS);
     ck_assert_uint_eq(ring_send(&x->pe[S].r, RX_SEND, big, max, DTU_EPS, 0), SE_OK);
     ck_assert_uint_eq(fetch(R, RX_RECV)->length, max);
@@ -73,7 +66,7 @@ START_TEST(another_generation)
     ck_assert_ptr_null(fetch(R, RX_RECV));
     ck_assert_ptr_null(fetch(S, RX_REPLY)); /* both have closed */
     open_and_use(S, DTU_CREDITS_UNLIM);
-    ck_assert_uint_eq(x->pe[S].r.to[RX_SEND].word & 0xFF, RING_LIVE);
+    ck_assert_uint_eq(x->pe[S].r.ready[RX_SEND].word & 0xFF, RING_LIVE);
 }
 END_TEST
 
@@ -176,7 +169,7 @@ START_TEST(too_long)
     open_and_use(S, DTU_CREDITS_UNLIM);
     ck_assert_uint_eq(send(S, 2), SE_OK);
     ck_assert_uint_eq(send(S, 3), SE_OK);
-    slot_of(2)[RING_META] = 0xFFFF;
+    slot_of(S, 2)[RING_META] = 0xFFFF;
     ck_assert_ptr_null(fetch(R, RX_RECV));
     ck_assert_uint_eq(x->pe[R].r.dropped, 1);
     ck_assert_uint_eq(value_of(fetch(R, RX_RECV)), 3);
