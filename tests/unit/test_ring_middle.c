@@ -5,6 +5,7 @@
  */
 /* LINK: vdtu guest/lib/ring.c guest/lib/ring_in.c guest/lib/ring_out.c */
 /* LINK: guest/lib/ring_quick.c guest/lib/dtu_drv.c */
+#include "ring_trap.h"
 
 #define BIG_EP 6u
 #define SIZE   6000u /* a page and a half */

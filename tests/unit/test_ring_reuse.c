@@ -6,6 +6,7 @@
  */
 /* LINK: vdtu guest/lib/ring.c guest/lib/ring_in.c guest/lib/ring_out.c */
 /* LINK: guest/lib/ring_quick.c guest/lib/dtu_drv.c */
+#include "ring_trap.h"
 
 static unsigned opened_freely(unsigned pe, unsigned ep, unsigned to)
 {
