@@ -19,8 +19,8 @@ static struct ring_out *state_of(struct rings *r, unsigned entry)
     struct ring_out *st = (struct ring_out *)(void *)(rg_entry(r, entry) + RING_STATE_OFF);
 
     if (st->gen != RING_GEN(word)) {
-        memset(st, 0, sizeof(*st));
-        st->gen = RING_GEN(word);
+        memset(&st->sent, 0, sizeof(*st) - offsetof(struct ring_out, sent));
+        rg_release(&st->gen, RING_GEN(word)); /* which the host reads first of all this */
     }
     return st;
 }
@@ -74,6 +74,18 @@ static uint64_t credits_back(const struct rings *r, unsigned entry, const struct
 }
 
 static bool pump_one(struct rings *r, unsigned entry, struct ring_out *st);
+
+/*
+ * What stands in the ring now, and no more: a receiver that writes answers as fast as we drop them
+ * would keep us here.
+ */
+static void pump(struct rings *r, unsigned entry, struct ring_out *st)
+{
+    unsigned slots = rg_desc(r, entry)->slots;
+
+    while (slots-- > 0 && pump_one(r, entry, st))
+        ;
+}
 
 /* The next answer's place in the ring, where it is while the channel lives. */
 static inline const uint8_t *ring_answer(const struct rings *r, unsigned entry,
@@ -130,8 +142,8 @@ static unsigned room(struct rings *r, unsigned entry, struct ring_out *st)
         look_for_room(r, entry, st);
     /* After that: so all answers but those to what is still out are in our hands, and one that
      * comes finds room, unless the program has not looked at as many as an endpoint can hold. */
-    while (rg_acquire(ring_answer(r, entry, st)) == st->rtaken + 1 && pump_one(r, entry, st))
-        ;
+    if (rg_acquire(ring_answer(r, entry, st)) == st->rtaken + 1)
+        pump(r, entry, st);
     if (!d->limited && st->sent - st->freed >= d->cap)
         return d->fewer ? RING_TRAP : SE_NO_RING_SPACE;
     if (!d->limited)
@@ -149,8 +161,7 @@ static int record(struct rings *r, unsigned entry, struct ring_out *st)
 
     if (~st->open == 0 && !rg_desc(r, entry)->limited) {
         floor = rg_acquire(&rg_ctl(rg_entry(r, entry))->floor);
-        while (pump_one(r, entry, st))
-            ;
+        pump(r, entry, st);
         for (unsigned i = 0; i < RING_RECORDS && credits_back(r, entry, st) == st->rtaken; i++)
             if (st->rec[i].index < floor) /* nobody can answer it any more */
                 st->open &= ~(1ull << i);
@@ -373,13 +384,11 @@ static bool pump_one(struct rings *r, unsigned entry, struct ring_out *st)
 static int oldest(struct rings *r, unsigned entry, unsigned ep)
 {
     struct ring_out *st = state_of(r, entry);
-    unsigned slots = rg_desc(r, entry)->slots;
     int best = -1;
 
-    if (RING_STATE(rg_load(&rg_desc(r, entry)->word)) == RING_FREE || slots == 0)
+    if (RING_STATE(rg_load(&rg_desc(r, entry)->word)) == RING_FREE || rg_desc(r, entry)->slots == 0)
         return -1;
-    for (unsigned i = 0; i < slots && pump_one(r, entry, st); i++)
-        ;
+    pump(r, entry, st);
     for (uint32_t bits = st->unread; bits; bits &= bits - 1) {
         int i = __builtin_ctz(bits);
 
