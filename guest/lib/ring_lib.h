@@ -63,11 +63,19 @@ struct ring_watch {
     uint64_t is_hot[RING_ENTRIES_MAX / 64];
 };
 
+/* The same for answers, by position in `out`. */
+struct ring_asked {
+    uint16_t hot[RING_HOT], last; /* where was last sent to; hot[last]: the very last */
+    uint16_t slice;
+    bool all;
+};
+
 /*
  * Where this PE has sent without an endpoint of its own, by means of any: each place has one set of
  * words at a time, that of the target to which it sent last.
  */
-#define RING_WAYS 4u /* lanes that a target may have: one of a set */
+#define RING_WAYS 8u /* lanes that a target may have, one of a set: 64 kernels have their places \
+                      */
 struct ring_target {
     uint64_t words[3]; /* [0] 0: none yet */
     uint64_t used;     /* when, in sends */
@@ -112,6 +120,7 @@ struct rings {
                      table says of them may be old */
     struct ring_stash stash[DTU_EPS];
     struct ring_watch watch;
+    struct ring_asked asked;
     struct ring_now now;
     bool lanes; /* may it have any? */
     uint64_t lane_sends;

@@ -10,6 +10,7 @@
 
 #define HEADER ((unsigned)sizeof(struct dtu_header))
 
+#define SLICE       4u  /* see something() */
 #define PATIENCE    12u /* pauses, a third of a microsecond, before */
 #define PATIENT_CAP 8u  /* a sender with so many slots looks for room again */
 
@@ -193,6 +194,8 @@ bool ring_traps(struct rings *r, unsigned ep)
            by_trap(r, ep) >= RING_ENTRIES_MAX;
 }
 
+static void asked(struct rings *r, unsigned pos);
+
 /* By the channel of a send endpoint or lane. */
 static unsigned send_by(struct rings *r, unsigned ep, const void *data, size_t len,
                         unsigned reply_ep, uint64_t reply_label)
@@ -243,6 +246,8 @@ static unsigned send_by(struct rings *r, unsigned ep, const void *data, size_t l
         return outcome(r, entry, st, rmax ? 1ull << rec : 0);
     st->sent++;
     r->uses[ep] = 0;
+    if (rmax)
+        asked(r, st->pos);
     rg_notify(r, entry);
     return SE_OK;
 }
@@ -398,17 +403,53 @@ static int oldest(struct rings *r, unsigned entry, unsigned ep)
     return best;
 }
 
-/* Is there anything to look at more closely? */
-static bool something(const struct rings *r)
+/*
+ * Is there anything to look at more closely?  Where there are many channels a look is at those to
+ * which was last sent and, in turn, at some of the others, as with messages (struct ring_watch): a
+ * kernel has one to each other kernel, and asks a dozen endpoints for every message.
+ */
+static bool something(struct rings *r)
 {
     const struct ring_scan *scan = rg_out_scan(r);
+    struct ring_asked *a = &r->asked;
 
     if (r->answers)
         return true;
-    for (unsigned i = 0; i < r->nout; i++)
-        if (rg_acquire(scan[i].seq) == scan[i].want)
+    if (a->all || r->nout <= RING_HOT + SLICE) {
+        a->all = false;
+        for (unsigned i = 0; i < r->nout; i++)
+            if (rg_is_there(&scan[i]))
+                return true;
+        return false;
+    }
+    for (unsigned i = 0; i < RING_HOT; i++)
+        if (a->hot[i] < r->nout && rg_is_there(&scan[a->hot[i]]))
             return true;
+    for (unsigned i = 0; i < SLICE; i++) {
+        if (rg_is_there(&scan[a->slice]))
+            return true;
+        a->slice = (uint16_t)(a->slice + 1u < r->nout ? a->slice + 1u : 0);
+    }
     return false;
+}
+
+void rg_out_watch(struct rings *r)
+{
+    memset(&r->asked, 0, sizeof(r->asked));
+    memset(r->asked.hot, 0xFF, sizeof(r->asked.hot));
+    r->asked.all = true;
+}
+
+/* Something that may be answered was sent there. */
+static void asked(struct rings *r, unsigned pos)
+{
+    struct ring_asked *a = &r->asked;
+
+    for (unsigned i = 0; i < RING_HOT; i++)
+        if (a->hot[(a->last + i) % RING_HOT] == pos)
+            return;
+    a->last = (uint16_t)((a->last + RING_HOT - 1u) % RING_HOT);
+    a->hot[a->last] = (uint16_t)pos;
 }
 
 bool rg_out_pending(struct rings *r, unsigned ep)
