@@ -95,7 +95,6 @@ void rg_rebuild(struct rings *r)
         rg_in_scan(r, r->in[i], i);
     rg_in_watch(r);
     rg_out_watch(r);
-    r->answers = 0;
     for (unsigned i = 0; i < r->nout; i++) {
         rg_out_rescan(r, r->out[i], i);
         rg_out_close(r, r->out[i]);

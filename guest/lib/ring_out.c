@@ -10,7 +10,7 @@
 
 #define HEADER ((unsigned)sizeof(struct dtu_header))
 
-#define SLICE       4u  /* see something() */
+#define SLICE       4u  /* see gather() */
 #define PATIENCE    12u /* pauses, a third of a microsecond, before */
 #define PATIENT_CAP 8u  /* a sender with so many slots looks for room again */
 
@@ -314,8 +314,10 @@ void rg_out_rescan(struct rings *r, unsigned entry, unsigned pos)
     struct ring_out *st = state_of(r, entry);
 
     st->pos = pos;
-    for (uint32_t bits = st->unread; bits; bits &= bits - 1)
+    for (uint32_t bits = st->unread; bits; bits &= bits - 1) {
         r->answers++;
+        r->unread[st->to[__builtin_ctz(bits)]]++;
+    }
     rescan(r, entry, st);
 }
 
@@ -377,6 +379,7 @@ static bool pump_one(struct rings *r, unsigned entry, struct ring_out *st)
         st->busy |= 1u << slot;
         st->unread |= 1u << slot;
         r->answers++;
+        r->unread[rec->ep]++;
         st->order[slot] = st->rtaken;
         st->to[slot] = rec->ep;
     }
@@ -385,52 +388,52 @@ static bool pump_one(struct rings *r, unsigned entry, struct ring_out *st)
     return true;
 }
 
-/* The slot of the oldest unread answer for ep (DTU_EPS: for any), -1: none. */
+/* The slot of the oldest unread answer for ep in our hands, -1: none. */
 static int oldest(struct rings *r, unsigned entry, unsigned ep)
 {
-    struct ring_out *st = state_of(r, entry);
+    const struct ring_out *st = state_of(r, entry);
     int best = -1;
 
-    if (RING_STATE(rg_load(&rg_desc(r, entry)->word)) == RING_FREE || rg_desc(r, entry)->slots == 0)
-        return -1;
-    pump(r, entry, st);
     for (uint32_t bits = st->unread; bits; bits &= bits - 1) {
         int i = __builtin_ctz(bits);
 
-        if ((ep == DTU_EPS || st->to[i] == ep) && (best < 0 || st->order[i] < st->order[best]))
+        if (st->to[i] == ep && (best < 0 || st->order[i] < st->order[best]))
             best = i;
     }
     return best;
 }
 
-/*
- * Is there anything to look at more closely?  Where there are many channels a look is at those to
- * which was last sent and, in turn, at some of the others, as with messages (struct ring_watch): a
- * kernel has one to each other kernel, and asks a dozen endpoints for every message.
- */
-static bool something(struct rings *r)
+static inline void gather_at(struct rings *r, unsigned pos)
 {
-    const struct ring_scan *scan = rg_out_scan(r);
+    unsigned entry = r->out[pos];
+
+    if (rg_is_there(&rg_out_scan(r)[pos]) &&
+        RING_STATE(rg_load(&rg_desc(r, entry)->word)) != RING_FREE)
+        pump(r, entry, state_of(r, entry));
+}
+
+/*
+ * Takes answers into our hands.  Where there are many channels this looks at those to which was
+ * last sent and, in turn, at some of the others, as with messages (struct ring_watch): a kernel has
+ * one to each other kernel, and asks a dozen endpoints for every message.
+ */
+static void gather(struct rings *r)
+{
     struct ring_asked *a = &r->asked;
 
-    if (r->answers)
-        return true;
     if (a->all || r->nout <= RING_HOT + SLICE) {
         a->all = false;
         for (unsigned i = 0; i < r->nout; i++)
-            if (rg_is_there(&scan[i]))
-                return true;
-        return false;
+            gather_at(r, i);
+        return;
     }
     for (unsigned i = 0; i < RING_HOT; i++)
-        if (a->hot[i] < r->nout && rg_is_there(&scan[a->hot[i]]))
-            return true;
+        if (a->hot[i] < r->nout)
+            gather_at(r, a->hot[i]);
     for (unsigned i = 0; i < SLICE; i++) {
-        if (rg_is_there(&scan[a->slice]))
-            return true;
+        gather_at(r, a->slice);
         a->slice = (uint16_t)(a->slice + 1u < r->nout ? a->slice + 1u : 0);
     }
-    return false;
 }
 
 void rg_out_watch(struct rings *r)
@@ -438,6 +441,8 @@ void rg_out_watch(struct rings *r)
     memset(&r->asked, 0, sizeof(r->asked));
     memset(r->asked.hot, 0xFF, sizeof(r->asked.hot));
     r->asked.all = true;
+    r->answers = 0;
+    memset(r->unread, 0, sizeof(r->unread));
 }
 
 /* Something that may be answered was sent there. */
@@ -454,17 +459,15 @@ static void asked(struct rings *r, unsigned pos)
 
 bool rg_out_pending(struct rings *r, unsigned ep)
 {
-    if (!something(r))
-        return false;
-    for (unsigned i = 0; i < r->nout; i++)
-        if (oldest(r, r->out[i], ep) >= 0)
-            return true;
-    return false;
+    if (ep < DTU_EPS ? r->unread[ep] : r->answers)
+        return true;
+    gather(r);
+    return ep < DTU_EPS ? r->unread[ep] : r->answers;
 }
 
 const struct dtu_header *rg_out_take(struct rings *r, unsigned ep)
 {
-    if (!something(r))
+    if (!rg_out_pending(r, ep))
         return NULL;
     for (unsigned i = 0; i < r->nout; i++) {
         int slot = oldest(r, r->out[i], ep);
@@ -473,6 +476,7 @@ const struct dtu_header *rg_out_take(struct rings *r, unsigned ep)
             continue;
         state_of(r, r->out[i])->unread &= ~(1u << slot);
         r->answers--;
+        r->unread[ep]--;
         return (const struct dtu_header *)(void *)(rg_entry(r, r->out[i]) + RING_INBOX_OFF +
                                                    (unsigned)slot * rg_desc(r, r->out[i])->rstride);
     }
