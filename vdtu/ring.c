@@ -107,13 +107,11 @@ void vdtu_ring_ep_changed(struct vdtu *d, unsigned ep)
             continue;
         if (end == SRC)
             c->back = false;
-        if (c->state != RING_LIVE)
-            continue;
-        if (end == DST)
+        else if (c->state == RING_LIVE)
             owe(c);
         vdtu_chan_kill(c, end == SRC);
         if (end == DST)
-            vdtu_chan_no_endpoint(c);
+            vdtu_chan_discard(c);
     }
     unlock(r);
 }

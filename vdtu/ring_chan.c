@@ -187,7 +187,8 @@ void vdtu_chan_kill(struct vdtu_chan *c, bool keep)
     set_state(c, RING_DEAD);
     for (unsigned end = 0; end < 2; end++)
         if (c->attached[end]) {
-            __atomic_fetch_sub(&c->d[end]->ring->live[c->ep[end]], 1, __ATOMIC_RELEASE);
+            if (end == SRC)
+                __atomic_fetch_sub(&c->d[SRC]->ring->live[c->ep[SRC]], 1, __ATOMIC_RELEASE);
             vdtu_ring_touch(c->d[end]);
             if (end == SRC || must_look(c))
                 nudge(c->d[end]);
@@ -227,6 +228,14 @@ void vdtu_chan_no_endpoint(struct vdtu_chan *c)
     c->mute = true;
 }
 
+/* First it is said that there are none any more: a copy that is being made counts for nothing. */
+void vdtu_chan_discard(struct vdtu_chan *c)
+{
+    vdtu_chan_no_endpoint(c);
+    for (unsigned slot = 0; c->kept && slot < c->slots; slot++)
+        ring_set(c->block.frozen[DST] + slot * (size_t)c->stride, 0);
+}
+
 void vdtu_chan_gone(struct vdtu_chan *c, unsigned end)
 {
     c->done[end] = true;
@@ -257,6 +266,7 @@ static void leave(struct vdtu_chan *c, unsigned end)
         if (c->attached[SRC])
             vdtu_chan_give(c);
         vdtu_chan_no_endpoint(c); /* the sender waits for no more answers */
+        __atomic_fetch_sub(&c->d[DST]->ring->live[c->ep[DST]], 1, __ATOMIC_RELEASE);
     }
     __atomic_store_n(&desc->word, RING_WORD(c->gen, RING_FREE), __ATOMIC_RELEASE);
     rings->mem.unmap(rings->arg, c->d[end]->pe, c->entry[end]);

@@ -38,8 +38,9 @@ struct vdtu_ring {
     unsigned entries;
     uint8_t *table;
     struct ring_status *status;
-    unsigned left;                /* channels to here whose senders have their entries back */
-    uint32_t live[RING_SENDS];    /* channels that begin or end at the endpoint or lane; atomic */
+    unsigned left; /* channels to here whose senders have their entries back */
+    /* Channels that begin at the endpoint or lane and live, or end there; atomic. */
+    uint32_t live[RING_SENDS];
     uint64_t lane[RING_LANES][3]; /* words; the DTU's lock */
     struct vdtu_chan *chan[RING_ENTRIES_MAX];
 };
@@ -81,6 +82,8 @@ void vdtu_chan_gone(struct vdtu_chan *c, unsigned end);
  * entry: it may be in the middle of an answer, which must not come to be in another channel.
  */
 void vdtu_chan_no_endpoint(struct vdtu_chan *c);
+/* Besides, what it has not taken is lost.  The channel does not live. */
+void vdtu_chan_discard(struct vdtu_chan *c);
 
 /*
  * With `back`: owes the endpoint what has become free since, as the receiver's own words say, and

@@ -12,6 +12,8 @@
  * there for ALONE_NS.  Its last line is `complete`, `complete without the other's word`, or
  * `alone`; the exit status is 1 only if something was wrong.
  */
+#include "hostask.h"
+
 #include "fmt.h"
 #include "print.h"
 #include "server.h"
@@ -24,15 +26,13 @@
 #define RETRY_NS 50000000ull
 #define ALONE_NS 20000000000ull
 
-enum ask { ASK_ECHO = 1, ASK_READ, ASK_WRITE, ASK_REVOKE, ASK_DONE, ASK_IS_DONE };
+enum { ASK_DONE = ASK_MORE, ASK_IS_DONE };
 enum what { GIVE_GATE = 1, GIVE_MEM };
 
 /* ---- the service ---- */
 
 static struct {
     struct server srv;
-    unsigned mem; /* and derived from it, behind: what was given last */
-    struct gate taken;
     bool done; /* the other client has said that it has completed a round */
 } self;
 
@@ -40,11 +40,11 @@ static unsigned give_memory(unsigned *sel)
 {
     unsigned err;
 
-    sysc_revoke(cap_range(self.mem, 1), true); /* of a client that is gone */
-    err = sysc_reqmem(self.mem, SYSC_MEM_ANY, MEM_SIZE, DTU_PERM_RW);
+    sysc_revoke(cap_range(memory.given, 1), true); /* of a client that is gone */
+    err = sysc_reqmem(memory.given, SYSC_MEM_ANY, MEM_SIZE, DTU_PERM_RW);
     if (!err)
-        err = sysc_derivemem(self.mem, self.mem + 1, 0, MEM_SIZE, DTU_PERM_RW);
-    *sel = self.mem + 1;
+        err = sysc_derivemem(memory.given, memory.given + 1, 0, MEM_SIZE, DTU_PERM_RW);
+    *sel = memory.given + 1;
     return err;
 }
 
@@ -63,22 +63,6 @@ static unsigned do_obtain(void *arg, uint64_t ident, unsigned count, struct msg_
                               : SE_INV_ARGS;
 }
 
-static unsigned do_delegate(void *arg, uint64_t ident, unsigned count, struct msg_reader *in,
-                            struct cap_range *take, struct msg_writer *out)
-{
-    (void)arg;
-    (void)ident;
-    (void)in;
-    (void)out;
-    if (count != 1)
-        return SE_INV_ARGS;
-    gate_deactivate(&self.taken);
-    self.taken.sel = sel_alloc(1);
-    take->start = self.taken.sel;
-    take->count = 1;
-    return SE_OK;
-}
-
 static void message(void *arg, uint64_t label, struct msg_reader *in, struct msg_writer *out)
 {
     uint64_t op = msg_get_u64(in), word = msg_get_u64(in);
@@ -87,17 +71,6 @@ static void message(void *arg, uint64_t label, struct msg_reader *in, struct msg
     (void)arg;
     (void)label;
     switch (in->error ? 0 : op) {
-    case ASK_ECHO:
-        break;
-    case ASK_READ:
-        err = gate_read(&self.taken, &word, sizeof(word), 0);
-        break;
-    case ASK_WRITE:
-        err = gate_write(&self.taken, &word, sizeof(word), 8);
-        break;
-    case ASK_REVOKE:
-        err = sysc_revoke(cap_range(self.mem, 1), true);
-        break;
     case ASK_DONE:
         self.done = true;
         break;
@@ -105,7 +78,7 @@ static void message(void *arg, uint64_t label, struct msg_reader *in, struct msg
         word = self.done;
         break;
     default:
-        err = SE_INV_ARGS;
+        err = ask_memory(in->error ? 0 : op, &word);
     }
     msg_put(out, err);
     msg_put(out, word);
@@ -114,12 +87,12 @@ static void message(void *arg, uint64_t label, struct msg_reader *in, struct msg
 static int serve(const char *name)
 {
     static const struct server_ops ops = {
-        .obtain = do_obtain, .delegate = do_delegate, .message = message};
+        .obtain = do_obtain, .delegate = take_memory, .message = message};
     unsigned err = server_create(&self.srv, name, &ops, NULL);
 
     if (err)
         panic("hostpair: the service %s cannot be registered: error %u\n", name, err);
-    self.mem = sel_alloc(2);
+    memory.given = sel_alloc(2);
     server_run(&self.srv);
     server_destroy(&self.srv);
     return 0;

@@ -7,6 +7,8 @@
  * `N passed, 0 failed`; the exit status is 0 when nothing failed.  The client's last word ends the
  * service.
  */
+#include "hostask.h"
+
 #include "fmt.h"
 #include "print.h"
 #include "server.h"
@@ -22,14 +24,12 @@
 #define TINY_EP_SIZE 6u /* one slot of 64 bytes, which nobody empties */
 
 enum what { GIVE_GATE = 1, GIVE_MEM, GIVE_READONLY, GIVE_TINY, GIVE_DEAD, REFUSE };
-enum ask { ASK_ECHO = 1, ASK_READ, ASK_WRITE, ASK_REVOKE, ASK_COUNT, ASK_QUIT };
+enum { ASK_COUNT = ASK_MORE, ASK_QUIT };
 
 /* ---- the service ---- */
 
 static struct {
     struct server srv;
-    unsigned mem; /* given last */
-    struct gate taken;
     struct recv_gate tiny;
     unsigned open;
 } self;
@@ -45,7 +45,7 @@ static unsigned new_memory(unsigned perm, unsigned *sel)
     gate_deactivate(&g);
     if (!err)
         err = sysc_derivemem(g.sel, g.sel + 1, 0, MEM_SIZE, perm);
-    self.mem = g.sel;
+    memory.given = g.sel;
     *sel = g.sel + 1;
     return err;
 }
@@ -95,22 +95,6 @@ static unsigned do_obtain(void *arg, uint64_t ident, unsigned count, struct msg_
     return SE_INV_ARGS;
 }
 
-static unsigned do_delegate(void *arg, uint64_t ident, unsigned count, struct msg_reader *in,
-                            struct cap_range *take, struct msg_writer *out)
-{
-    (void)arg;
-    (void)ident;
-    (void)in;
-    (void)out;
-    if (count != 1)
-        return SE_INV_ARGS;
-    gate_deactivate(&self.taken);
-    self.taken.sel = sel_alloc(1);
-    take->start = self.taken.sel;
-    take->count = 1;
-    return SE_OK;
-}
-
 static void do_close(void *arg, uint64_t ident)
 {
     (void)arg;
@@ -126,17 +110,6 @@ static void message(void *arg, uint64_t label, struct msg_reader *in, struct msg
     (void)arg;
     (void)label;
     switch (in->error ? 0 : op) {
-    case ASK_ECHO:
-        break;
-    case ASK_READ:
-        err = gate_read(&self.taken, &word, sizeof(word), 0);
-        break;
-    case ASK_WRITE:
-        err = gate_write(&self.taken, &word, sizeof(word), 8);
-        break;
-    case ASK_REVOKE:
-        err = sysc_revoke(cap_range(self.mem, 1), true);
-        break;
     case ASK_COUNT:
         word = self.open;
         break;
@@ -144,7 +117,7 @@ static void message(void *arg, uint64_t label, struct msg_reader *in, struct msg
         self.srv.stop = true;
         break;
     default:
-        err = SE_INV_ARGS;
+        err = ask_memory(in->error ? 0 : op, &word);
     }
     msg_put(out, err);
     msg_put(out, word);
@@ -154,7 +127,7 @@ static int serve(const char *name)
 {
     static const struct server_ops ops = {.open = do_open,
                                           .obtain = do_obtain,
-                                          .delegate = do_delegate,
+                                          .delegate = take_memory,
                                           .close = do_close,
                                           .message = message};
     unsigned err = server_create(&self.srv, name, &ops, NULL);

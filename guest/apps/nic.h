@@ -3,7 +3,10 @@
 #ifndef APPS_NIC_H
 #define APPS_NIC_H
 
+#include <stdbool.h>
 #include <stdint.h>
+
+#include "print.h"
 
 #define BAR0  0xFEB00000u
 #define RING  64u
@@ -84,6 +87,17 @@ static inline void pci_set(unsigned reg, uint32_t v)
 {
     out32(0xCF8, 0x80000000u | reg);
     out32(0xCFC, v);
+}
+
+static unsigned passed, failed;
+
+static inline void check(bool good, const char *what)
+{
+    print("%s  %s\n", good ? "ok" : "FAIL", what);
+    if (good)
+        passed++;
+    else
+        failed++;
 }
 
 #endif

@@ -110,9 +110,11 @@ void bench_unpin(void);
 /* n samples in ns: 64 bytes there and back (the mean of a batch); a datagram of 64 bytes received
  * of many that are sent with sendmmsg().  0 or -errno. */
 int bench_udp_rtt(unsigned n, struct samples *s);
-/* Two sockets that are connected with each other.  0 or -errno. */
-int bench_udp_pair(int fd[2]);
 int bench_udp_rate(unsigned n, struct samples *s);
+/* measure(fd, n, s), while peer() has the other end of that socket in a process of its own, which
+ * is killed afterwards.  What measure() returned, or -errno. */
+int bench_udp_peer(void (*peer)(int fd), int (*measure)(int fd, unsigned n, struct samples *s),
+                   unsigned n, struct samples *s);
 
 /* What a message between nodes cannot do without, and no work besides (netchain.c): n samples in
  * ns, there and back.  0 or -errno. */

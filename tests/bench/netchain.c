@@ -9,10 +9,8 @@
 #include <poll.h>
 #include <pthread.h>
 #include <semaphore.h>
-#include <signal.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
-#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -125,25 +123,12 @@ static int run_half(int fd, unsigned n, struct samples *s)
     return r;
 }
 
+static void half_that_answers(int fd)
+{
+    run_half(fd, 0, NULL);
+}
+
 int bench_net_chain(unsigned n, struct samples *s)
 {
-    int fd[2], r = bench_udp_pair(fd);
-    pid_t pid;
-
-    if (r < 0)
-        return r;
-    pid = fork();
-    if (pid == 0) {
-        close(fd[0]);
-        run_half(fd[1], 0, NULL);
-        _exit(0);
-    }
-    close(fd[1]);
-    r = pid < 0 ? -EAGAIN : run_half(fd[0], n, s);
-    if (pid > 0) {
-        kill(pid, SIGKILL);
-        waitpid(pid, NULL, 0);
-    }
-    close(fd[0]);
-    return r;
+    return bench_udp_peer(half_that_answers, run_half, n, s);
 }

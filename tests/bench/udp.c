@@ -37,7 +37,8 @@ static int open_socket(struct sockaddr_in *at)
     return fd;
 }
 
-int bench_udp_pair(int fd[2])
+/* Two sockets that are connected with each other. */
+static int udp_pair(int fd[2])
 {
     struct sockaddr_in at[2];
 
@@ -50,6 +51,30 @@ int bench_udp_pair(int fd[2])
         if (fd[i] >= 0)
             close(fd[i]);
     return -EIO;
+}
+
+int bench_udp_peer(void (*peer)(int), int (*measure)(int, unsigned, struct samples *), unsigned n,
+                   struct samples *s)
+{
+    int fd[2], r = udp_pair(fd);
+    pid_t pid;
+
+    if (r < 0)
+        return r;
+    pid = fork();
+    if (pid == 0) {
+        close(fd[0]);
+        peer(fd[1]);
+        _exit(0);
+    }
+    close(fd[1]);
+    r = pid < 0 ? -EAGAIN : measure(fd[0], n, s);
+    if (pid > 0) {
+        kill(pid, SIGKILL);
+        waitpid(pid, NULL, 0);
+    }
+    close(fd[0]);
+    return r;
 }
 
 static void echo(int fd)
@@ -123,36 +148,12 @@ static int rate(int fd, unsigned n, struct samples *s)
     return 0;
 }
 
-static int with_peer(void (*peer)(int), int (*measure)(int, unsigned, struct samples *), unsigned n,
-                     struct samples *s)
-{
-    int fd[2], r = bench_udp_pair(fd);
-    pid_t pid;
-
-    if (r < 0)
-        return r;
-    pid = fork();
-    if (pid == 0) {
-        close(fd[0]);
-        peer(fd[1]);
-        _exit(0);
-    }
-    close(fd[1]);
-    r = pid < 0 ? -EAGAIN : measure(fd[0], n, s);
-    if (pid > 0) {
-        kill(pid, SIGKILL);
-        waitpid(pid, NULL, 0);
-    }
-    close(fd[0]);
-    return r;
-}
-
 int bench_udp_rtt(unsigned n, struct samples *s)
 {
-    return with_peer(echo, rtt, n, s);
+    return bench_udp_peer(echo, rtt, n, s);
 }
 
 int bench_udp_rate(unsigned n, struct samples *s)
 {
-    return with_peer(flood, rate, n, s);
+    return bench_udp_peer(flood, rate, n, s);
 }

@@ -11,6 +11,7 @@
 
 #include "../../guest/apps/m3fs/m3fs.h"
 #include "../../tools/fsimg.h"
+#include "input.h"
 
 #define IMAGE (96u << 10)
 #define SELS  4096u
@@ -107,19 +108,6 @@ static void check_caps(void)
 }
 
 /* ---- input ---- */
-
-struct input {
-    const uint8_t *data;
-    size_t size;
-};
-
-static uint8_t byte(struct input *in)
-{
-    if (in->size == 0)
-        return 0;
-    in->size--;
-    return *in->data++;
-}
 
 static void put_path(struct input *in, struct msg_writer *w)
 {
@@ -244,7 +232,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     memset(&m, 0, sizeof(m));
     m.fs = img.fs;
     m3fs_init(&m, &caps);
-    for (unsigned i = 0; i < OPS && in.size > 0; i++) {
+    for (unsigned i = 0; i < OPS && in.left > 0; i++) {
         step(&in, idents);
         check_caps();
     }

@@ -7,19 +7,7 @@
  */
 /* LINK: vdtu vmm/mapwin.c */
 #include "../unit/map_fixture.h"
-
-struct input {
-    const uint8_t *p;
-    size_t left;
-};
-
-static unsigned byte(struct input *in)
-{
-    if (!in->left)
-        return 0;
-    in->left--;
-    return *in->p++;
-}
+#include "input.h"
 
 /* Mostly small numbers of pages; sometimes everything around the limits. */
 static uint64_t number(struct input *in)
@@ -95,7 +83,7 @@ static const struct map_entry *entry_at(struct mx *x, unsigned pe, uint64_t addr
 
         if (MAP_STATE(e->word) == MAP_FREE || addr < e->addr || addr - e->addr >= e->size)
             continue;
-        MX_WANT(!found);
+        PE_WANT(!found);
         found = e;
     }
     return found;
@@ -109,23 +97,23 @@ static void check_page(struct mx *x, unsigned pe, uint64_t page, uint8_t mark)
     uint64_t at;
 
     if (!e) {
-        MX_WANT(!mx_peek(x, pe, page, &v) && !mx_poke(x, pe, page, mark));
+        PE_WANT(!mx_peek(x, pe, page, &v) && !mx_poke(x, pe, page, mark));
         return;
     }
     if (MAP_STATE(e->word) == MAP_DEAD) {
-        MX_WANT(mx_poke(x, pe, page, mark) && mx_peek(x, pe, page, &v) && v == mark);
+        PE_WANT(mx_poke(x, pe, page, mark) && mx_peek(x, pe, page, &v) && v == mark);
         return;
     }
     r = of(e);
-    MX_WANT(MAP_STATE(e->word) == MAP_LIVE && in_window(x, pe, &r) && allowed(x, pe, &r, &at));
+    PE_WANT(MAP_STATE(e->word) == MAP_LIVE && in_window(x, pe, &r) && allowed(x, pe, &r, &at));
     at += MAP_WINDOW_GPA + page - e->addr;
     was = x->map[at];
-    MX_WANT(mx_peek(x, pe, page, &v) && v == was);
+    PE_WANT(mx_peek(x, pe, page, &v) && v == was);
     if (e->perm == DTU_PERM_RW) {
-        MX_WANT(mx_poke(x, pe, page, mark) && x->map[at] == mark);
+        PE_WANT(mx_poke(x, pe, page, mark) && x->map[at] == mark);
         x->map[at] = was;
     } else {
-        MX_WANT(!mx_poke(x, pe, page, mark) && x->map[at] == was);
+        PE_WANT(!mx_poke(x, pe, page, mark) && x->map[at] == was);
     }
 }
 
@@ -136,7 +124,7 @@ static void check(struct mx *x, uint8_t mark)
         for (uint64_t page = 0; page < MX_WIN; page += MAP_PAGE)
             check_page(x, pe, page, mark);
     for (unsigned i = 0; i < MX_PES * MX_PAGES; i++)
-        MX_WANT(x->map[i * MAP_PAGE] == i + 1);
+        PE_WANT(x->map[i * MAP_PAGE] == i + 1);
 }
 
 /* ---- steps ---- */
@@ -158,9 +146,9 @@ static void ask(struct mx *x, struct input *in, unsigned pe)
         free_pages &= !entry_at(x, pe, r.addr + off);
     x->full = byte(in) % 8 == 7;
     result = mx_ask(x, pe, r);
-    MX_WANT((MAP_RESULT_ERROR(result) == SE_OK) == (fits && free_entry && free_pages && !x->full));
+    PE_WANT((MAP_RESULT_ERROR(result) == SE_OK) == (fits && free_entry && free_pages && !x->full));
     if (MAP_RESULT_ERROR(result) == SE_OK)
-        MX_WANT(mx_state(x, pe, MAP_RESULT_ENTRY(result)) == MAP_LIVE);
+        PE_WANT(mx_state(x, pe, MAP_RESULT_ENTRY(result)) == MAP_LIVE);
     x->full = false;
 }
 

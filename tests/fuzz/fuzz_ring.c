@@ -6,28 +6,9 @@
  */
 /* LINK: vdtu guest/lib/ring.c guest/lib/ring_in.c guest/lib/ring_out.c guest/lib/dtu_drv.c */
 #include "../unit/ring_fixture.h"
+#include "input.h"
 
 enum { BAD = 1, R = 2, GOOD = 3 };
-
-struct input {
-    const uint8_t *p;
-    size_t left;
-};
-
-static unsigned byte(struct input *in)
-{
-    if (!in->left)
-        return 0;
-    in->left--;
-    return *in->p++;
-}
-
-static unsigned word(struct input *in)
-{
-    unsigned lo = byte(in);
-
-    return lo | byte(in) << 8;
-}
 
 struct state {
     struct rx *x;
@@ -42,13 +23,13 @@ static void receive(struct state *s, unsigned slot)
 
     if (!m)
         return;
-    RX_WANT(m->sender_pe == BAD || m->sender_pe == GOOD);
-    RX_WANT(m->sender_vpe == m->sender_pe && m->label == RX_LABEL + m->sender_pe);
-    RX_WANT(m->length <= 256 - sizeof(*m));
+    PE_WANT(m->sender_pe == BAD || m->sender_pe == GOOD);
+    PE_WANT(m->sender_vpe == m->sender_pe && m->label == RX_LABEL + m->sender_pe);
+    PE_WANT(m->length <= 256 - sizeof(*m));
     if (m->sender_pe == GOOD) {
-        RX_WANT(m->length == 8);
+        PE_WANT(m->length == 8);
         memcpy(&v, m + 1, 8);
-        RX_WANT(v == s->got);
+        PE_WANT(v == s->got);
         s->got++;
     }
     if (s->held[slot % 8] && ring_owns(&s->x->pe[R].r, s->held[slot % 8]))
@@ -158,7 +139,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     /* What the honest one sent is all there. */
     for (unsigned i = 0; i < 200 && s.got < s.sent; i++)
         receive(&s, i);
-    RX_WANT(s.got == s.sent);
+    PE_WANT(s.got == s.sent);
     rx_free(s.x);
     return 0;
 }

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The end of a channel, and its entries in the next (vdtu/RINGS.md, "A block is used again"): sender
- * S, receiver R and the host.  S has sent; the channel ends, because S's endpoint is written, or R's,
- * or R's PE is reset, and R's may go later, too.  R's entry is then given to a third PE's channel, in
- * which any answer that R writes would be taken for one to that one's first message.
+ * S, receiver R and the host.  S has sent; the channel ends, because S's endpoint is written, or R's;
+ * and later R's endpoint may be written, or its PE reset, too.  R's entry is then given to a third
+ * PE's channel, in which any answer that R writes would be taken for one to that one's first message.
  *
  * Claims: no answer of this channel is in the next one; an entry is given away only when nothing of
  * it is in its program's hands; S gets no answer that was written after R had lost the right; an
@@ -229,7 +229,8 @@ active proctype host()
     fi;
     if
     :: skip
-    :: !rout -> no_answers(); over = true
+    :: true -> no_answers(); over = true
+    :: true -> no_answers(); drained = true /* R's endpoint, though S's was written before */
     fi;
 end:
     do

@@ -5,11 +5,15 @@
  * honest, 99 what it writes after the kernel's write has returned.
  *
  * Claims: the receiver gets what the sender believes accepted, in order, and nothing written after
- * the revocation.  FENCE=0 leaves out the sender's fence, RECHECK=0 the receiver's second look;
- * KEPT=0 decides by the live ring what was accepted.  Each must fail.
+ * the revocation.  FENCE=0 leaves out the sender's fence, HFENCE=0 the host's between DYING and its
+ * look, RECHECK=0 the receiver's second look; KEPT=0 decides by the live ring what was accepted.  Each
+ * must fail.
  */
 #ifndef FENCE
 #define FENCE 1
+#endif
+#ifndef HFENCE
+#define HFENCE 1
 #endif
 #ifndef RECHECK
 #define RECHECK 1
@@ -27,6 +31,7 @@ byte kseq[SLOTS], kdata[SLOTS]; /* the host's copy */
 byte last;
 bool revoked;                   /* the kernel's write has returned */
 byte sb_seq; byte sb_slot; bool sb_full;
+bool dying; /* in the host's store buffer */
 byte accepted; bool sent_all;
 byte taken;
 
@@ -35,6 +40,14 @@ proctype flush()
 end:
     do
     :: atomic { sb_full -> seq[sb_slot] = sb_seq; sb_full = false }
+    od
+}
+
+proctype flush_host()
+{
+end:
+    do
+    :: atomic { dying -> state = DYING; dying = false }
     od
 }
 
@@ -77,7 +90,10 @@ proctype host()
 {
     byte i = 0;
 
-    state = DYING;
+    dying = true;
+#if HFENCE
+    !dying;
+#endif
     do
     :: i < SLOTS ->
         kseq[i] = seq[i];
@@ -90,6 +106,7 @@ proctype host()
 #else
     last = (seq[1] > seq[0] -> seq[1] : seq[0]);
 #endif
+    !dying;
     state = DEAD;
     revoked = true
 }
@@ -132,5 +149,5 @@ proctype receiver()
 
 init
 {
-    atomic { run flush(); run sender(); run host(); run receiver() }
+    atomic { run flush(); run flush_host(); run sender(); run host(); run receiver() }
 }

@@ -37,6 +37,7 @@ check wake holds -DONLY=1
 check wake fails -DONLY=1 -DFENCE=0
 check revoke holds
 check revoke fails -DFENCE=0
+check revoke fails -DHFENCE=0
 check revoke fails -DRECHECK=0
 check revoke fails -DKEPT=0
 check credits holds

@@ -7,16 +7,13 @@
 #ifndef MAP_FIXTURE_H
 #define MAP_FIXTURE_H
 
-#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
 #include "../../vdtu/map.h"
 #include "../../vmm/mapwin.h"
-
-/* Also for the fuzzer, which has no check library. */
-#define MX_WANT(x) ((x) ? (void)0 : abort())
+#include "pe_endpoints.h"
 
 #define MX_PES     4u /* 0: the memory PE */
 #define MX_PAGES   8u /* of each memory */
@@ -57,7 +54,7 @@ static inline int mx_show(void *arg, unsigned pe, uint64_t at, unsigned target, 
 {
     struct mx *x = arg;
 
-    MX_WANT(off + len <= MX_MEM && at + len <= x->pe[pe].win.size);
+    PE_WANT(off + len <= MX_MEM && at + len <= x->pe[pe].win.size);
     if (x->full)
         return -1;
     x->shows++;
@@ -68,14 +65,14 @@ static inline void mx_cut(void *arg, unsigned pe, uint64_t at, uint64_t len)
     struct mx *x = arg;
 
     x->cuts++;
-    MX_WANT(at + len <= x->pe[pe].win.size && mapwin_cut(&x->pe[pe].win, at, len) == 0);
+    PE_WANT(at + len <= x->pe[pe].win.size && mapwin_cut(&x->pe[pe].win, at, len) == 0);
 }
 static inline void mx_clear(void *arg, unsigned pe, uint64_t at, uint64_t len)
 {
     struct mx *x = arg;
 
     x->clears++;
-    MX_WANT(at + len <= x->pe[pe].win.size && mapwin_clear(&x->pe[pe].win, at, len) == 0);
+    PE_WANT(at + len <= x->pe[pe].win.size && mapwin_clear(&x->pe[pe].win, at, len) == 0);
 }
 
 /* ---- what a guest does ---- */
@@ -89,10 +86,10 @@ static inline bool mx_poke(struct mx *x, unsigned pe, uint64_t at, uint8_t value
 {
     uint8_t rest;
 
-    MX_WANT(write(x->pipe[1], &value, 1) == 1);
+    PE_WANT(write(x->pipe[1], &value, 1) == 1);
     if (read(x->pipe[0], x->pe[pe].win.at + at, 1) == 1)
         return true;
-    MX_WANT(read(x->pipe[0], &rest, 1) == 1);
+    PE_WANT(read(x->pipe[0], &rest, 1) == 1);
     return false;
 }
 
@@ -105,9 +102,7 @@ static inline uint64_t mx_ask(struct mx *x, unsigned pe, struct map_request r)
 static inline void mx_set_ep(struct mx *x, unsigned pe, unsigned ep, uint64_t r0, uint64_t r1,
                              uint64_t r2)
 {
-    vdtu_store(x->pe[pe].d, DTU_EP(ep, 2), r2, 8);
-    vdtu_store(x->pe[pe].d, DTU_EP(ep, 1), r1, 8);
-    vdtu_store(x->pe[pe].d, DTU_EP(ep, 0), r0, 8);
+    pe_set_ep(x->pe[pe].d, ep, r0, r1, r2);
 }
 
 /* A memory endpoint as a kernel makes it; VPE ids are PE ids. */
@@ -117,24 +112,15 @@ static inline void mx_gate(struct mx *x, unsigned pe, unsigned ep, unsigned targ
     mx_set_ep(x, pe, ep, dtu_mem_r0(size), base, dtu_mem_r2(target, target, perm));
 }
 
-/* The kernel's way: words through the NoC. */
+/* The kernel's way. */
 static inline void mx_write_reg(struct mx *x, unsigned pe, unsigned reg, const uint64_t *words,
                                 unsigned n)
 {
-    struct vdtu_pkt pkt = {.type = VDTU_PKT_WRITE,
-                           .dst_pe = (uint16_t)pe,
-                           .dst_vpe = (uint16_t)vdtu_reg(x->pe[pe].d, DTU_VPE_ID),
-                           .offset = DTU_BASE + reg,
-                           .data = (void *)(uintptr_t)words,
-                           .len = 8 * n};
-
-    MX_WANT(vdtu_deliver(x->noc, &pkt) == SE_OK);
+    pe_write_reg(x->noc, x->pe[pe].d, pe, reg, words, n);
 }
 static inline void mx_revoke(struct mx *x, unsigned pe, unsigned ep)
 {
-    const uint64_t zero[3] = {0, 0, 0};
-
-    mx_write_reg(x, pe, DTU_EP(ep, 0), zero, 3);
+    pe_revoke(x->noc, x->pe[pe].d, pe, ep);
 }
 static inline void mx_vpe(struct mx *x, unsigned pe, uint64_t id)
 {
@@ -149,11 +135,11 @@ static inline struct mx *mx_new(void)
     struct mx *x = calloc(1, sizeof(*x));
 
     x->fd = memfd_create("map-test", 0);
-    MX_WANT(ftruncate(x->fd, MX_PES * (off_t)MX_MEM) == 0 && pipe(x->pipe) == 0);
+    PE_WANT(ftruncate(x->fd, MX_PES * (off_t)MX_MEM) == 0 && pipe(x->pipe) == 0);
     x->map = mmap(NULL, MX_PES * MX_MEM, PROT_READ | PROT_WRITE, MAP_SHARED, x->fd, 0);
-    MX_WANT(x->map != MAP_FAILED);
+    PE_WANT(x->map != MAP_FAILED);
     x->noc = vdtu_noc_new();
-    MX_WANT(vdtu_noc_maps(x->noc, &mem, x) == 0);
+    PE_WANT(vdtu_noc_maps(x->noc, &mem, x) == 0);
     for (unsigned i = 0; i < MX_PES; i++) {
         struct mx_pe *p = &x->pe[i];
         struct vdtu_config cfg = {.pe = (uint16_t)i, .mem_size = MX_MEM, .memory_pe = i == 0};
@@ -161,11 +147,11 @@ static inline struct mx *mx_new(void)
         p->mem = cfg.mem = x->map + i * MX_MEM;
         p->regs = cfg.regs = aligned_alloc(4096, 4096 + MAP_TABLE_SIZE);
         memset(p->regs, 0, 4096 + MAP_TABLE_SIZE);
-        MX_WANT(vdtu_new(x->noc, &cfg, &p->d) == 0);
-        MX_WANT(mapwin_open(&p->win, MX_WIN) == 0);
+        PE_WANT(vdtu_new(x->noc, &cfg, &p->d) == 0);
+        PE_WANT(mapwin_open(&p->win, MX_WIN) == 0);
         mx_vpe(x, i, i);
         if (i > 0)
-            MX_WANT(vdtu_map_enable(p->d, MX_WIN, mx_table(x, i)) == 0);
+            PE_WANT(vdtu_map_enable(p->d, MX_WIN, mx_table(x, i)) == 0);
     }
     return x;
 }

@@ -6,16 +6,13 @@
 #ifndef RING_FIXTURE_H
 #define RING_FIXTURE_H
 
-#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
 #include "../../guest/lib/ring_impl.h"
 #include "../../vdtu/ring.h"
-
-/* Also for the fuzzer, which has no check library. */
-#define RX_WANT(x) ((x) ? (void)0 : abort())
+#include "pe_endpoints.h"
 
 #ifndef RX_PES
 #define RX_PES 4u
@@ -126,8 +123,7 @@ static inline uint64_t rx_hw_fetch(void *arg, unsigned ep)
     struct rx_pe *p = arg;
 
     vdtu_store(p->d, DTU_COMMAND, DTU_CMD(DTU_FETCH, ep), 8);
-    p = arg;
-    return vdtu_reg(p->d, DTU_OFFSET) ? vdtu_reg(p->d, DTU_OFFSET) : 0;
+    return vdtu_reg(p->d, DTU_OFFSET);
 }
 static inline void rx_hw_open(void *arg, unsigned ep)
 {
@@ -155,9 +151,7 @@ static const struct ring_hw rx_hw = {rx_hw_fetch, rx_hw_open, rx_hw_lane,
 static inline void rx_set_ep(struct rx *x, unsigned pe, unsigned ep, uint64_t r0, uint64_t r1,
                              uint64_t r2)
 {
-    vdtu_store(x->pe[pe].d, DTU_EP(ep, 2), r2, 8);
-    vdtu_store(x->pe[pe].d, DTU_EP(ep, 1), r1, 8);
-    vdtu_store(x->pe[pe].d, DTU_EP(ep, 0), r0, 8);
+    pe_set_ep(x->pe[pe].d, ep, r0, r1, r2);
 }
 
 /* credits: of one message, or DTU_CREDITS_UNLIM. */
@@ -167,31 +161,22 @@ static inline void rx_gate(struct rx *x, unsigned from, unsigned ep, unsigned to
               RX_LABEL + from);
 }
 
-/* The kernel's way: words through the NoC. */
+/* The kernel's way. */
 static inline void rx_write_reg(struct rx *x, unsigned pe, unsigned reg, const uint64_t *words,
                                 unsigned n)
 {
-    struct vdtu_pkt pkt = {.type = VDTU_PKT_WRITE,
-                           .dst_pe = (uint16_t)pe,
-                           .dst_vpe = (uint16_t)vdtu_reg(x->pe[pe].d, DTU_VPE_ID),
-                           .offset = DTU_BASE + reg,
-                           .data = (void *)(uintptr_t)words,
-                           .len = 8 * n};
-
-    RX_WANT(vdtu_deliver(x->noc, &pkt) == SE_OK);
+    pe_write_reg(x->noc, x->pe[pe].d, pe, reg, words, n);
 }
 static inline void rx_revoke(struct rx *x, unsigned pe, unsigned ep)
 {
-    const uint64_t zero[3] = {0, 0, 0};
-
-    rx_write_reg(x, pe, DTU_EP(ep, 0), zero, 3);
+    pe_revoke(x->noc, x->pe[pe].d, pe, ep);
 }
 
 static inline void rx_enable(struct rx *x, unsigned pe)
 {
     struct rx_pe *p = &x->pe[pe];
 
-    RX_WANT(vdtu_ring_enable(p->d, RX_ENTRIES_OF(pe), RX_TABLE(p),
+    PE_WANT(vdtu_ring_enable(p->d, RX_ENTRIES_OF(pe), RX_TABLE(p),
                              (struct ring_status *)(void *)(x->map + pe * 4096)) == 0);
     ring_setup(&p->r, p->regs, RX_TABLE(p), p->window, &rx_hw, p);
 }
@@ -202,11 +187,11 @@ static inline struct rx *rx_new(unsigned slots_order)
     struct rx *x = calloc(1, sizeof(*x));
 
     x->fd = memfd_create("ring-test", 0);
-    RX_WANT(ftruncate(x->fd, (off_t)rx_block(RX_BLOCKS)) == 0);
+    PE_WANT(ftruncate(x->fd, (off_t)rx_block(RX_BLOCKS)) == 0);
     x->map = mmap(NULL, rx_block(RX_BLOCKS), PROT_READ | PROT_WRITE, MAP_SHARED, x->fd, 0);
-    RX_WANT(x->map != MAP_FAILED);
+    PE_WANT(x->map != MAP_FAILED);
     x->noc = vdtu_noc_new();
-    RX_WANT(vdtu_noc_rings(x->noc, &mem, x) == 0);
+    PE_WANT(vdtu_noc_rings(x->noc, &mem, x) == 0);
     for (unsigned i = 0; i < RX_PES; i++) {
         struct rx_pe *p = &x->pe[i];
         const uint64_t id = i;
@@ -216,10 +201,10 @@ static inline struct rx *rx_new(unsigned slots_order)
         p->mem = cfg.mem = calloc(1, RX_MEM);
         p->regs = cfg.regs = aligned_alloc(4096, 4096 + RING_TABLE_SIZE);
         memset(p->regs, 0, 4096 + RING_TABLE_SIZE);
-        RX_WANT(vdtu_new(x->noc, &cfg, &p->d) == 0);
+        PE_WANT(vdtu_new(x->noc, &cfg, &p->d) == 0);
         p->window = mmap(NULL, RX_WINDOW(i), PROT_READ | PROT_WRITE,
                          MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-        RX_WANT(mmap(p->window, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, x->fd,
+        PE_WANT(mmap(p->window, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, x->fd,
                      i * 4096L) != MAP_FAILED);
         rx_write_reg(x, i, DTU_VPE_ID, &id, 1);
         rx_set_ep(x, i, RX_RECV, dtu_recv_r0(8 + slots_order, 8), 0x10000, 0);
@@ -262,7 +247,7 @@ static inline const struct dtu_header *rx_msg(struct rx *x, unsigned pe, const s
 {
     if (!m || ring_owns(&x->pe[pe].r, m))
         return m;
-    RX_WANT((uintptr_t)m < RX_MEM);
+    PE_WANT((uintptr_t)m < RX_MEM);
     return (const struct dtu_header *)(void *)(x->pe[pe].mem + (uintptr_t)m);
 }
 

@@ -12,9 +12,8 @@
 #include <stdio.h>
 #include <time.h>
 
-#include <check.h>
-
 #include "map_fixture.h"
+#include "suite.h"
 #include "threads_fixture.h"
 
 enum { M = 0, A = 1, B = 2, C = 3 };
@@ -189,16 +188,7 @@ END_TEST
 
 int main(void)
 {
-    TCase *tc = tcase_create("threads");
-    Suite *s = suite_create("map_threads");
-    SRunner *sr = srunner_create(s);
-    int failed;
+    const TTest *const tests[] = {revoke_any_time};
 
-    tcase_set_timeout(tc, 3600);
-    tcase_add_test(tc, revoke_any_time);
-    suite_add_tcase(s, tc);
-    srunner_run_all(sr, CK_NORMAL);
-    failed = srunner_ntests_failed(sr);
-    srunner_free(sr);
-    return failed != 0;
+    return suite_run("map_threads", tests, SUITE_COUNT(tests), NULL, NULL, 3600);
 }

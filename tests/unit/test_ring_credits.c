@@ -4,8 +4,6 @@
  * and answers looked at, by a channel and by traps (RINGS.md, "Room").
  */
 /* LINK: vdtu guest/lib/ring.c guest/lib/ring_in.c guest/lib/ring_out.c guest/lib/dtu_drv.c */
-#include <check.h>
-
 #include "ring_pair.h"
 
 /* A message that stays unanswered is in nobody's way but its own: credits are what counts. */
@@ -80,9 +78,11 @@ START_TEST(acknowledged)
         if (err == RING_TRAP) { /* the oldest keeps all records: by the DTU */
             traps++;
             ck_assert_ptr_nonnull(old);
-            ring_reply(&x->pe[R].r, old, "x", 1);
+            ck_assert_uint_eq(ring_reply(&x->pe[R].r, old, "x", 1), SE_OK);
             old = NULL;
-            ring_ack(&x->pe[S].r, fetch(S, RX_REPLY));
+            m = fetch(S, RX_REPLY);
+            ck_assert(m && m->label == 0x1000 + 500);
+            ring_ack(&x->pe[S].r, m);
             err = send(S, i);
         }
         ck_assert_uint_eq(err, SE_OK);
@@ -148,6 +148,12 @@ START_TEST(longer_answers)
     }
     for (unsigned i = 0; i < 3; i++)
         ck_assert_uint_eq(*(const char *)(fetch(R, RX_RECV) + 1), 'b' + i);
+    /* Where there are no credits a channel is no less for it. */
+    rx_gate(x, S, RX_SEND + 1, T, DTU_CREDITS_UNLIM);
+    vdtu_ring_open(x->pe[S].d, RX_SEND + 1);
+    rx_set_ep(x, S, 6, dtu_recv_r0(12, 11), 0xD000, 0);
+    ck_assert_uint_eq(ring_send(&x->pe[S].r, RX_SEND + 1, &v, 8, 6, 0), RING_TRAP);
+    ck_assert_uint_eq(ring_send(&x->pe[S].r, RX_SEND + 1, &v, 8, 7, 0), SE_OK);
     /* Another endpoint in its place has the credits that it was given. */
     rx_gate(x, S, RX_SEND, R, 0);
     ck_assert_uint_eq(rx_trap_send(x, S, RX_SEND, "f", 1), SE_MISS_CREDITS);
@@ -185,6 +191,41 @@ START_TEST(forged_answers)
 }
 END_TEST
 
+/* One register of the endpoint is written, so that it has none, while its channel lives. */
+START_TEST(credits_are_taken)
+{
+    const uint64_t none = dtu_send_r1(R, RX_RECV, 0);
+
+    open_channel(S, SLOT);
+    rx_write_reg(x, S, DTU_EP(RX_SEND, 1), &none, 1);
+    ck_assert_uint_eq(send(S, 1), RING_TRAP);
+    ck_assert_uint_eq(rx_trap_send(x, S, RX_SEND, "x", 1), SE_MISS_CREDITS);
+}
+END_TEST
+
+/* What was answered until then is the sender's who wants no rings any more, and nothing later; and
+ * when nobody does, no memory is left behind. */
+START_TEST(sender_without_rings)
+{
+    const struct dtu_header *m;
+
+    open_channel(S, 3 * SLOT);
+    for (unsigned i = 0; i < 3; i++)
+        ck_assert_uint_eq(send(S, i), SE_OK);
+    ck_assert_uint_eq(ring_reply(&x->pe[R].r, fetch(R, RX_RECV), "x", 1), SE_OK);
+    m = fetch(R, RX_RECV);
+    vdtu_ring_end(x->pe[S].d, RX_SEND);
+    vdtu_ring_disable(x->pe[S].d);
+    ck_assert_uint_eq(ring_reply(&x->pe[R].r, m, "x", 1), SE_VPE_GONE);
+    ck_assert_uint_eq(rx_trap_send(x, S, RX_SEND, "a", 1), SE_OK);
+    ck_assert_uint_eq(rx_trap_send(x, S, RX_SEND, "b", 1), SE_MISS_CREDITS);
+    vdtu_ring_bell(x->pe[R].d, 0);
+    vdtu_ring_disable(x->pe[R].d);
+    ck_assert_uint_eq(x->nspare, x->fresh);
+    ck_assert_uint_eq(rx_trap_send(x, S, RX_SEND, "b", 1), SE_MISS_CREDITS);
+}
+END_TEST
+
 /* What was answered before the receiver went is the sender's, what was not is lost with it. */
 START_TEST(receiver_gone)
 {
@@ -196,27 +237,113 @@ START_TEST(receiver_gone)
     vdtu_ring_disable(x->pe[R].d);
     ck_assert_uint_eq(rx_trap_send(x, S, RX_SEND, "a", 1), SE_OK);
     ck_assert_uint_eq(rx_trap_send(x, S, RX_SEND, "b", 1), SE_MISS_CREDITS);
+    ring_ack(&x->pe[S].r, fetch(S, RX_REPLY));
+    ck_assert_ptr_null(fetch(S, RX_REPLY));
+    ck_assert_uint_eq(opened(S, RX_SEND + 1, T, SLOT), 0); /* the entry is free */
+}
+END_TEST
+
+/* R says that it has answered, and then that it has not: what S has got by then stays all it gets.
+ */
+START_TEST(receiver_that_takes_back)
+{
+    open_channel(S, 3 * SLOT);
+    for (unsigned i = 0; i < 3; i++)
+        ck_assert_uint_eq(send(S, i), SE_OK);
+    ck_assert_uint_eq(ring_reply(&x->pe[R].r, fetch(R, RX_RECV), "x", 1), SE_OK);
+    vdtu_ring_end(x->pe[S].d, RX_SEND);
+    ck_assert_uint_eq(rx_trap_send(x, S, RX_SEND, "a", 1), SE_OK);
+    own_words(R, 0)[RING_OWN_GRANTED] = 0;
+    for (unsigned i = 0; i < 2; i++)
+        ck_assert_uint_eq(rx_trap_send(x, S, RX_SEND, "b", 1), SE_MISS_CREDITS);
+}
+END_TEST
+
+/* Where there are none an end is one like any other: S does not wait for R. */
+START_TEST(ended_without_credits)
+{
+    open_channel(S, DTU_CREDITS_UNLIM);
+    ck_assert_uint_eq(ring_send(&x->pe[S].r, RX_SEND, "x", 1, DTU_EPS, 0), SE_OK);
+    vdtu_ring_end(x->pe[S].d, RX_SEND);
+    ck_assert_ptr_null(fetch(S, RX_REPLY));
+    ck_assert_uint_eq(opened(S, RX_SEND + 1, T, SLOT), 0);
+    ck_assert_uint_eq(fetch(R, RX_RECV)->length, 1);
+}
+END_TEST
+
+/* R tells S, and not the host, that it is done, and then answers: S has no answer, but its credits,
+ * though its entry was wanted for another endpoint meanwhile. */
+START_TEST(receiver_that_lies)
+{
+    const struct dtu_header *m;
+
+    open_channel(S, SLOT);
+    ck_assert_uint_eq(send(S, 1), SE_OK);
+    m = fetch(R, RX_RECV);
+    vdtu_ring_end(x->pe[S].d, RX_SEND);
+    rg_ctl(rg_entry(&x->pe[R].r, 0))->dst_closed = own_words(R, 0)[RING_OWN_GEN];
+    ck_assert_ptr_null(fetch(S, RX_REPLY));
+    ck_assert(closed(S, 0));
+    ck_assert_uint_eq(opened(S, RX_SEND + 1, T, SLOT), 1);
+    ck_assert_uint_eq(rx_trap_send(x, S, RX_SEND, "a", 1), SE_MISS_CREDITS);
+    ck_assert_uint_eq(ring_reply(&x->pe[R].r, m, "x", 1), SE_OK);
+    ck_assert_uint_eq(rx_trap_send(x, S, RX_SEND, "a", 1), SE_OK);
+    ck_assert_uint_eq(rx_trap_send(x, S, RX_SEND, "b", 1), SE_MISS_CREDITS);
+}
+END_TEST
+
+/*
+ * A channel of S's endpoint has ended, its answers have come since, and its entry is used again for
+ * another endpoint: the credits are the first one's all the same, whether it sends by a trap or has
+ * a channel once more.
+ */
+START_TEST(entry_of_another_endpoint)
+{
+    for (unsigned again = 0; again < 2; again++) {
+        const struct dtu_header *m[2];
+
+        open_channel(S, 3 * SLOT);
+        ck_assert_uint_eq(send(S, 0), SE_OK);
+        ck_assert_uint_eq(send(S, 1), SE_OK);
+        m[0] = fetch(R, RX_RECV);
+        m[1] = fetch(R, RX_RECV);
+        vdtu_ring_end(x->pe[S].d, RX_SEND);
+        for (unsigned i = 0; i < 2; i++) {
+            ck_assert_uint_eq(ring_reply(&x->pe[R].r, m[i], "a", 1), SE_OK);
+            ring_ack(&x->pe[S].r, fetch(S, RX_REPLY));
+        }
+        ck_assert_ptr_null(fetch(R, RX_RECV));
+        ck_assert(closed(S, 0) && closed(R, 0));
+        ck_assert_uint_eq(opened(S, RX_SEND + 1, T, SLOT), 0);
+        if (again)
+            vdtu_ring_open(x->pe[S].d, RX_SEND);
+        for (unsigned i = 0; i < 3; i++)
+            ck_assert_uint_eq(again ? send(S, i) : rx_trap_send(x, S, RX_SEND, "x", 1), SE_OK);
+        ck_assert_uint_eq(again ? send(S, 3) : rx_trap_send(x, S, RX_SEND, "x", 1),
+                          SE_MISS_CREDITS);
+        teardown();
+        setup();
+    }
 }
 END_TEST
 
 int main(void)
 {
     const TTest *const tests[] = {
-        credits_in_any_order, answers_unread, acknowledged,  credits_by_both_ways,
-        longer_answers,       forged_answers, receiver_gone,
+        credits_in_any_order,
+        answers_unread,
+        acknowledged,
+        credits_by_both_ways,
+        longer_answers,
+        forged_answers,
+        receiver_gone,
+        receiver_that_lies,
+        receiver_that_takes_back,
+        ended_without_credits,
+        credits_are_taken,
+        sender_without_rings,
+        entry_of_another_endpoint,
     };
-    TCase *tc = tcase_create("ring_credits");
-    Suite *s = suite_create("ring_credits");
-    SRunner *sr = srunner_create(s);
-    int failed;
 
-    tcase_add_checked_fixture(tc, setup, teardown);
-    tcase_set_timeout(tc, 120);
-    for (unsigned i = 0; i < sizeof(tests) / sizeof(tests[0]); i++)
-        tcase_add_test(tc, tests[i]);
-    suite_add_tcase(s, tc);
-    srunner_run_all(sr, CK_NORMAL);
-    failed = srunner_ntests_failed(sr);
-    srunner_free(sr);
-    return failed != 0;
+    return RING_SUITE("ring_credits", tests);
 }

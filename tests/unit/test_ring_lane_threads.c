@@ -14,6 +14,7 @@
 #include <check.h>
 
 #include "ring_fixture.h"
+#include "suite.h"
 #include "threads_fixture.h"
 
 enum { S = 1, R = 2, OTHER = 3 };
@@ -269,17 +270,7 @@ END_TEST
 
 int main(void)
 {
-    TCase *tc = tcase_create("threads");
-    Suite *s = suite_create("ring_lane_threads");
-    SRunner *sr = srunner_create(s);
-    int failed;
+    const TTest *const tests[] = {everything_changes, answers_without_end};
 
-    tcase_set_timeout(tc, 3600);
-    tcase_add_test(tc, everything_changes);
-    tcase_add_test(tc, answers_without_end);
-    suite_add_tcase(s, tc);
-    srunner_run_all(sr, CK_NORMAL);
-    failed = srunner_ntests_failed(sr);
-    srunner_free(sr);
-    return failed != 0;
+    return suite_run("ring_lane_threads", tests, SUITE_COUNT(tests), NULL, NULL, 3600);
 }

@@ -4,8 +4,6 @@
  * message arrives and is answered, nobody waits longer than one turn of all others.
  */
 /* LINK: vdtu guest/lib/ring.c guest/lib/ring_in.c guest/lib/ring_out.c guest/lib/dtu_drv.c */
-#include <check.h>
-
 #define CLIENTS    600u
 #define RX_PES     (CLIENTS + 3u)
 #define RX_ENTRIES 640u
@@ -14,6 +12,7 @@
 #define MESSAGES   20u
 #define R          2u
 #include "ring_fixture.h"
+#include "suite.h"
 
 static struct rx *x;
 static unsigned sent[RX_PES], answered[RX_PES], served[RX_PES];
@@ -219,20 +218,8 @@ END_TEST
 
 int main(void)
 {
-    TCase *tc = tcase_create("many");
-    Suite *s = suite_create("ring_many");
-    SRunner *sr = srunner_create(s);
-    int failed;
+    const TTest *const tests[] = {every_message_of_600, one_that_floods, one_that_streams,
+                                  nobody_is_overlooked, answers_of_many};
 
-    tcase_set_timeout(tc, 600);
-    tcase_add_test(tc, every_message_of_600);
-    tcase_add_test(tc, one_that_floods);
-    tcase_add_test(tc, one_that_streams);
-    tcase_add_test(tc, nobody_is_overlooked);
-    tcase_add_test(tc, answers_of_many);
-    suite_add_tcase(s, tc);
-    srunner_run_all(sr, CK_NORMAL);
-    failed = srunner_ntests_failed(sr);
-    srunner_free(sr);
-    return failed != 0;
+    return suite_run("ring_many", tests, SUITE_COUNT(tests), NULL, NULL, 600);
 }

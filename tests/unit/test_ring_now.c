@@ -5,19 +5,7 @@
  * runs dry, and copies of every length.
  */
 /* LINK: vdtu guest/lib/ring.c guest/lib/ring_in.c guest/lib/ring_out.c guest/lib/dtu_drv.c */
-#include <check.h>
-
 #include "ring_pair.h"
-
-enum { P = 0, T = 3 }; /* other senders */
-
-#define SLOT 256u /* of the fixture's endpoints */
-
-/* The words of a slot in the ring from that PE, which has its channel in entry 0. */
-static uint64_t *slot_of(unsigned pe, unsigned slot)
-{
-    return (uint64_t *)(void *)(rg_entry(&x->pe[pe].r, 0) + RING_FWD_OFF + slot * SLOT);
-}
 
 static struct ring_in *state_of(unsigned entry)
 {
@@ -134,6 +122,7 @@ START_TEST(another_at_its_place)
     ck_assert_uint_eq(value_of(fetch(R, RX_RECV)), 1);
     ck_assert_uint_eq(x->pe[R].r.now.pos, 1);
     vdtu_ring_disable(x->pe[S].d); /* reaps */
+    ck_assert_uint_eq(RING_STATE(in_desc(0)->word), RING_FREE);
     ck_assert_uint_eq(send(P, 2), SE_OK);
     ck_assert(comes_from(P, 1));
     ck_assert_uint_eq(x->pe[R].r.now.entry, 2);
@@ -167,9 +156,12 @@ START_TEST(ack_of_an_old_generation)
     open_channel(S, DTU_CREDITS_UNLIM);
     ck_assert_uint_eq(send(S, 1), SE_OK);
     m = fetch(R, RX_RECV);
+    ck_assert_uint_eq(send(S, 2), SE_OK);
     in_desc(0)->word = RING_WORD(RING_GEN(in_desc(0)->word) + 1, RING_LIVE);
     ring_ack(&x->pe[R].r, m);
     ck_assert_uint_eq(state_of(0)->freed, 0);
+    ck_assert_ptr_null(fetch(R, RX_RECV)); /* nor is anything taken there */
+    ck_assert_uint_eq(state_of(0)->taken, 1);
 }
 END_TEST
 
@@ -313,28 +305,21 @@ END_TEST
 
 int main(void)
 {
-    TCase *tc = tcase_create("now");
-    Suite *s = suite_create("ring_now");
-    SRunner *sr = srunner_create(s);
-    int failed;
+    const TTest *const tests[] = {
+        the_number_of_none,
+        a_flood_of_what_is_too_long,
+        seen_and_not_to_be_had,
+        dead_before_the_version,
+        another_at_its_place,
+        endpoint_written,
+        ack_of_an_old_generation,
+        freed_once,
+        ack_of_nothing,
+        credits_in_hand,
+        gathers_once,
+        no_stream_of_questions,
+        every_length,
+    };
 
-    tcase_add_checked_fixture(tc, setup, teardown);
-    tcase_add_test(tc, the_number_of_none);
-    tcase_add_test(tc, a_flood_of_what_is_too_long);
-    tcase_add_test(tc, seen_and_not_to_be_had);
-    tcase_add_test(tc, dead_before_the_version);
-    tcase_add_test(tc, another_at_its_place);
-    tcase_add_test(tc, endpoint_written);
-    tcase_add_test(tc, ack_of_an_old_generation);
-    tcase_add_test(tc, freed_once);
-    tcase_add_test(tc, ack_of_nothing);
-    tcase_add_test(tc, credits_in_hand);
-    tcase_add_test(tc, gathers_once);
-    tcase_add_test(tc, no_stream_of_questions);
-    tcase_add_test(tc, every_length);
-    suite_add_tcase(s, tc);
-    srunner_run_all(sr, CK_NORMAL);
-    failed = srunner_ntests_failed(sr);
-    srunner_free(sr);
-    return failed != 0;
+    return RING_SUITE("ring_now", tests);
 }

@@ -5,35 +5,11 @@
  * middle of something.  tests/spin/reuse.pml is the model.
  */
 /* LINK: vdtu guest/lib/ring.c guest/lib/ring_in.c guest/lib/ring_out.c guest/lib/dtu_drv.c */
-#include <check.h>
-#include <signal.h>
+#include "ring_trap.h"
 
-#include "ring_pair.h"
-
-enum { T = 3 };
-
-static uint64_t *answer_slot(unsigned pe, unsigned place)
+static unsigned opened_freely(unsigned pe, unsigned ep, unsigned to)
 {
-    return (uint64_t *)(void *)(rg_entry(&x->pe[pe].r, 0) + RING_REP_OFF +
-                                place * (size_t)rg_desc(&x->pe[pe].r, 0)->rstride);
-}
-
-/* What R writes by hand: the answer to message `index`, which has record `number`. */
-static void forge(unsigned place, uint64_t index, uint64_t number, uint64_t value)
-{
-    uint64_t *w = answer_slot(R, place);
-
-    w[RING_LABEL] = index;
-    w[RING_META] = 8 | number << 16;
-    w[RING_DATA] = value;
-    w[RING_SEQ] = place + 1;
-}
-
-static unsigned opened(unsigned pe, unsigned ep, unsigned to)
-{
-    rx_gate(x, pe, ep, to, DTU_CREDITS_UNLIM);
-    vdtu_ring_open(x->pe[pe].d, ep);
-    return rg_table(&x->pe[pe].r)->out[ep];
+    return opened(pe, ep, to, DTU_CREDITS_UNLIM);
 }
 
 /* S looks only after R has lost its endpoint: what was answered before counts, nothing else. */
@@ -48,8 +24,9 @@ START_TEST(answers_are_frozen)
     ck_assert_uint_eq(ring_reply(&x->pe[R].r, fetch(R, RX_RECV), &first, 8), SE_OK);
     ck_assert_uint_eq(value_of(fetch(R, RX_RECV)), 1);
     rx_revoke(x, R, RX_RECV);
-    forge(1, 1, 1, 0xBAD);
+    forge_answer(1, 1, 1, 0xBAD);
     answer_slot(R, 0)[RING_DATA] = 0xBAD;
+    rx_revoke(x, R, RX_RECV); /* nor if R loses it once more */
     m = fetch(S, RX_REPLY);
     ck_assert_uint_eq(value_of(m), first);
     ck_assert(m->label == 0x1000);
@@ -76,39 +53,12 @@ END_TEST
 
 /* ---- in the middle of an answer ---- */
 
-static uint8_t *trap_page, *next_trap;
-static volatile sig_atomic_t caught;
-
-static void revoke_now(int sig, siginfo_t *info, void *context)
+static void revoke_now(void)
 {
-    (void)sig;
-    (void)context;
-    if ((uintptr_t)info->si_addr / RING_PAGE != (uintptr_t)trap_page / RING_PAGE ||
-        mprotect(trap_page, RING_PAGE, PROT_READ | PROT_WRITE) < 0)
-        abort();
-    caught++;
-    if (next_trap) {
-        trap_page = next_trap;
-        next_trap = NULL;
-        if (mprotect(trap_page, RING_PAGE, PROT_NONE) < 0)
-            abort();
-        return;
-    }
     rx_revoke(x, R, RX_RECV);
     /* S sees that nobody answers any more, and R's entry is wanted for another one at once. */
     if (!fetch(S, RX_REPLY))
-        opened(T, RX_SEND, R);
-}
-
-static void lay(uint8_t *page, uint8_t *next)
-{
-    const struct sigaction a = {.sa_sigaction = revoke_now, .sa_flags = SA_SIGINFO | SA_NODEFER};
-
-    caught = 0;
-    ck_assert_int_eq(sigaction(SIGSEGV, &a, NULL), 0);
-    trap_page = page;
-    next_trap = next;
-    ck_assert_int_eq(mprotect(page, RING_PAGE, PROT_NONE), 0);
+        opened_freely(T, RX_SEND, R);
 }
 
 /*
@@ -124,7 +74,7 @@ START_TEST(while_it_answers)
     ck_assert_uint_eq(send(S, 0), SE_OK);
     m = fetch(R, RX_RECV);
     ck_assert_ptr_nonnull(m);
-    lay(rg_entry(&x->pe[R].r, 0) + RING_REP_OFF, NULL);
+    lay_trap((uint8_t *)answer_slot(R, 0), NULL, revoke_now);
     ck_assert_uint_eq(ring_reply(&x->pe[R].r, m, &v, 8), SE_EP_INVALID);
     ck_assert_int_eq(caught, 1);
     ck_assert_ptr_null(fetch(S, RX_REPLY));
@@ -132,7 +82,7 @@ START_TEST(while_it_answers)
     /* Now it may be: the endpoint is set anew, and R's entry is free again. */
     rx_set_ep(x, R, RX_RECV, dtu_recv_r0(10, 8), 0x10000, 0);
     ck_assert_ptr_null(fetch(R, RX_RECV));
-    ck_assert_uint_eq(opened(T, RX_SEND, R), 0);
+    ck_assert_uint_eq(opened_freely(T, RX_SEND, R), 0);
     ck_assert_uint_eq(rg_desc(&x->pe[R].r, 0)->peer_pe, T);
     ck_assert_uint_eq(send(T, 1), SE_OK);
     ck_assert_ptr_null(fetch(T, RX_REPLY));
@@ -151,7 +101,7 @@ START_TEST(just_after_it_answered)
     ck_assert_uint_eq(send(S, 1), SE_OK);
     m = fetch(R, RX_RECV);
     ck_assert_ptr_nonnull(fetch(R, RX_RECV)); /* so its entry is not free before */
-    lay(rg_entry(&x->pe[R].r, 0) + RING_REP_OFF, RX_TABLE(&x->pe[R]) + RING_DESC_OFF);
+    lay_trap((uint8_t *)answer_slot(R, 0), RX_TABLE(&x->pe[R]) + RING_DESC_OFF, revoke_now);
     ck_assert_uint_eq(ring_reply(&x->pe[R].r, m, &v, 8), SE_OK);
     ck_assert_int_eq(caught, 2);
     ck_assert_uint_eq(x->pe[S].r.dropped, 0);
@@ -161,22 +111,15 @@ START_TEST(just_after_it_answered)
 END_TEST
 
 /* S is in the middle of taking one: the copy counts for nothing, the one that was kept does. */
-static void change_now(int sig, siginfo_t *info, void *context)
+static void change_now(void)
 {
-    (void)sig;
-    (void)info;
-    (void)context;
-    if (mprotect(trap_page, RING_PAGE, PROT_READ | PROT_WRITE) < 0)
-        abort();
-    caught++;
     rx_revoke(x, R, RX_RECV);
-    for (unsigned i = RING_DATA; i < RING_DATA + 4000 / 8; i++)
+    for (unsigned i = RING_DATA; i < RING_DATA + 6000 / 8; i++)
         answer_slot(R, 0)[i] = 0xBAD;
 }
 
 START_TEST(while_an_answer_is_taken)
 {
-    const struct sigaction a = {.sa_sigaction = change_now, .sa_flags = SA_SIGINFO};
     static uint64_t words[6000 / 8];
     const struct dtu_header *m;
     uint64_t w;
@@ -188,10 +131,7 @@ START_TEST(while_an_answer_is_taken)
     open_channel(S, DTU_CREDITS_UNLIM);
     ck_assert_uint_eq(ring_send(&x->pe[S].r, RX_SEND, "x", 1, 7, 0), SE_OK);
     ck_assert_uint_eq(ring_reply(&x->pe[R].r, fetch(R, RX_RECV), words, 6000), SE_OK);
-    caught = 0;
-    ck_assert_int_eq(sigaction(SIGSEGV, &a, NULL), 0);
-    trap_page = (uint8_t *)answer_slot(S, 0) + RING_PAGE;
-    ck_assert_int_eq(mprotect(trap_page, RING_PAGE, PROT_NONE), 0);
+    lay_trap((uint8_t *)answer_slot(S, 0) + RING_PAGE, NULL, change_now);
     m = fetch(S, 7);
     ck_assert_int_eq(caught, 1);
     if (!m)
@@ -202,6 +142,98 @@ START_TEST(while_an_answer_is_taken)
         memcpy(&w, (const uint8_t *)(m + 1) + 8 * i, 8);
         ck_assert_uint_eq(w, 5);
     }
+}
+END_TEST
+
+/* ---- R's endpoint is written when S's has been ---- */
+
+/* What R had not taken is lost with its endpoint, as in the DTU, and so is its right to answer. */
+START_TEST(both_endpoints_written)
+{
+    const struct dtu_header *m;
+
+    open_channel(S, DTU_CREDITS_UNLIM);
+    for (unsigned i = 1; i <= 3; i++)
+        ck_assert_uint_eq(send(S, i), SE_OK);
+    m = fetch(R, RX_RECV);
+    rx_revoke(x, S, RX_SEND);
+    ck_assert(ring_pending(&x->pe[R].r, RX_RECV));
+    rx_revoke(x, R, RX_RECV);
+    rx_set_ep(x, R, RX_RECV, dtu_recv_r0(10, 8), 0x10000, 0);
+    ck_assert(!ring_pending(&x->pe[R].r, RX_RECV));
+    ck_assert_ptr_null(fetch(R, RX_RECV));
+    ck_assert(ring_sleep(&x->pe[R].r));
+    ring_awake(&x->pe[R].r);
+    ck_assert_uint_eq(value_of(m), 1); /* what it has it has */
+    ck_assert_uint_ne(ring_reply(&x->pe[R].r, m, "late", 4), SE_OK);
+    ck_assert_ptr_null(fetch(S, RX_REPLY));
+    ck_assert(closed(S, 0));
+    /* Nothing of it is in the next one. */
+    ck_assert_ptr_null(fetch(R, RX_RECV));
+    ck_assert_uint_eq(opened_freely(S, RX_SEND, R), 0);
+    ck_assert_uint_eq(send(S, 4), SE_OK);
+    ck_assert_uint_eq(value_of(fetch(R, RX_RECV)), 4);
+    ck_assert_ptr_null(fetch(R, RX_RECV));
+}
+END_TEST
+
+/* The same when S is gone altogether. */
+START_TEST(written_when_the_sender_is_gone)
+{
+    open_channel(S, DTU_CREDITS_UNLIM);
+    ck_assert_uint_eq(send(S, 1), SE_OK);
+    ck_assert_uint_eq(send(S, 2), SE_OK);
+    vdtu_reset_cpu(x->pe[S].d, NULL);
+    ck_assert_uint_eq(value_of(fetch(R, RX_RECV)), 1);
+    rx_revoke(x, R, RX_RECV);
+    ck_assert_ptr_null(fetch(R, RX_RECV));
+}
+END_TEST
+
+/* S's endpoint stands, and only its channel has ended: what R has answered by then are its credits,
+ * the others are lost. */
+START_TEST(written_when_the_channel_has_ended)
+{
+    const struct dtu_header *m;
+
+    open_channel(S, 3 * SLOT);
+    for (unsigned i = 0; i < 3; i++)
+        ck_assert_uint_eq(send(S, i), SE_OK);
+    ck_assert_uint_eq(ring_reply(&x->pe[R].r, fetch(R, RX_RECV), "a", 1), SE_OK);
+    m = fetch(R, RX_RECV);
+    vdtu_ring_end(x->pe[S].d, RX_SEND);
+    rx_revoke(x, R, RX_RECV);
+    ck_assert_uint_eq(ring_reply(&x->pe[R].r, m, "a", 1), SE_EP_INVALID);
+    rx_set_ep(x, R, RX_RECV, dtu_recv_r0(10, 8), 0x10000, 0);
+    ck_assert_ptr_null(fetch(R, RX_RECV));
+    ck_assert(closed(R, 0));
+    ck_assert_uint_eq(rx_trap_send(x, S, RX_SEND, "x", 1), SE_OK);
+    ck_assert_uint_eq(rx_trap_send(x, S, RX_SEND, "x", 1), SE_MISS_CREDITS);
+    ck_assert_uint_eq(fetch(S, RX_REPLY)->length, 1); /* the answer that was given */
+}
+END_TEST
+
+static void receive_no_more(void)
+{
+    rx_revoke(x, R, RX_RECV);
+}
+
+/* R is in the middle of taking one: then it was not taken. */
+START_TEST(written_while_it_is_taken)
+{
+    static uint8_t data[6000];
+
+    rx_set_ep(x, R, RX_RECV, dtu_recv_r0(14, 13), 0x10000, 0); /* 2 slots of 8 KiB */
+    rx_set_ep(x, S, RX_SEND, dtu_send_r0(R, 8192), dtu_send_r1(R, RX_RECV, DTU_CREDITS_UNLIM), 9);
+    vdtu_ring_open(x->pe[S].d, RX_SEND);
+    ck_assert_uint_eq(ring_send(&x->pe[S].r, RX_SEND, data, 6000, RX_REPLY, 0), SE_OK);
+    rx_revoke(x, S, RX_SEND);
+    lay_trap(rg_entry(&x->pe[R].r, 0) + RING_FROZEN_OFF / RING_PAGE * RING_PAGE + RING_PAGE, NULL,
+             receive_no_more);
+    ck_assert_ptr_null(fetch(R, RX_RECV));
+    ck_assert_int_eq(caught, 1);
+    ck_assert_ptr_null(fetch(R, RX_RECV));
+    ck_assert(closed(R, 0));
 }
 END_TEST
 
@@ -218,9 +250,15 @@ START_TEST(receiver_that_does_not_close)
     ck_assert_uint_eq(ring_send(&x->pe[S].r, RX_SEND, "\1\0\0\0\0\0\0", 8, DTU_EPS, 0), SE_OK);
     rx_revoke(x, S, RX_SEND);
     ck_assert_ptr_null(fetch(S, RX_REPLY));
-    ck_assert_uint_eq(opened(S, RX_SEND + 1, T), 0);
+    ck_assert_uint_eq(opened_freely(S, RX_SEND + 1, T), 0);
     ck_assert_uint_eq(rg_desc(&x->pe[S].r, 0)->peer_pe, T);
-    ck_assert_uint_eq(opened(S, RX_SEND, R), RING_NO_ENTRY); /* not drained */
+    ck_assert_uint_eq(opened_freely(S, RX_SEND, R), RING_NO_ENTRY); /* not drained */
+    /* Which is about S and that endpoint. */
+    ck_assert_uint_eq(opened_freely(P, RX_SEND, R), 0);
+    rx_set_ep(x, S, RX_SEND, dtu_send_r0(R, SLOT), dtu_send_r1(R, RX_REPLY, 0xFFFF), 0);
+    vdtu_ring_open(x->pe[S].d, RX_SEND);
+    ck_assert_uint_eq(rg_table(&x->pe[S].r)->out[RX_SEND], 1);
+    rx_gate(x, S, RX_SEND, R, DTU_CREDITS_UNLIM);
     ck_assert_uint_eq(rx_trap_send(x, S, RX_SEND, &v, 8), SE_OK);
     ring_fetched(&x->pe[R].r, RX_RECV, rx_hw_fetch(&x->pe[R], RX_RECV));
     m = fetch(R, RX_RECV);
@@ -228,7 +266,7 @@ START_TEST(receiver_that_does_not_close)
     ring_ack(&x->pe[R].r, m);
     ck_assert_uint_eq(value_of(fetch(R, RX_RECV)), 2);
     ck_assert_ptr_null(fetch(R, RX_RECV));
-    ck_assert_uint_ne(opened(S, RX_SEND, R), RING_NO_ENTRY);
+    ck_assert_uint_ne(opened_freely(S, RX_SEND, R), RING_NO_ENTRY);
     ck_assert_uint_eq(send(S, 3), SE_OK);
     ck_assert_uint_eq(value_of(fetch(R, RX_RECV)), 3);
 }
@@ -242,12 +280,12 @@ START_TEST(sender_that_does_not_close)
     ring_ack(&x->pe[R].r, fetch(R, RX_RECV));
     rx_revoke(x, S, RX_SEND);
     ck_assert_ptr_null(fetch(R, RX_RECV));
-    ck_assert_uint_eq(opened(T, RX_SEND, R), 0);
+    ck_assert_uint_eq(opened_freely(T, RX_SEND, R), 0);
     ck_assert_uint_eq(rg_desc(&x->pe[R].r, 0)->peer_pe, T);
     ck_assert_uint_eq(rg_desc(&x->pe[S].r, 0)->word & 0xFF, RING_GONE);
+    ck_assert_uint_eq(opened_freely(S, RX_SEND, R), 1); /* R waits for nothing from there */
     ck_assert_ptr_null(fetch(S, RX_REPLY)); /* and when it does look, it waits for nothing */
-    ck_assert_uint_eq(*(uint64_t *)(void *)(rg_entry(&x->pe[S].r, 0) + RING_STATE_OFF),
-                      RING_GEN(rg_desc(&x->pe[S].r, 0)->word));
+    ck_assert(closed(S, 0));
 }
 END_TEST
 
@@ -260,36 +298,33 @@ START_TEST(receiver_that_lies)
     ck_assert_uint_eq(send(S, 1), SE_OK);
     ck_assert_uint_eq(value_of(fetch(R, RX_RECV)), 1);
     rx_revoke(x, S, RX_SEND);
-    own = (uint64_t *)(void *)(rg_entry(&x->pe[R].r, 0) + RING_STATE_OFF);
+    own = own_words(R, 0);
     own[RING_OWN_CLOSED] = own[RING_OWN_GEN];
     ck_assert_ptr_null(fetch(S, RX_REPLY));
     x->pe[S].bells = 0;
-    ck_assert_uint_eq(opened(T, RX_SEND, R), 0);
+    ck_assert_uint_eq(opened_freely(T, RX_SEND, R), 0);
     ck_assert_uint_ge(x->pe[S].bells, 1);
     ck_assert_ptr_null(fetch(S, RX_REPLY));
-    ck_assert_uint_eq(opened(S, RX_SEND + 1, T), 0);
+    ck_assert_uint_eq(opened_freely(S, RX_SEND + 1, T), 0);
 }
 END_TEST
 
 int main(void)
 {
     const TTest *const tests[] = {
-        answers_are_frozen,         answers_of_one_that_is_reset, while_it_answers,
-        just_after_it_answered,     while_an_answer_is_taken,     receiver_that_does_not_close,
-        sender_that_does_not_close, receiver_that_lies,
+        answers_are_frozen,
+        answers_of_one_that_is_reset,
+        while_it_answers,
+        just_after_it_answered,
+        while_an_answer_is_taken,
+        receiver_that_does_not_close,
+        both_endpoints_written,
+        written_when_the_sender_is_gone,
+        written_when_the_channel_has_ended,
+        written_while_it_is_taken,
+        sender_that_does_not_close,
+        receiver_that_lies,
     };
-    TCase *tc = tcase_create("ring_reuse");
-    Suite *s = suite_create("ring_reuse");
-    SRunner *sr = srunner_create(s);
-    int failed;
 
-    tcase_add_checked_fixture(tc, setup, teardown);
-    tcase_set_timeout(tc, 120);
-    for (unsigned i = 0; i < sizeof(tests) / sizeof(tests[0]); i++)
-        tcase_add_test(tc, tests[i]);
-    suite_add_tcase(s, tc);
-    srunner_run_all(sr, CK_NORMAL);
-    failed = srunner_ntests_failed(sr);
-    srunner_free(sr);
-    return failed != 0;
+    return RING_SUITE("ring_reuse", tests);
 }

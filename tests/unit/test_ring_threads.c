@@ -13,9 +13,8 @@
 #include <stdio.h>
 #include <time.h>
 
-#include <check.h>
-
 #include "ring_fixture.h"
+#include "suite.h"
 #include "threads_fixture.h"
 
 enum { S = 1, R = 2 };
@@ -372,18 +371,7 @@ END_TEST
 
 int main(void)
 {
-    TCase *tc = tcase_create("threads");
-    Suite *s = suite_create("ring_threads");
-    SRunner *sr = srunner_create(s);
-    int failed;
+    const TTest *const tests[] = {revoke_any_time, sleep_and_wake, credits_by_both_ways};
 
-    tcase_set_timeout(tc, 3600);
-    tcase_add_test(tc, revoke_any_time);
-    tcase_add_test(tc, sleep_and_wake);
-    tcase_add_test(tc, credits_by_both_ways);
-    suite_add_tcase(s, tc);
-    srunner_run_all(sr, CK_NORMAL);
-    failed = srunner_ntests_failed(sr);
-    srunner_free(sr);
-    return failed != 0;
+    return suite_run("ring_threads", tests, SUITE_COUNT(tests), NULL, NULL, 3600);
 }

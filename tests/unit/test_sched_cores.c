@@ -9,6 +9,7 @@
 
 #include "../../vmm/cores.h"
 #include "sched_fixture.h"
+#include "suite.h"
 
 /* What was asked in the round: which of the two, and had the waker left its core then? */
 static atomic_int left_it; /* -1: nobody was woken by another PE */
@@ -123,19 +124,8 @@ END_TEST
 
 int main(void)
 {
-    Suite *s = suite_create("sched_cores");
-    TCase *c = tcase_create("woken");
-    SRunner *r;
-    int failed;
+    const TTest *const tests[] = {who_goes_on_keeps_its_core, who_waits_has_left_it,
+                                  who_parks_has_left_it};
 
-    tcase_set_timeout(c, 120);
-    tcase_add_test(c, who_goes_on_keeps_its_core);
-    tcase_add_test(c, who_waits_has_left_it);
-    tcase_add_test(c, who_parks_has_left_it);
-    suite_add_tcase(s, c);
-    r = srunner_create(s);
-    srunner_run_all(r, CK_NORMAL);
-    failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed != 0;
+    return suite_run("sched_cores", tests, SUITE_COUNT(tests), NULL, NULL, 120);
 }

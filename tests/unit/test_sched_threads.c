@@ -15,6 +15,7 @@
 
 #include "../../vmm/cores.h"
 #include "sched_fixture.h"
+#include "suite.h"
 
 #define ROUNDS 3000u
 
@@ -106,19 +107,7 @@ END_TEST
 
 int main(void)
 {
-    Suite *s = suite_create("sched_threads");
-    TCase *c = tcase_create("awake");
-    SRunner *r;
-    int failed;
+    const TTest *const tests[] = {raised_by_who_wakes, does_not_drift, those_that_are_over};
 
-    tcase_set_timeout(c, 120);
-    tcase_add_test(c, raised_by_who_wakes);
-    tcase_add_test(c, does_not_drift);
-    tcase_add_test(c, those_that_are_over);
-    suite_add_tcase(s, c);
-    r = srunner_create(s);
-    srunner_run_all(r, CK_NORMAL);
-    failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed != 0;
+    return suite_run("sched_threads", tests, SUITE_COUNT(tests), NULL, NULL, 120);
 }

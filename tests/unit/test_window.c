@@ -5,7 +5,6 @@
  * allows no more mappings costs a channel, or a PE, and not the node.
  */
 /* LINK: vmm/window.c vmm/mapwin.c */
-#include <check.h>
 #include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,6 +18,7 @@
 #include "../../vmm/mapwin.h"
 #include "../../vmm/node.h"
 #include "../../vmm/window.h"
+#include "suite.h"
 
 #define FIRST   1u /* ids; 0 is nobody's */
 #define PES     3u
@@ -328,18 +328,6 @@ int main(void)
 {
     const TTest *const tests[] = {what_is_mapped, nothing_stays, no_more_mappings,
                                   cut_without_mappings, room_for_others};
-    TCase *tc = tcase_create("window");
-    Suite *s = suite_create("window");
-    SRunner *sr = srunner_create(s);
-    int failed;
 
-    tcase_add_checked_fixture(tc, setup, teardown);
-    tcase_set_timeout(tc, 300);
-    for (unsigned i = 0; i < sizeof(tests) / sizeof(tests[0]); i++)
-        tcase_add_test(tc, tests[i]);
-    suite_add_tcase(s, tc);
-    srunner_run_all(sr, CK_NORMAL);
-    failed = srunner_ntests_failed(sr);
-    srunner_free(sr);
-    return failed != 0;
+    return suite_run("window", tests, SUITE_COUNT(tests), setup, teardown, 300);
 }

@@ -34,7 +34,7 @@ const unsigned ring_entries = 0; /* no channels: nobody to send to */
 static volatile struct desc rx[RING] __attribute__((aligned(128)));
 static volatile struct desc tx[RING] __attribute__((aligned(128)));
 static uint8_t rx_buf[RING][FRAME], tx_buf[RING][SIZE];
-static unsigned irq, passed, failed;
+static unsigned irq;
 
 /* What the handler has seen, and what it shall do. */
 static volatile unsigned taken, empty, foreign, keep;
@@ -61,15 +61,6 @@ void on_interrupt(unsigned input)
         empty += c == 0;
     }
     pic_eoi(input);
-}
-
-static void check(bool good, const char *what)
-{
-    print("%s  %s\n", good ? "ok" : "FAIL", what);
-    if (good)
-        passed++;
-    else
-        failed++;
 }
 
 /*

@@ -23,16 +23,7 @@ static volatile struct desc rx[RING] __attribute__((aligned(128)));
 static volatile struct desc tx[RING] __attribute__((aligned(128)));
 static uint8_t rx_buf[RING][FRAME], tx_buf[RING][FRAME];
 static uint8_t seen[65536 / 8]; /* by frame number: it came back */
-static unsigned rx_next, tx_next, failed, passed;
-
-static void check(bool good, const char *what)
-{
-    print("%s  %s\n", good ? "ok" : "FAIL", what);
-    if (good)
-        passed++;
-    else
-        failed++;
-}
+static unsigned rx_next, tx_next;
 
 /* ---- probe ---- */
 
