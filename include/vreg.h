@@ -39,9 +39,9 @@ enum vreg {
     VREG_RING_OPEN = 0x98, /* store the number of a send endpoint: a channel for it, please; */
                            /* with VREG_RING_END or-ed: the one there is shall end (lanes, too) */
     VREG_RING_BELL = 0xA0, /* store the number of an entry: the PE at its other end shall wake */
-    VREG_RING_LANE =
-        0x108,         /* with VREG_F_LANE, privileged: store the address of a struct
-                          ring_lane: a channel for its words, please; the lane's last one ends */
+    /* With VREG_F_LANE, privileged: store the address of a struct ring_lane: a channel for its */
+    /* words, please; the lane's last one ends */
+    VREG_RING_LANE = 0x108,
     VREG_EXITS = 0xA8, /* with VREG_F_EXITS: stores of this PE that were exits so far */
     /* With VREG_F_CALL only */
     VREG_CALL = 0xB0, /* store vreg_call(): command, wait, FETCH in one; load: what was fetched */

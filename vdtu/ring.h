@@ -64,9 +64,9 @@ void vdtu_ring_open(struct vdtu *d, unsigned ep);
 bool vdtu_ring_lane(struct vdtu *d, const struct ring_lane *lane);
 
 /*
- * The channel of send endpoint or lane ep shall end; what was sent stays, and so do the credits:
- * those that are not out go back to the endpoint, the others when their answers have come.  No lock
- * held.
+ * The channel of send endpoint or lane (DTU_EPS + its number) ep shall end; what was sent stays,
+ * and so do the credits: those that are not out go back to the endpoint, the others when their
+ * answers have come.  No lock held.
  */
 void vdtu_ring_end(struct vdtu *d, unsigned ep);
 

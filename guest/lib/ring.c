@@ -96,7 +96,7 @@ void rg_rebuild(struct rings *r)
     for (unsigned i = 0; i < r->nin; i++)
         rg_in_scan(r, r->in[i], i);
     rg_in_watch(r);
-    r->answers = 0;
+    rg_out_watch(r);
     for (unsigned i = 0; i < r->nout; i++) {
         rg_out_rescan(r, r->out[i], i);
         rg_out_close(r, r->out[i]);
@@ -170,6 +170,7 @@ bool ring_silent(struct rings *r, unsigned ep)
 static bool any(struct rings *r, bool all)
 {
     rg_refresh(r);
+    r->asked.all |= all;
     return r->stashed || rg_in_any(r, all) || rg_out_pending(r, DTU_EPS);
 }
 
@@ -198,7 +199,7 @@ bool ring_sleep_for(struct rings *r, unsigned ep)
         return true;
     __atomic_store_n(&own_status(r)->sleeping, 1, __ATOMIC_RELAXED);
     ring_fence();
-    r->watch.all = true; /* this look must not overlook any */
+    r->watch.all = r->asked.all = true; /* this look must not overlook any */
     r->watch.skips = 0;
     if (!ring_pending(r, ep))
         return true;

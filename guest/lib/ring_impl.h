@@ -370,10 +370,12 @@ __attribute__((noinline)) unsigned rg_outcome(struct rings *r, unsigned entry, s
                                               uint64_t rec);
 
 /* ---- ring_out.c ---- */
+void rg_asked(struct rings *r, unsigned pos); /* a message was sent there that may be answered */
 bool rg_out_pending(struct rings *r, unsigned ep); /* DTU_EPS: any */
 const struct dtu_header *rg_out_take(struct rings *r, unsigned ep);
 void rg_out_free(struct rings *r, unsigned entry, const void *msg);
 void rg_out_close(struct rings *r, unsigned entry);
+void rg_out_watch(struct rings *r); /* after the lists have changed */
 void rg_out_rescan(struct rings *r, unsigned entry, unsigned pos);
 
 #endif

@@ -44,7 +44,7 @@ void rg_in_scan(struct rings *r, unsigned entry, unsigned pos)
     const struct ring_desc *d;
     struct ring_in *st;
     const uint8_t *slot;
-    uint64_t word;
+    uint64_t word, gen, closed;
 
     *scan = (struct ring_scan){&rg_nothing, ~0ull};
     if (entry == RING_NO_ENTRY)
@@ -52,10 +52,14 @@ void rg_in_scan(struct rings *r, unsigned entry, unsigned pos)
     d = rg_desc(r, entry);
     st = state_of(r, entry);
     word = rg_acquire(&d->word);
-    if (RING_STATE(word) == RING_FREE || (RING_GEN(word) == st->gen && st->closed == st->gen) ||
-        d->slots == 0)
-        return;                      /* the host may be using it for another channel just now */
-    if (st->gen != RING_GEN(word)) { /* which the host reads last of all this */
+    gen = rg_acquire(&st->gen);
+    closed = rg_acquire(&st->closed);
+    /* What we have closed the host may be using for another channel just now: then the word has
+     * changed before what we have said there went, and so will the table's version. */
+    if (RING_STATE(word) == RING_FREE || rg_acquire(&d->word) != word ||
+        (RING_GEN(word) == gen && closed == gen) || d->slots == 0)
+        return;
+    if (gen != RING_GEN(word)) { /* which the host reads last of all this */
         memset(&st->taken, 0, sizeof(*st) - offsetof(struct ring_in, taken));
         rg_release(&st->gen, RING_GEN(word));
     }

@@ -63,11 +63,20 @@ struct ring_watch {
     uint64_t is_hot[RING_ENTRIES_MAX / 64];
 };
 
+/* The same for answers, by position in `out`. */
+struct ring_asked {
+    uint16_t hot[RING_HOT], last; /* where was last sent to; hot[last]: the very last */
+    uint16_t slice;
+    bool all;
+};
+
 /*
  * Where this PE has sent without an endpoint of its own, by means of any: each place has one set of
  * words at a time, that of the target to which it sent last.
  */
-#define RING_WAYS 4u /* lanes that a target may have: one of a set */
+#define RING_WAYS                                                                  \
+    8u /* lanes that a target may have, one of a set: 64 kernels have their places \
+        */
 struct ring_target {
     uint64_t words[3]; /* [0] 0: none yet */
     uint64_t used;     /* when, in sends */
@@ -124,7 +133,8 @@ struct rings {
     void *arg;
     uint64_t version; /* of the table, as the lists below are */
     unsigned nin, nout;
-    unsigned stashed, answers;   /* messages in the stash; answers in inboxes, unread */
+    unsigned stashed, answers;   /* messages in the stash; answers in inboxes, unread, */
+    uint16_t unread[DTU_EPS];    /* and for each endpoint */
     uint16_t first[DTU_EPS + 1]; /* incoming channels of an endpoint: in[first[ep]] on */
     uint16_t cursor[DTU_EPS];    /* whose turn it is */
     uint8_t passed[DTU_EPS];     /* messages by trap since one by a channel was seen */
@@ -133,6 +143,7 @@ struct rings {
                      table says of them may be old */
     struct ring_stash stash[DTU_EPS];
     struct ring_watch watch;
+    struct ring_asked asked;
     struct ring_now now;
     struct ring_ready ready[DTU_EPS];
     bool lanes; /* may it have any? */

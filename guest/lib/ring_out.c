@@ -8,6 +8,7 @@
 #include "ring_impl.h"
 #include "str.h"
 
+#define SLICE       4u  /* see gather() */
 #define PATIENCE    12u /* pauses, a third of a microsecond, before */
 #define PATIENT_CAP 8u  /* a sender with so many slots looks for room again */
 
@@ -17,8 +18,8 @@ static struct ring_out *state_of(struct rings *r, unsigned entry)
     struct ring_out *st = (struct ring_out *)(void *)(rg_entry(r, entry) + RING_STATE_OFF);
 
     if (st->gen != RING_GEN(word)) {
-        memset(st, 0, sizeof(*st));
-        st->gen = RING_GEN(word);
+        memset(&st->sent, 0, sizeof(*st) - offsetof(struct ring_out, sent));
+        rg_release(&st->gen, RING_GEN(word)); /* which the host reads first of all this */
     }
     return st;
 }
@@ -63,6 +64,18 @@ static uint64_t credits_back(const struct rings *r, unsigned entry, const struct
 }
 
 static bool pump_one(struct rings *r, unsigned entry, struct ring_out *st);
+
+/*
+ * What stands in the ring now, and no more: a receiver that writes answers as fast as we drop them
+ * would keep us here.
+ */
+static void pump(struct rings *r, unsigned entry, struct ring_out *st)
+{
+    unsigned slots = rg_desc(r, entry)->slots;
+
+    while (slots-- > 0 && pump_one(r, entry, st))
+        ;
+}
 
 /* The next answer's place in the ring, where it is while the channel lives. */
 static inline const uint8_t *ring_answer(const struct rings *r, unsigned entry,
@@ -119,8 +132,8 @@ static unsigned room(struct rings *r, unsigned entry, struct ring_out *st)
         look_for_room(r, entry, st);
     /* After that: so all answers but those to what is still out are in our hands, and one that
      * comes finds room, unless the program has not looked at as many as an endpoint can hold. */
-    while (rg_acquire(ring_answer(r, entry, st)) == st->rtaken + 1 && pump_one(r, entry, st))
-        ;
+    if (rg_acquire(ring_answer(r, entry, st)) == st->rtaken + 1)
+        pump(r, entry, st);
     if (!d->limited && st->sent - st->freed >= d->cap)
         return d->fewer ? RING_TRAP : SE_NO_RING_SPACE;
     if (!d->limited)
@@ -138,8 +151,7 @@ static int record(struct rings *r, unsigned entry, struct ring_out *st)
 
     if (~st->open == 0 && !rg_desc(r, entry)->limited) {
         floor = rg_acquire(&rg_ctl(rg_entry(r, entry))->floor);
-        while (pump_one(r, entry, st))
-            ;
+        pump(r, entry, st);
         for (unsigned i = 0; i < RING_RECORDS && credits_back(r, entry, st) == st->rtaken; i++)
             if (st->rec[i].index < floor) /* nobody can answer it any more */
                 st->open &= ~(1ull << i);
@@ -247,6 +259,8 @@ static unsigned send_by(struct rings *r, unsigned ep, const void *data, size_t l
     r->uses[ep] = 0;
     if (ep < DTU_EPS && r->ready[ep].word != word)
         hold(r, entry, word, st);
+    if (rmax)
+        rg_asked(r, st->pos);
     rg_notify(r, entry);
     return SE_OK;
 }
@@ -313,8 +327,10 @@ void rg_out_rescan(struct rings *r, unsigned entry, unsigned pos)
     struct ring_out *st = state_of(r, entry);
 
     st->pos = pos;
-    for (uint32_t bits = st->unread; bits; bits &= bits - 1)
+    for (uint32_t bits = st->unread; bits; bits &= bits - 1) {
         r->answers++;
+        r->unread[st->to[__builtin_ctz(bits)]]++;
+    }
     rescan(r, entry, st);
 }
 
@@ -376,6 +392,7 @@ static bool pump_one(struct rings *r, unsigned entry, struct ring_out *st)
         st->busy |= 1u << slot;
         st->unread |= 1u << slot;
         r->answers++;
+        r->unread[rec->ep]++;
         st->order[slot] = st->rtaken;
         st->to[slot] = rec->ep;
     }
@@ -384,52 +401,86 @@ static bool pump_one(struct rings *r, unsigned entry, struct ring_out *st)
     return true;
 }
 
-/* The slot of the oldest unread answer for ep (DTU_EPS: for any), -1: none. */
+/* The slot of the oldest unread answer for ep in our hands, -1: none. */
 static int oldest(struct rings *r, unsigned entry, unsigned ep)
 {
-    struct ring_out *st = state_of(r, entry);
-    unsigned slots = rg_desc(r, entry)->slots;
+    const struct ring_out *st = state_of(r, entry);
     int best = -1;
 
-    if (RING_STATE(rg_load(&rg_desc(r, entry)->word)) == RING_FREE || slots == 0)
-        return -1;
-    for (unsigned i = 0; i < slots && pump_one(r, entry, st); i++)
-        ;
     for (uint32_t bits = st->unread; bits; bits &= bits - 1) {
         int i = __builtin_ctz(bits);
 
-        if ((ep == DTU_EPS || st->to[i] == ep) && (best < 0 || st->order[i] < st->order[best]))
+        if (st->to[i] == ep && (best < 0 || st->order[i] < st->order[best]))
             best = i;
     }
     return best;
 }
 
-/* Is there anything to look at more closely? */
-static bool something(const struct rings *r)
+static inline void gather_at(struct rings *r, unsigned pos)
 {
-    const struct ring_scan *scan = rg_out_scan(r);
+    unsigned entry = r->out[pos];
 
-    if (r->answers)
-        return true;
-    for (unsigned i = 0; i < r->nout; i++)
-        if (rg_acquire(scan[i].seq) == scan[i].want)
-            return true;
-    return false;
+    if (rg_is_there(&rg_out_scan(r)[pos]) &&
+        RING_STATE(rg_load(&rg_desc(r, entry)->word)) != RING_FREE)
+        pump(r, entry, state_of(r, entry));
+}
+
+/*
+ * Takes answers into our hands.  Where there are many channels this looks at those to which was
+ * last sent and, in turn, at some of the others, as with messages (struct ring_watch): a kernel has
+ * one to each other kernel, and asks a dozen endpoints for every message.
+ */
+static void gather(struct rings *r)
+{
+    struct ring_asked *a = &r->asked;
+
+    if (a->all || r->nout <= RING_HOT + SLICE) {
+        a->all = false;
+        for (unsigned i = 0; i < r->nout; i++)
+            gather_at(r, i);
+        return;
+    }
+    for (unsigned i = 0; i < RING_HOT; i++)
+        if (a->hot[i] < r->nout)
+            gather_at(r, a->hot[i]);
+    for (unsigned i = 0; i < SLICE; i++) {
+        gather_at(r, a->slice);
+        a->slice = (uint16_t)(a->slice + 1u < r->nout ? a->slice + 1u : 0);
+    }
+}
+
+void rg_out_watch(struct rings *r)
+{
+    memset(&r->asked, 0, sizeof(r->asked));
+    memset(r->asked.hot, 0xFF, sizeof(r->asked.hot));
+    r->asked.all = true;
+    r->answers = 0;
+    memset(r->unread, 0, sizeof(r->unread));
+}
+
+/* Something that may be answered was sent there. */
+void rg_asked(struct rings *r, unsigned pos)
+{
+    struct ring_asked *a = &r->asked;
+
+    for (unsigned i = 0; i < RING_HOT; i++)
+        if (a->hot[(a->last + i) % RING_HOT] == pos)
+            return;
+    a->last = (uint16_t)((a->last + RING_HOT - 1u) % RING_HOT);
+    a->hot[a->last] = (uint16_t)pos;
 }
 
 bool rg_out_pending(struct rings *r, unsigned ep)
 {
-    if (!something(r))
-        return false;
-    for (unsigned i = 0; i < r->nout; i++)
-        if (oldest(r, r->out[i], ep) >= 0)
-            return true;
-    return false;
+    if (ep < DTU_EPS ? r->unread[ep] : r->answers)
+        return true;
+    gather(r);
+    return ep < DTU_EPS ? r->unread[ep] : r->answers;
 }
 
 const struct dtu_header *rg_out_take(struct rings *r, unsigned ep)
 {
-    if (!something(r))
+    if (!rg_out_pending(r, ep))
         return NULL;
     for (unsigned i = 0; i < r->nout; i++) {
         int slot = oldest(r, r->out[i], ep);
@@ -438,6 +489,7 @@ const struct dtu_header *rg_out_take(struct rings *r, unsigned ep)
             continue;
         state_of(r, r->out[i])->unread &= ~(1u << slot);
         r->answers--;
+        r->unread[ep]--;
         return (const struct dtu_header *)(void *)(rg_entry(r, r->out[i]) + RING_INBOX_OFF +
                                                    (unsigned)slot * rg_desc(r, r->out[i])->rstride);
     }

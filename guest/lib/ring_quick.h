@@ -63,6 +63,8 @@ static inline unsigned rg_quick_send(struct rings *r, unsigned ep, const void *d
     if (rg_load(&to->d->word) != word)
         return rg_outcome(r, to->entry, st, rec);
     st->sent = sent + 1;
+    if (rec)
+        rg_asked(r, st->pos);
     if (__atomic_load_n(to->sleeping, __ATOMIC_RELAXED))
         rg_notify(r, to->entry);
     return SE_OK;

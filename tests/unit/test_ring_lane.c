@@ -254,6 +254,44 @@ START_TEST(not_without_rings)
 }
 END_TEST
 
+/* Its channel goes to another target while messages are out: their answers come all the same. */
+START_TEST(answers_after_the_lane_is_anothers)
+{
+    const struct ring_to third = {.pe = 3, .vpe = 3, .ep = RX_RECV, .label = LABEL};
+    const struct dtu_header *held[2];
+    struct rings *r = &x->pe[S].r;
+    unsigned lane;
+
+    rx_set_ep(x, S, RX_REPLY, dtu_recv_r0(10, 8), 0x8000, 0);
+    open_to(R, LABEL);
+    ck_assert_uint_eq(send_to(R, LABEL, 1), SE_OK);
+    held[0] = fetch(R, RX_RECV); /* the second one is still in the ring */
+    lane = open_lane(0);
+    for (unsigned i = 0; open_lane(lane) == lane; i++) {
+        ck_assert_uint_lt(i, 100 * RING_LANES);
+        send_to(R, LABEL + 1 + i, 0);
+    }
+    for (unsigned i = 0; i < 4; i++)
+        ck_assert_uint_eq(ring_send_to(r, &third, "x", 1, RX_REPLY, 7), i < 3 ? RING_TRAP : SE_OK);
+    ck_assert_uint_eq(value_of(held[1] = fetch(R, RX_RECV)), 1);
+    ck_assert_uint_eq(ring_reply(&x->pe[R].r, held[1], "b", 1), SE_OK);
+    ck_assert_uint_eq(ring_reply(&x->pe[3].r, fetch(3, RX_RECV), "c", 1), SE_OK);
+    ck_assert_uint_eq(ring_reply(&x->pe[R].r, held[0], "a", 1), SE_OK);
+    for (unsigned seen = 0, i = 0; i < 3; i++) {
+        const struct dtu_header *m = fetch(S, RX_REPLY);
+
+        ck_assert_ptr_nonnull(m);
+        ck_assert(m->label == 0x1000 + 100 || m->label == 0x1000 + 1 || m->label == 7);
+        ck_assert_uint_eq(seen >> (m->label & 31) & 1, 0);
+        seen |= 1u << (m->label & 31);
+        ring_ack(r, m);
+    }
+    /* All is done, so R's endpoint can have a channel again. */
+    ck_assert_ptr_null(fetch(R, RX_RECV));
+    open_to(R, LABEL);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("ring_lane");
@@ -272,6 +310,7 @@ int main(void)
     tcase_add_test(tc, order);
     tcase_add_test(tc, more_targets_than_lanes);
     tcase_add_test(tc, not_without_rings);
+    tcase_add_test(tc, answers_after_the_lane_is_anothers);
     suite_add_tcase(s, tc);
     srunner_run_all(sr, CK_NORMAL);
     failed = srunner_ntests_failed(sr);

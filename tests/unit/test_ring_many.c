@@ -162,10 +162,65 @@ START_TEST(nobody_is_overlooked)
 }
 END_TEST
 
+/* In how many looks. */
+static unsigned find_answer(struct rings *r, unsigned pe)
+{
+    const struct dtu_header *m;
+    unsigned looks = 1;
+
+    while (!(m = ring_fetch(r, RX_REPLY)))
+        ck_assert_uint_le(++looks, 100);
+    ck_assert_uint_eq(m->sender_pe, pe);
+    ring_ack(r, m);
+    return looks;
+}
+
+/*
+ * Who has asked many, as a kernel does, sees the answers of those it asked last at once, and those
+ * of the others after a quarter of their number of looks; before it sleeps, all.
+ */
+START_TEST(answers_of_many)
+{
+    const unsigned many = 63;
+    const struct dtu_header *m;
+    struct rings *r;
+    unsigned looks = 0, at_most = 0;
+
+    x = rx_new(5);
+    r = &x->pe[R].r;
+    r->lanes = true;
+    for (unsigned pe = FIRST; pe < FIRST + many; pe++) {
+        const struct ring_to to = {.pe = pe, .vpe = pe, .ep = RX_RECV, .label = 1};
+
+        for (unsigned i = 0; i < 3; i++)
+            ck_assert_uint_eq(ring_send_to(r, &to, "q", 1, RX_REPLY, pe), RING_TRAP);
+        for (unsigned i = 0; i < 2; i++)
+            ck_assert_uint_eq(ring_send_to(r, &to, "q", 1, RX_REPLY, pe), SE_OK);
+    }
+    ck_assert_ptr_null(ring_fetch(r, RX_REPLY));
+    ck_assert_uint_eq(r->nout, many); /* each has a place among the lanes */
+    for (unsigned i = 0; i < 2 * many; i++) {
+        unsigned pe = FIRST + i * 10 % many, n;
+
+        m = ring_fetch(&x->pe[pe].r, RX_RECV);
+        ck_assert_ptr_nonnull(m);
+        ck_assert_uint_eq(ring_reply(&x->pe[pe].r, m, "a", 1), SE_OK);
+        if (i >= many)
+            ck_assert(!ring_sleep(r));
+        n = find_answer(r, pe);
+        looks += n;
+        at_most = n > at_most ? n : at_most;
+    }
+    ck_assert_uint_le(at_most, many / 4 + 2);
+    ck_assert_uint_gt(looks, 3 * many); /* not at all of them every time */
+    rx_free(x);
+}
+END_TEST
+
 int main(void)
 {
     const TTest *const tests[] = {every_message_of_600, one_that_floods, one_that_streams,
-                                  nobody_is_overlooked};
+                                  nobody_is_overlooked, answers_of_many};
 
     return suite_run("ring_many", tests, SUITE_COUNT(tests), NULL, NULL, 600);
 }
