@@ -196,6 +196,29 @@ START_TEST(given_up_in_flight)
 }
 END_TEST
 
+/* The capabilities of a delegation have their own time, from the answer on. */
+START_TEST(capabilities_take_time)
+{
+    make_call(DELEGATES, pc);
+    for (unsigned i = 0; i < 2; i++) {
+        wait_ms(25000);
+        fake_use(0);
+        srv_find("fs")->waited = 0;
+    }
+    fake_auto = false;
+    answer(DELEGATES, 1);
+    ck_assert(fake_deliver_one());
+    wait_ms(20000);
+    fake_use(0);
+    ck_assert_ptr_nonnull(kern.peers.exchanges);
+    fake_auto = true;
+    fake_deliver();
+    ck_assert_int_eq(last(pc), SE_OK);
+    ck_assert_uint_eq(cap(srv, GOT)->type, CAP_MEM);
+    nothing_parked();
+}
+END_TEST
+
 /* The kernel that has parked it dies: that is noticed although nothing is under way to it. */
 START_TEST(parking_kernel_dies)
 {
@@ -343,6 +366,7 @@ int main(void)
     tcase_add_loop_test(t, parked_until_the_end, 0, KINDS);
     tcase_add_loop_test(t, far_behind, 0, ACTIVATES);
     tcase_add_loop_test(t, given_up_in_flight, 0, ACTIVATES);
+    tcase_add_test(t, capabilities_take_time);
     tcase_add_loop_test(t, parking_kernel_dies, 0, KINDS);
     tcase_add_loop_test(t, parked_kernel_dies, 0, 2 * KINDS);
     tcase_add_loop_test(t, parked_session_closed, OBTAINS, ACTIVATES);
