@@ -498,8 +498,8 @@ void move_peer_going(struct peer *p)
 {
     struct peer *to = peer_find(mv.hold_to);
 
-    if (mv.hold_to == p->id)
-        mv.claimed = false;
+    if (mv.hold && mv.hold_to == p->id)
+        move_taker_lost();
     if (mv.hold && mv.hold_from == p->id && to && to != p && p->state == PEER_UP) {
         /* Perhaps it is that one's by now; it will say so, and is asked nothing until then. */
         kern.peers.owner[mv.hold_pe] = to->id;
@@ -568,7 +568,7 @@ bool move_keeps_us(void)
 uint64_t move_tick(uint64_t ns)
 {
     const uint64_t look = move_look(ns);
-    struct peer *from = peer_find(mv.hold_from);
+    struct peer *owes = peer_find(mv.given ? mv.hold_to : mv.hold_from);
 
     mv.retry = mv.retry > ns ? mv.retry - ns : 0;
     tell_end();
@@ -589,8 +589,8 @@ uint64_t move_tick(uint64_t ns)
     }
     if (mv.hold) {
         mv.hold_waited += ns;
-        if (mv.hold_waited > HOLD_NS && from)
-            peer_lost(from, "it does not say whose a PE is");
+        if (mv.hold_waited > HOLD_NS && owes)
+            peer_lost(owes, "it does not say whose a PE is");
     }
     if (mv.phase == MOVE_WAITING)
         return mv.retry ? mv.retry : RETRY_NS;

@@ -151,6 +151,7 @@ struct moves {
     uint16_t hold_pe, hold_from, hold_to;
     uint64_t hold_waited;
     bool given;           /* hold_from has said GIVEN, or is lost: what hold_to says is true */
+    bool hold_lost;       /* hold_to was lost meanwhile: it may know nothing of us any more */
     bool claimed;         /* hold_to has said SWITCH before that: */
     uint32_t claimed_tid; /* it waits for this answer, */
     uint64_t claimed_desc;
@@ -247,6 +248,8 @@ void move_switch(struct kcall *c, uint32_t tid, unsigned pe);
 /* The sender of c says that pe stays, or is gone. */
 void move_off(struct kcall *c, unsigned pe);
 void move_dead(struct kcall *c, unsigned pe);
+/* hold_to is lost.  If it has the PE that is gone with it. */
+void move_taker_lost(void);
 /* It has given pe to whom HOLD said. */
 void move_given(struct kcall *c, unsigned pe);
 /* hold_from is lost and hold_to has said that the PE is its own: so it is.  False: it has not. */

@@ -52,7 +52,7 @@ void move_hold(struct kcall *c, uint32_t tid, unsigned pe)
     kern.moves.hold_from = c->p->id;
     kern.moves.hold_to = (uint16_t)to;
     kern.moves.hold_waited = 0;
-    kern.moves.given = kern.moves.claimed = false;
+    kern.moves.given = kern.moves.claimed = kern.moves.hold_lost = false;
     c->p->held = true;
 }
 
@@ -186,15 +186,38 @@ bool move_believe_claim(void)
     return true;
 }
 
+/* The PE is nobody's (whose it claimed to be before); p has been its owner, NULL: it is lost. */
+static void gone(struct peer *p, unsigned pe)
+{
+    connect_ownerless(pe);
+    if (p)
+        move_redirect(p, pe, NULL);
+    revoke_pe_gone(pe);
+    loan_pe_gone(pe);
+}
+
+void move_taker_lost(void)
+{
+    kern.moves.hold_lost = true;
+    kern.moves.claimed = false;
+    if (!kern.moves.given || kern.moves.hold_from == kern.moves.hold_to)
+        return;
+    gone(peer_find(kern.moves.hold_from), kern.moves.hold_pe);
+    release();
+}
+
 void move_given(struct kcall *c, unsigned pe)
 {
     peer_ack(c->p);
-    if (!kern.moves.hold || kern.moves.hold_from != c->p->id || kern.moves.hold_pe != pe) {
+    if (!kern.moves.hold || kern.moves.hold_from != c->p->id || kern.moves.hold_pe != pe ||
+        kern.moves.hold_to == kern.id || kern.moves.given) {
         kcall_bad(c);
         return;
     }
     kern.moves.given = true;
-    move_believe_claim();
+    kern.moves.hold_waited = 0; /* from now on it is the new owner's word that is missing */
+    if (!move_believe_claim() && kern.moves.hold_lost)
+        move_taker_lost(); /* it would not know that we wait */
 }
 
 /* Only who gives it away knows whether it has; until it says so its new owner has to wait. */
@@ -248,10 +271,9 @@ void move_dead(struct kcall *c, unsigned pe)
     /* Later it is its owner who says so. */
     if (!held && (pe >= BOOT_PES || peer_owner(pe) != c->p->id || pe == c->p->pe))
         return;
-    connect_ownerless(pe);
-    move_redirect(held && from ? from : c->p, pe, NULL);
-    revoke_pe_gone(pe);
-    loan_pe_gone(pe);
+    gone(held && from ? from : c->p, pe);
+    if (kern.moves.from == c->p && kern.moves.taken_pe == pe && !kern.moves.ours)
+        move_drop_taken();
     if (held)
         release();
 }
