@@ -368,11 +368,16 @@ void kc_revoke(struct kcall *c)
     }
     peer_cork();
     for (uint64_t i = 0; i <= n; i++) {
-        /* Whose parent another kernel has is not its to revoke. */
-        if (peer_of_key(parent) == c->p)
-            revoke_asked(c->p, key, parent);
-        else
+        /*
+         * Whose parent another kernel has is not its to revoke.  But it may know better than we
+         * whose a PE is, and is not to wait for an answer.
+         */
+        if (peer_of_key(parent) != c->p) {
             kcall_bad(c);
+            peer_gone(c->p, parent);
+        } else {
+            revoke_asked(c->p, key, parent);
+        }
         if (i < n) {
             key = msg_get_u64(c->in);
             parent = msg_get_u64(c->in);

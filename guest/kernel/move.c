@@ -115,27 +115,27 @@ bool move_concerns(unsigned pe)
     return mv.phase != MOVE_IDLE && mv.pe == pe;
 }
 
-static struct peer *asked_by(struct peer *p)
+/* Who has asked whose a PE is may itself owe us such an answer: this one is not kept back. */
+static void tell_asked(struct peer *p)
 {
-    if (p->asks_pe && p->move == MOVE_P_NONE) {
-        p->move = MOVE_P_DEAD;
-        p->move_pe = p->asks_pe;
+    const uint64_t dead[MOVE_WORDS + 1] = {KC_PARTITIONMIG, 0, MOVE_DEAD, 0, p->asks_pe};
+
+    if (p->asks_pe && p->move == MOVE_P_NONE && peer_late(p, dead, sizeof(dead)))
         p->asks_pe = 0;
-    }
-    return p;
 }
 
 /* Those that have been asked get OFF; what cannot be sent now is sent by move_tick(). */
 static void tell_end(void)
 {
     for (unsigned i = 0; i < KC_PEERS; i++) {
-        struct peer *p = asked_by(&kern.peers.peer[i]);
+        struct peer *p = &kern.peers.peer[i];
         enum move_msg kind = p->move == MOVE_P_OFF     ? MOVE_OFF
                              : p->move == MOVE_P_DEAD  ? MOVE_DEAD
                              : p->move == MOVE_P_GIVEN ? MOVE_GIVEN_AWAY
                                                        : MOVE_SWITCH;
         bool ours = kind == MOVE_SWITCH;
 
+        tell_asked(p);
         if (p->state != PEER_UP || p->move < MOVE_P_OFF)
             continue;
         if (move_send(p, kind, ours ? mv.tid : 0, ours ? mv.taken_pe : p->move_pe, mv.desc) ==
@@ -343,21 +343,6 @@ static void answer(struct kcall *c, uint32_t kind, uint32_t tid, int err)
 }
 
 /*
- * If it is ours it will be told so, or was; while we know who gives it away, when that is over.
- * Sent like an answer, since requests to us wait.
- */
-static void lost(struct kcall *c, unsigned pe)
-{
-    if (c->in->error || pe >= BOOT_PES) {
-        kcall_bad(c);
-    } else if (!peer_is_ours(pe) && !(mv.hold && mv.hold_pe == pe) &&
-               !(mv.from && mv.taken_pe == pe)) {
-        c->p->asks_pe = (uint16_t)pe; /* perhaps it has something else to be told first */
-        tell_end();
-    }
-}
-
-/*
  * A call of a VPE that is ours by now.  That it is its call, and not what another kernel would like
  * it to say, only those can know that it was sent to.
  */
@@ -430,7 +415,8 @@ void move_told(struct kcall *c)
         late_call(c, pe);
         break;
     case MOVE_LOST:
-        lost(c, pe);
+        if (move_lost(c, pe))
+            tell_end();
         break;
     case MOVE_HELD:
     case MOVE_READY:

@@ -99,8 +99,8 @@ struct vpe_move {
     const struct dtu_header *held; /* the one here; */
     struct dtu_header *carried;    /* or it came along, in a copy, and is answered by SEND, */
     bool owed;                     /* which has not been possible so far; it is in there */
-    bool came;                     /* it began elsewhere: calls that come late come from */
-    uint16_t from, home;           /* these, its last kernel and its PE's first */
+    bool came;           /* it began elsewhere, and has not called us yet: a late call comes from */
+    uint16_t from, home; /* these, its last kernel and its PE's first */
 };
 
 /* A PE that has come or gone. */
@@ -250,6 +250,8 @@ void move_off(struct kcall *c, unsigned pe);
 void move_dead(struct kcall *c, unsigned pe);
 /* hold_to is lost.  If it has the PE that is gone with it. */
 void move_taker_lost(void);
+/* The sender of c asks whether pe is ours.  True: it has to be told that it is not. */
+bool move_lost(struct kcall *c, unsigned pe);
 /* It has given pe to whom HOLD said. */
 void move_given(struct kcall *c, unsigned pe);
 /* hold_from is lost and hold_to has said that the PE is its own: so it is.  False: it has not. */

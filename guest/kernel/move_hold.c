@@ -196,14 +196,39 @@ static void gone(struct peer *p, unsigned pe)
     loan_pe_gone(pe);
 }
 
+static void held_is_gone(void)
+{
+    gone(peer_find(kern.moves.hold_from), kern.moves.hold_pe);
+    release();
+}
+
 void move_taker_lost(void)
 {
     kern.moves.hold_lost = true;
     kern.moves.claimed = false;
-    if (!kern.moves.given || kern.moves.hold_from == kern.moves.hold_to)
-        return;
-    gone(peer_find(kern.moves.hold_from), kern.moves.hold_pe);
-    release();
+    if (kern.moves.given && kern.moves.hold_from != kern.moves.hold_to)
+        held_is_gone();
+}
+
+/*
+ * If it is ours the sender will be told so, or was; while we know who gives it away, when that is
+ * over.  Sent like an answer, since requests to us wait.
+ */
+bool move_lost(struct kcall *c, unsigned pe)
+{
+    const struct moves *m = &kern.moves;
+
+    if (c->in->error || pe >= BOOT_PES) {
+        kcall_bad(c);
+        return false;
+    }
+    /* Its old owner, whom we have lost, has told us that the sender would get it: neither has. */
+    if (m->hold && m->hold_pe == pe && m->hold_to == c->p->id && m->hold_from == c->p->id)
+        held_is_gone();
+    if (peer_is_ours(pe) || (m->hold && m->hold_pe == pe) || (m->from && m->taken_pe == pe))
+        return false;
+    c->p->asks_pe = (uint16_t)pe; /* perhaps it has something else to be told first */
+    return true;
 }
 
 void move_given(struct kcall *c, unsigned pe)
@@ -231,6 +256,9 @@ void move_switch(struct kcall *c, uint32_t tid, unsigned pe)
         (!held && peer_owner(pe) != KC_NO_KERNEL && peer_owner(pe) != c->p->id) ||
         (held && kern.moves.claimed)) {
         kcall_bad(c);
+        /* Its old owner may have lost us without our knowledge: then it is true when we notice. */
+        if (!c->in->error && pe < BOOT_PES && pe_desc_id(desc) == pe && !held)
+            kern.peers.claim[pe] = (struct claim){desc, c->p->id};
         move_reply(c->p, MOVE_SWITCHED, tid, pe, SE_INV_ARGS);
         return;
     }

@@ -27,7 +27,8 @@ void park_answer(struct peer *p, const struct park *k, const void *data, size_t 
         return;
     }
     p->nparks -= p->nparks > 0 ? 1 : 0;
-    peer_late(p, data, n);
+    if (p->state == PEER_UP && !peer_late(p, data, n))
+        kern.stats.kdropped++;
 }
 
 void park_wait(struct peer *p, struct park *k, unsigned op, uint32_t tid, uint64_t ns)

@@ -211,13 +211,12 @@ void peer_reply(struct peer *p, const void *data, size_t n)
         kern.stats.kdropped++;
 }
 
-void peer_late(struct peer *p, const void *data, size_t n)
+bool peer_late(struct peer *p, const void *data, size_t n)
 {
-    if (p->state != PEER_UP)
-        return;
-    if (!keep(&p->late, KC_REQUESTS_MAX, data, n, 0))
-        kern.stats.kdropped++;
+    if (p->state != PEER_UP || !keep(&p->late, KC_REQUESTS_MAX, data, n, 0))
+        return false;
     peer_flush(p);
+    return true;
 }
 
 void peer_ack(struct peer *p)

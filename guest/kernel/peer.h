@@ -251,8 +251,9 @@ void peer_asked(struct peer *p);
 /* An answer; what cannot be kept is counted as dropped. */
 void peer_reply(struct peer *p, const void *data, size_t n);
 void peer_ack(struct peer *p);
-/* An answer that needs a place like a request; nothing but that keeps it back. */
-void peer_late(struct peer *p, const void *data, size_t n);
+/* An answer that needs a place like a request; nothing but that keeps it back.  False: no memory.
+ */
+bool peer_late(struct peer *p, const void *data, size_t n);
 
 /* REVOKE for k; REVOKEFINISH and REMOVECHILDCAPPTR for c, which is then peer.c's to free. */
 void peer_revoke(struct peer *p, struct rkid *k);

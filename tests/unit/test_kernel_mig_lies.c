@@ -158,6 +158,21 @@ START_TEST(not_our_home)
 }
 END_TEST
 
+/* Who had it can say what it calls only as long as it has not called us. */
+START_TEST(call_too_late)
+{
+    uint64_t was;
+
+    fake_auto = true;
+    move_to(pc, 2);
+    ck_assert_int_eq(CALL(pc, SYSC_NOOP), SE_OK);
+    was = bad(2);
+    SAY(1, 2, MOVE_CALL, pc, VPE_EP_RECV, 0, 16, SYSC_EXIT, 0);
+    ck_assert_uint_eq(bad(2), was + 1);
+    ck_assert_ptr_nonnull(where(pc, NULL));
+}
+END_TEST
+
 /* ---- who takes it ---- */
 
 /* Kernel 0 knows that kernel 2 has got p1, which kernel 2 does not say. */
@@ -228,6 +243,82 @@ START_TEST(revoked_meanwhile)
 }
 END_TEST
 
+/*
+ * Kernel 1 has lost kernel 0, which does not know that, and so is not told that p1 moves to kernel
+ * 2.
+ */
+START_TEST(not_told)
+{
+    const uint64_t parent = ddl_key(p1, p1, DDL_ANYCAP, 5ull << 16 | MEM);
+    unsigned before;
+
+    SAY(2, 0, MOVE_SWITCH, p1, pe_desc(p1, FAKE_PE_MEM, PE_TYPE_SPM));
+    ck_assert_uint_eq(fake_last(0, 2)->word[5], SE_INV_ARGS);
+    fake_use(0);
+    ck_assert_uint_eq(peer_owner(p1), 1);
+    /* It is not believed, but does not wait in vain. */
+    before = sent(0, 2);
+    KCALL(2, 0, KC_REVOKE, ddl_key(ps, ps, DDL_MEMCAP, 5ull << 16 | MEM), parent, parent);
+    ck_assert_uint_eq(sent(0, 2), before + 1);
+    ck_assert_uint_eq(fake_last(0, 2)->word[0], KC_REVOKEFINISH);
+    ck_assert_uint_eq(fake_last(0, 2)->word[1], parent);
+    ck_assert_ptr_nonnull(cap(srv, MEM));
+    fake_use(0);
+    peer_lost(peer_find(1), "test");
+    ck_assert_uint_eq(peer_owner(p1), 2);
+    fake_use(1);
+    peer_lost(peer_find(0), "test");
+    fake_deliver();
+}
+END_TEST
+
+/* Each of two kernels has been told that the other one would get p1, and then who said so dies. */
+START_TEST(told_two_things)
+{
+    SAY(1, 0, MOVE_HOLD, p1, 2);
+    SAY(1, 2, MOVE_HOLD, p1, 0);
+    fake_kill(1);
+    for (unsigned k = 0; k < 3; k += 2) {
+        fake_use(k);
+        peer_lost(peer_find(1), "test");
+        if (_i)
+            fake_deliver();
+    }
+    fake_auto = true;
+    fake_deliver();
+    for (unsigned i = 0; i < 3; i++)
+        fake_time(SECOND);
+    for (unsigned k = 0; k < 3; k += 2) {
+        fake_use(k);
+        ck_assert(!kern.moves.hold);
+        ck_assert_uint_eq(peer_owner(p1), KC_NO_KERNEL);
+        ck_assert_ptr_nonnull(peer_find(2 - k));
+        ck_assert(!peer_find(2 - k)->held);
+    }
+    fake_restart(1, false);
+}
+END_TEST
+
+/* The same of two PEs: each owes the other one an answer, and waits for it. */
+START_TEST(told_of_two_pes)
+{
+    SAY(1, 0, MOVE_HOLD, p1, 2);
+    SAY(1, 2, MOVE_HOLD, pc, 0);
+    fake_kill(1);
+    for (unsigned k = 0; k < 3; k += 2) {
+        fake_use(k);
+        peer_lost(peer_find(1), "test");
+    }
+    fake_deliver();
+    for (unsigned k = 0; k < 3; k += 2) {
+        fake_use(k);
+        ck_assert(!kern.moves.hold);
+        ck_assert(!peer_find(2 - k)->held);
+    }
+    fake_restart(1, false);
+}
+END_TEST
+
 /* ---- trees ---- */
 
 /*
@@ -279,9 +370,13 @@ int main(void)
     tcase_add_test(t, given_to_another);
     tcase_add_test(t, given_to_us_and_others);
     tcase_add_test(t, not_our_home);
+    tcase_add_test(t, call_too_late);
     tcase_add_test(t, silent_taker);
     tcase_add_loop_test(t, lost_taker, 0, 3);
     tcase_add_test(t, revoked_meanwhile);
+    tcase_add_test(t, not_told);
+    tcase_add_loop_test(t, told_two_things, 0, 2);
+    tcase_add_test(t, told_of_two_pes);
     tcase_add_test(t, own_ancestor);
     suite_add_tcase(s, t);
     return run_suite(s);
