@@ -195,6 +195,44 @@ START_TEST(silent_taker)
 }
 END_TEST
 
+/* The new owner has its own time, which the old one cannot prolong. */
+START_TEST(times)
+{
+    SAY(1, 0, MOVE_HOLD, p1, 2);
+    for (unsigned i = 0; i < 3; i++) {
+        fake_use(0);
+        for (unsigned k = 0; k < 25; k++)
+            move_tick(SECOND);
+        ck_assert_ptr_nonnull(peer_find(2));
+        SAY(1, 0, MOVE_GIVEN_AWAY, p1, 0);
+    }
+    ck_assert_uint_eq(bad(0), 2);
+    for (unsigned i = 0; i < 12; i++)
+        move_tick(SECOND);
+    ck_assert_ptr_null(peer_find(2));
+    ck_assert_ptr_nonnull(peer_find(1));
+    fake_use(2);
+    peer_lost(peer_find(0), "test");
+    fake_deliver();
+}
+END_TEST
+
+/* Who gets it learns of it by COMMIT: until then it is the old owner who keeps it waiting. */
+START_TEST(given_to_us)
+{
+    SAY(1, 0, MOVE_HOLD, p1, 0);
+    SAY(1, 0, MOVE_GIVEN_AWAY, p1, 0);
+    ck_assert_uint_eq(bad(0), 1);
+    for (unsigned i = 0; i < 62; i++)
+        move_tick(SECOND);
+    ck_assert_ptr_null(peer_find(1));
+    ck_assert(!kern.moves.hold);
+    fake_use(1);
+    peer_lost(peer_find(0), "test");
+    fake_deliver();
+}
+END_TEST
+
 /* Kernel 0 alone has lost kernel 2, before or after kernel 1 says that it has given p1. */
 START_TEST(lost_taker)
 {
@@ -372,6 +410,8 @@ int main(void)
     tcase_add_test(t, not_our_home);
     tcase_add_test(t, call_too_late);
     tcase_add_test(t, silent_taker);
+    tcase_add_test(t, times);
+    tcase_add_test(t, given_to_us);
     tcase_add_loop_test(t, lost_taker, 0, 3);
     tcase_add_test(t, revoked_meanwhile);
     tcase_add_test(t, not_told);
