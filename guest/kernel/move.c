@@ -11,6 +11,7 @@
 #define TRY_NS    (10000 * MS)
 #define TRIES_MAX 64u
 #define HOLD_NS   (60000 * MS) /* nobody holds others for that long */
+#define CLAIM_NS  (20000 * MS) /* its new owner waits 30 s for us; the old one has said COMMIT */
 #define GIVEN_NS  (45000 * MS) /* the new owner waits 30 s for others; they would lose us */
 #define TICK_NS   (100 * MS)
 
@@ -575,7 +576,8 @@ uint64_t move_tick(uint64_t ns)
     }
     if (mv.hold) {
         mv.hold_waited += ns;
-        if (mv.hold_waited > HOLD_NS && owes)
+        mv.claimed_waited += ns;
+        if ((mv.hold_waited > HOLD_NS || (mv.claimed && mv.claimed_waited > CLAIM_NS)) && owes)
             peer_lost(owes, "it does not say whose a PE is");
     }
     if (mv.phase == MOVE_WAITING)

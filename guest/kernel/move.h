@@ -154,7 +154,7 @@ struct moves {
     bool hold_lost;       /* hold_to was lost meanwhile: it may know nothing of us any more */
     bool claimed;         /* hold_to has said SWITCH before that: */
     uint32_t claimed_tid; /* it waits for this answer, */
-    uint64_t claimed_desc;
+    uint64_t claimed_desc, claimed_waited;
 
     struct loan *loans;
     uint32_t lends; /* so far: numbers of their keys */

@@ -268,6 +268,7 @@ void move_switch(struct kcall *c, uint32_t tid, unsigned pe)
         kern.moves.claimed = true;
         kern.moves.claimed_tid = tid;
         kern.moves.claimed_desc = desc;
+        kern.moves.claimed_waited = 0;
     } else {
         connect_member(c->p->id, desc, MEMBER_NONE);
         move_reply(c->p, MOVE_SWITCHED, tid, pe, SE_OK);

@@ -25,6 +25,7 @@
 
 static uint64_t state;
 static unsigned liar;
+static unsigned calls[FAKE_PES]; /* answered ones, and one that is not */
 
 static unsigned pick(unsigned n)
 {
@@ -175,11 +176,14 @@ static void lie(void)
 
 static void call_something(void)
 {
-    unsigned pe = some_pe(), k;
+    const unsigned pe = some_pe(), before = fake_reply(pe)->count;
+    unsigned k;
 
-    if (!where(pe, &k) || fake_ep_type(pe, VPE_EP_SYSC) != DTU_EP_SEND ||
+    /* Who has not had its answer, or never gets it, does not call. */
+    if (!where(pe, &k) || calls[pe] > before || fake_ep_type(pe, VPE_EP_SYSC) != DTU_EP_SEND ||
         (fake_reg(pe, DTU_EP(VPE_EP_SYSC, 1)) & 0xFFFF) < SYSC_MSG_MAX)
         return;
+    calls[pe] = before + 1;
     switch (pick(7)) {
     case 0:
         CALL(pe, SYSC_REVOKE, RANGE(pick(2) ? MEM : GOT + pick(3), 1), pick(2));
@@ -283,6 +287,7 @@ START_TEST(one_lies)
         furnish();
         state = (_i * SEEDS + i + 1) * 0x9E3779B97F4A7C15ull;
         liar = 1 + pick(2);
+        memset(calls, 0, sizeof(calls));
         fake_auto = false;
         for (unsigned n = 0; n < STEPS; n++)
             step();

@@ -217,6 +217,29 @@ START_TEST(times)
 }
 END_TEST
 
+/* Kernel 2 has got p1 and waits for our answer, and kernel 1 does not say that it has given it. */
+START_TEST(not_given)
+{
+    SAY(1, 0, MOVE_HOLD, p1, 2);
+    for (unsigned i = 0; i < 9; i++) {
+        fake_use(0);
+        move_tick(SECOND);
+    }
+    SAY(2, 0, MOVE_SWITCH, p1, pe_desc(p1, FAKE_PE_MEM, PE_TYPE_SPM));
+    for (unsigned i = 0; i < 22; i++) {
+        ck_assert_uint_eq(peer_owner(p1), i < 21 ? 1 : 2);
+        move_tick(SECOND);
+    }
+    ck_assert_ptr_null(peer_find(1));
+    ck_assert_ptr_nonnull(peer_find(2));
+    ck_assert_uint_eq(fake_last(0, 2)->word[2], MOVE_SWITCHED);
+    ck_assert_uint_eq(fake_last(0, 2)->word[5], SE_OK);
+    fake_use(1);
+    peer_lost(peer_find(0), "test");
+    fake_deliver();
+}
+END_TEST
+
 /* Who gets it learns of it by COMMIT: until then it is the old owner who keeps it waiting. */
 START_TEST(given_to_us)
 {
@@ -411,6 +434,7 @@ int main(void)
     tcase_add_test(t, call_too_late);
     tcase_add_test(t, silent_taker);
     tcase_add_test(t, times);
+    tcase_add_test(t, not_given);
     tcase_add_test(t, given_to_us);
     tcase_add_loop_test(t, lost_taker, 0, 3);
     tcase_add_test(t, revoked_meanwhile);
