@@ -20,6 +20,8 @@ static void release(void)
 {
     struct peer *from = peer_find(kern.moves.hold_from), *to = peer_find(kern.moves.hold_to);
 
+    if (kern.moves.claimed && to) /* in vain */
+        move_reply(to, MOVE_SWITCHED, kern.moves.claimed_tid, kern.moves.hold_pe, SE_INV_ARGS);
     kern.moves.hold = kern.moves.given = kern.moves.claimed = false;
     if (from) {
         from->held = false;
@@ -173,6 +175,7 @@ static void switched(struct peer *p, uint32_t tid, uint64_t desc)
     move_reply(p, MOVE_SWITCHED, tid, pe, SE_OK);
     if (from && from != p)
         move_redirect(from, pe, p);
+    kern.moves.claimed = false;
     release();
 }
 
@@ -282,9 +285,6 @@ void move_off(struct kcall *c, unsigned pe)
         move_drop_taken();
     if (!kern.moves.hold || kern.moves.hold_from != c->p->id || kern.moves.hold_pe != pe)
         return;
-    if (kern.moves.claimed && peer_find(kern.moves.hold_to))
-        move_reply(peer_find(kern.moves.hold_to), MOVE_SWITCHED, kern.moves.claimed_tid, pe,
-                   SE_INV_ARGS);
     release();
 }
 

@@ -240,6 +240,19 @@ START_TEST(not_given)
 }
 END_TEST
 
+/* Nor is it left without an answer when the PE is dead. */
+START_TEST(claimed_and_dead)
+{
+    SAY(1, 0, MOVE_HOLD, p1, 2);
+    SAY(2, 0, MOVE_SWITCH, p1, pe_desc(p1, FAKE_PE_MEM, PE_TYPE_SPM));
+    SAY(1, 0, MOVE_DEAD, p1, 0);
+    ck_assert_uint_eq(fake_last(0, 2)->word[2], MOVE_SWITCHED);
+    ck_assert_uint_eq(fake_last(0, 2)->word[5], SE_INV_ARGS);
+    fake_use(0);
+    ck_assert_uint_eq(peer_owner(p1), KC_NO_KERNEL);
+}
+END_TEST
+
 /* Who gets it learns of it by COMMIT: until then it is the old owner who keeps it waiting. */
 START_TEST(given_to_us)
 {
@@ -435,6 +448,7 @@ int main(void)
     tcase_add_test(t, silent_taker);
     tcase_add_test(t, times);
     tcase_add_test(t, not_given);
+    tcase_add_test(t, claimed_and_dead);
     tcase_add_test(t, given_to_us);
     tcase_add_loop_test(t, lost_taker, 0, 3);
     tcase_add_test(t, revoked_meanwhile);
