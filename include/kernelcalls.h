@@ -62,6 +62,14 @@ enum kernelcall_stage { KC_REQUEST_STAGE = 0, KC_REPLY_STAGE = 1, KC_FORWARD_STA
 #define KC_NO_KERNEL 0xFFFFu
 
 /*
+ * Between kernels of ours: what waits for long is parked (CREATESESSFWD, EXCHANGEOSESS and
+ * RECVBUFISATTACHED).  REPLYKRNLC with the call's operation and tid behind it gives the call's
+ * place back.  The answer then has this bit in its tid, takes a place as a request does, and is
+ * acknowledged.  Other kernels are never told.
+ */
+#define KC_TID_LATE 0x80000000u
+
+/*
  * Keys of the distributed namespace: PE 63:54, VPE 53:43, type 42:36, object 35:0.  For a
  * capability the object is its selector, below a serial number in bits 31:16 that tells it from one
  * that was there before; 0 says nothing (the original has no such number and hands ours on).

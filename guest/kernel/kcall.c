@@ -71,7 +71,7 @@ static struct peer *sender(unsigned ep, const struct dtu_header *msg)
     return NULL;
 }
 
-/* Does the original's interface have an answer to it? */
+/* Does the original's interface have an answer to it?  (But for those that are late: park.c.) */
 static bool is_request(unsigned op, const struct msg_reader *in)
 {
     struct msg_reader look = *in;
@@ -105,6 +105,7 @@ void kcall_handle(unsigned ep, const struct dtu_header *msg)
     struct msg_reader in;
     struct kcall c = {.msg = msg, .in = &in};
     uint32_t op;
+    bool late;
 
     kern.stats.kcalls++;
     msg_reader_init(&in, msg + 1, msg->length <= KC_MSG_MAX ? msg->length : 0);
@@ -117,9 +118,12 @@ void kcall_handle(unsigned ep, const struct dtu_header *msg)
             kcall_bad(&c);
         } else {
             c.p->quiet = 0;
-            if (is_request(op, &in))
+            late = park_is_late(c.p, op, &in);
+            if (late || is_request(op, &in))
                 peer_asked(c.p);
             handlers[op](&c);
+            if (late)
+                peer_ack(c.p);
             if (c.p->state == PEER_UP)
                 peer_flush(c.p);
         }
@@ -272,12 +276,13 @@ void kc_recvbufattached(struct kcall *c)
 {
     uint32_t tid = msg_get_u32(c->in);
     int err = (int)msg_get_u32(c->in);
-    struct vpe *v = kcall_waiting(c->p, KC_RECVBUFISATTACHED, tid);
+    struct vpe *v;
 
     if (c->in->error || !peer_answered(c->p, KC_RECVBUFISATTACHED, &tid)) {
         kcall_bad(c);
         return;
     }
+    v = kcall_waiting(c->p, KC_RECVBUFISATTACHED, tid);
     if (v && err != SE_OK && move_since_asked(v, c->p))
         sys_ask_again(v);
     else if (v)
@@ -286,11 +291,11 @@ void kc_recvbufattached(struct kcall *c)
         kern.stats.late++;
 }
 
-static void recv_answer(struct peer *p, uint32_t tid, int err)
+static void recv_answer(struct peer *p, const struct park *k, uint32_t tid, int err)
 {
-    const uint64_t msg[3] = {KC_RECVBUFATTACHED, tid, (unsigned)err};
+    const uint64_t msg[3] = {KC_RECVBUFATTACHED, park_tid(k, tid), (unsigned)err};
 
-    peer_reply(p, msg, sizeof(msg));
+    park_answer(p, k, msg, sizeof(msg));
 }
 
 void kcall_recv_ready(unsigned pe, unsigned ep, bool ok)
@@ -304,7 +309,7 @@ void kcall_recv_ready(unsigned pe, unsigned ep, bool ok)
             if (!w->used || w->op != KC_RECVBUFISATTACHED || w->pe != pe || w->ep != ep)
                 continue;
             w->used = false;
-            recv_answer(p, w->tid, ok ? SE_OK : SE_RECV_GONE);
+            recv_answer(p, &w->park, w->tid, ok ? SE_OK : SE_RECV_GONE);
         }
     }
 }
@@ -313,18 +318,19 @@ void kc_recvbufisattached(struct kcall *c)
 {
     uint32_t tid = msg_get_u32(c->in), pe = msg_get_u32(c->in), ep = msg_get_u32(c->in);
     struct vpe *v = pe < BOOT_PES && peer_is_ours(pe) ? kern.pes[pe].vpe : NULL;
+    const struct park at_once = {.parked = false};
 
     if (c->in->error || ep >= DTU_EPS) {
         kcall_bad(c);
-        recv_answer(c->p, tid, SE_INV_ARGS);
+        recv_answer(c->p, &at_once, tid, SE_INV_ARGS);
         return;
     }
     if (!v) {
-        recv_answer(c->p, tid, SE_RECV_GONE);
+        recv_answer(c->p, &at_once, tid, SE_RECV_GONE);
         return;
     }
     if (v->ep[ep].use == EP_RECV) {
-        recv_answer(c->p, tid, SE_OK);
+        recv_answer(c->p, &at_once, tid, SE_OK);
         return;
     }
     for (unsigned k = 0; k < KC_WAITS; k++) {
@@ -337,7 +343,7 @@ void kc_recvbufisattached(struct kcall *c)
                                         .ep = (uint8_t)ep};
         return;
     }
-    recv_answer(c->p, tid, SE_RECV_GONE);
+    recv_answer(c->p, &at_once, tid, SE_RECV_GONE);
 }
 
 /* ---- capabilities ---- */
@@ -362,11 +368,16 @@ void kc_revoke(struct kcall *c)
     }
     peer_cork();
     for (uint64_t i = 0; i <= n; i++) {
-        /* Whose parent another kernel has is not its to revoke. */
-        if (peer_of_key(parent) == c->p)
-            revoke_asked(c->p, key, parent);
-        else
+        /*
+         * Whose parent another kernel has is not its to revoke.  But it may know better than we
+         * whose a PE is, and is not to wait for an answer.
+         */
+        if (peer_of_key(parent) != c->p) {
             kcall_bad(c);
+            peer_gone(c->p, parent);
+        } else {
+            revoke_asked(c->p, key, parent);
+        }
         if (i < n) {
             key = msg_get_u64(c->in);
             parent = msg_get_u64(c->in);
@@ -456,7 +467,15 @@ void kc_removechild(struct kcall *c)
 
 void kc_reply(struct kcall *c)
 {
-    acknowledged(c);
+    uint32_t op;
+
+    if (!c->p->ours || msg_remaining(c->in) < 2 * sizeof(uint64_t)) {
+        acknowledged(c);
+        return;
+    }
+    op = msg_get_u32(c->in);
+    if (!park_told(c->p, op, msg_get_u32(c->in)))
+        kcall_bad(c);
 }
 
 void kc_exit(struct kcall *c)

@@ -18,7 +18,6 @@
 #include "str.h"
 
 #define RESERVE_MAX 32u /* capabilities in one message, and then some */
-#define ACK_MAX_NS  (60ull * 1000000000)
 
 /* The key that comes next is of a capability that p has. */
 static bool key_of(const struct peer *p, const struct msg_reader *in)
@@ -251,13 +250,14 @@ void kc_exchangereply(struct kcall *c)
 {
     uint32_t tid = msg_get_u32(c->in), their_tid;
     int err = (int)msg_get_u32(c->in);
-    struct vpe *v = kcall_waiting(c->p, KC_EXCHANGEOSESS, tid);
     struct cap_range r;
+    struct vpe *v;
 
     if (c->in->error || !peer_answered(c->p, KC_EXCHANGEOSESS, &tid)) {
         kcall_bad(c);
         return;
     }
+    v = kcall_waiting(c->p, KC_EXCHANGEOSESS, tid);
     if (!v) {
         late_reply(c, tid, err);
         return;
@@ -349,12 +349,12 @@ size_t rexchange_build(const struct rexchange *x, void *buf, size_t size)
     return w.error ? 0 : w.len;
 }
 
-static void refuse(struct peer *p, uint32_t tid, int err)
+static void refuse(const struct rexchange *x, struct peer *p, int err)
 {
-    const uint64_t msg[3] = {KC_EXCHANGEOSESSREPLY, tid, (unsigned)err};
+    const uint64_t msg[3] = {KC_EXCHANGEOSESSREPLY, park_tid(&x->park, x->tid), (unsigned)err};
 
     if (p)
-        peer_reply(p, msg, sizeof(msg));
+        park_answer(p, &x->park, msg, sizeof(msg));
 }
 
 /*
@@ -375,7 +375,7 @@ static int give(struct rexchange *x, struct peer *p, struct vpe *from, struct ca
             return SE_NOT_SUP;
     msg_writer_init(&w, buf, sizeof(buf));
     msg_put(&w, KC_EXCHANGEOSESSREPLY);
-    msg_put(&w, x->tid);
+    msg_put(&w, park_tid(&x->park, x->tid));
     msg_put(&w, SE_OK);
     msg_put(&w, 0); /* our tid, which an OBTAIN does not need */
     msg_put(&w, r->type);
@@ -395,7 +395,7 @@ static int give(struct rexchange *x, struct peer *p, struct vpe *from, struct ca
             break;
     }
     if (i == n) {
-        peer_reply(p, buf, w.len);
+        park_answer(p, &x->park, buf, w.len);
         return SE_OK;
     }
     while (i-- > 0) {
@@ -409,7 +409,8 @@ static int give(struct rexchange *x, struct peer *p, struct vpe *from, struct ca
 /* Where the service wants them is reserved; SE_OK: x waits for the capabilities. */
 static int take(struct rexchange *x, struct peer *p, struct vpe *to, const struct cap_range *r)
 {
-    uint64_t msg[7] = {KC_EXCHANGEOSESSREPLY, x->tid, SE_OK, 0, r->type, r->start, r->count};
+    uint64_t msg[7] = {
+        KC_EXCHANGEOSESSREPLY, park_tid(&x->park, x->tid), SE_OK, 0, r->type, r->start, r->count};
     uint32_t got = 0;
 
     if (r->count > RESERVE_MAX)
@@ -425,7 +426,8 @@ static int take(struct rexchange *x, struct peer *p, struct vpe *to, const struc
     if (got == r->count) {
         x->waits_ack = true;
         msg[3] = x->my_tid;
-        peer_reply(p, msg, sizeof(msg));
+        park_answer(p, &x->park, msg, sizeof(msg));
+        x->park.waited = 0;
         return SE_OK;
     }
     while (got-- > 0)
@@ -446,7 +448,7 @@ static void exchange_with_vpe(struct kcall *c, struct rexchange *x, struct vpe *
         (obtain ? r.count <= x->range.count : r.count == x->range.count))
         err = obtain ? give(x, c->p, v, &r, &in) : take(x, c->p, v, &r);
     if (err != SE_OK)
-        refuse(c->p, x->tid, err);
+        refuse(x, c->p, err);
     if (!x->waits_ack)
         rexchange_free(x);
 }
@@ -457,9 +459,9 @@ void kc_exchange(struct kcall *c)
     bool obtain = msg_get_bool(c->in);
     uint64_t vpe = msg_get_u64(c->in), srv = msg_get_u64(c->in), ident = msg_get_u64(c->in);
     struct cap *cap = cap_by_key(srv);
+    struct rexchange none = {.tid = tid}, *x;
     struct cap_range r;
     struct session *n;
-    struct rexchange *x;
     struct vpe *v;
 
     r.type = msg_get_u32(c->in);
@@ -468,7 +470,7 @@ void kc_exchange(struct kcall *c)
     if (c->in->error || r.type != CRD_OBJ || !cap_range_valid(r.start, r.count) ||
         peer_of_key(vpe) != c->p) {
         kcall_bad(c);
-        refuse(c->p, tid, SE_INV_ARGS);
+        refuse(&none, c->p, SE_INV_ARGS);
         return;
     }
     v = far_named(c->p, srv, ident);
@@ -477,7 +479,7 @@ void kc_exchange(struct kcall *c)
             : NULL;
     x = n || v ? rexchange_new(c, obtain ? SRV_OBTAIN : SRV_DELEGATE, tid) : NULL;
     if (!x) {
-        refuse(c->p, tid, n || v ? SE_OUT_OF_MEM : SE_INV_ARGS);
+        refuse(&none, c->p, n || v ? SE_OUT_OF_MEM : SE_INV_ARGS);
         return;
     }
     x->key = vpe;
@@ -513,7 +515,7 @@ void rexchange_answered(struct rexchange *x, struct service *s, struct session *
     if (error == SE_OK)
         error = obtain ? give(x, p, s->vpe, &r, in) : take(x, p, s->vpe, &r);
     if (error != SE_OK)
-        refuse(p, x->tid, error);
+        refuse(x, p, error);
     if (!x->waits_ack)
         rexchange_free(x);
 }
@@ -577,19 +579,17 @@ void rexchange_peer_gone(const struct peer *p)
     }
 }
 
-uint64_t rexchange_tick(uint64_t ns)
+void rexchange_give_up(struct rexchange *x)
 {
-    struct rexchange *next;
-    uint64_t again = 0;
-
-    for (struct rexchange *x = kern.peers.exchanges; x; x = next) {
-        next = x->next;
-        if (!x->waits_ack)
-            continue;
-        again = ACK_MAX_NS / 60;
-        x->waited += ns;
-        if (x->waited > ACK_MAX_NS)
-            unreserve(x);
+    if (x->waits_ack) {
+        unreserve(x);
+        return;
     }
-    return again;
+    srv_forget_client(&x->client);
+    if (x->client.op == SRV_OPEN) {
+        rexchange_opened(x, NULL, NULL, SE_RECV_GONE);
+        return;
+    }
+    refuse(x, peer_find(x->peer), SE_RECV_GONE);
+    rexchange_free(x);
 }

@@ -260,11 +260,11 @@ void kc_createsessresp(struct kcall *c)
         ident = msg_get_u64(c->in);
         srv = msg_get_u64(c->in);
     }
-    v = kcall_waiting(c->p, KC_CREATESESSFWD, tid);
     if (c->in->error || !peer_answered(c->p, KC_CREATESESSFWD, &tid)) {
         kcall_bad(c);
         return;
     }
+    v = kcall_waiting(c->p, KC_CREATESESSFWD, tid);
     if (!v) {
         if (kcall_was_late(c->p, KC_CREATESESSFWD, tid, &late) && err == SE_OK)
             tell_fail(c->p, session_key(late.holder, late.serial, late.start),
@@ -281,12 +281,12 @@ void kc_createsessresp(struct kcall *c)
 
 /* ---- the service's side ---- */
 
-static void open_answer(struct peer *p, uint32_t vpe, uint32_t tid, int err, uint64_t ident,
-                        uint64_t srv)
+/* At once: there will be none. */
+static void open_refused(struct peer *p, uint32_t vpe, uint32_t tid, int err)
 {
-    const uint64_t msg[6] = {KC_CREATESESSRESP, vpe, tid, (unsigned)err, ident, srv};
+    const uint64_t msg[4] = {KC_CREATESESSRESP, vpe, tid, (unsigned)err};
 
-    peer_reply(p, msg, (err == SE_OK ? 6 : 4) * sizeof(msg[0]));
+    peer_reply(p, msg, sizeof(msg));
 }
 
 void kc_createsessfwd(struct kcall *c)
@@ -303,7 +303,7 @@ void kc_createsessfwd(struct kcall *c)
     s = srv_find(name);
     if (c->in->error || peer_of_key(key) != c->p) {
         kcall_bad(c);
-        open_answer(c->p, vpe, tid, SE_INV_ARGS, 0, 0);
+        open_refused(c->p, vpe, tid, SE_INV_ARGS);
         return;
     }
     if (s && !s->shutdown)
@@ -313,7 +313,7 @@ void kc_createsessfwd(struct kcall *c)
     if (!x || !x->client.session) {
         if (x)
             rexchange_free(x);
-        open_answer(c->p, vpe, tid, s && !s->shutdown ? SE_OUT_OF_MEM : SE_INV_ARGS, 0, 0);
+        open_refused(c->p, vpe, tid, s && !s->shutdown ? SE_OUT_OF_MEM : SE_INV_ARGS);
         return;
     }
     x->vpe = vpe;
@@ -324,6 +324,7 @@ void kc_createsessfwd(struct kcall *c)
 
 void rexchange_opened(struct rexchange *x, struct service *s, struct session *n, int error)
 {
+    uint64_t msg[6] = {KC_CREATESESSRESP, x->vpe, park_tid(&x->park, x->tid)};
     struct peer *p = peer_find(x->peer);
     struct rkid *k;
 
@@ -341,9 +342,13 @@ void rexchange_opened(struct rexchange *x, struct service *s, struct session *n,
         n->remote = true;
         session_pin(n);
     }
-    /* The original takes any other error for success. */
-    open_answer(p, x->vpe, x->tid, error == SE_OK ? SE_OK : SE_INV_ARGS, n->ident,
-                error == SE_OK ? cap_key(s->cap) : 0);
+    if (error == SE_OK) {
+        msg[4] = n->ident;
+        msg[5] = cap_key(s->cap);
+    } else {
+        msg[3] = SE_INV_ARGS; /* the original takes any other error for success */
+    }
+    park_answer(p, &x->park, msg, (error == SE_OK ? 6 : 4) * sizeof(msg[0]));
     rexchange_free(x);
 }
 
@@ -351,7 +356,9 @@ void kc_createsessfail(struct kcall *c)
 {
     uint64_t cap = msg_get_u64(c->in), srv = msg_get_u64(c->in);
 
-    if (c->in->error || !revoke_child_gone(c->p, srv, cap))
+    if (c->in->error)
         kcall_bad(c);
+    else if (!revoke_child_gone(c->p, srv, cap))
+        kern.stats.late++; /* revoked while the answer was on its way */
     peer_ack(c->p);
 }

@@ -260,6 +260,7 @@ struct kern_stats {
     uint64_t kcalls, bad_kcalls;        /* kernel calls; those that made no sense */
     uint64_t kdropped;                  /* messages to kernels that were lost */
     uint64_t greedy;                    /* refused to a kernel that has too much from us */
+    uint64_t parked;                    /* calls of kernels that gave their place back */
     uint64_t moved, stayed;             /* VPEs that went to another kernel, or could not */
     unsigned started, failed;
     unsigned regular; /* programs in the boot line that are no daemons */

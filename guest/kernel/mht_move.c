@@ -36,6 +36,7 @@ static bool check_items(struct msg_reader *in, unsigned pe, uint64_t n)
 static bool check(const struct kcall *c, struct msg_reader in, bool *more)
 {
     uint32_t parts = msg_get_u32(&in);
+    bool held = false;
 
     for (uint32_t i = 0; i < parts; i++) {
         unsigned pe = msg_get_u16(&in);
@@ -44,9 +45,10 @@ static bool check(const struct kcall *c, struct msg_reader in, bool *more)
         if (in.error || pe >= BOOT_PES || peer_owner(pe) != c->p->id || pe == c->p->pe ||
             n > MHT_ITEMS_MAX || !check_items(&in, pe, n))
             return false;
+        held |= kern.moves.hold && kern.moves.hold_pe == pe;
     }
     *more = msg_remaining(&in) > 0 && msg_get_u64(&in) == 1;
-    return parts > 0;
+    return parts > 0 && (*more || !held); /* what goes with its VPE is given by COMMIT */
 }
 
 static void take_items(struct kcall *c, uint64_t n)

@@ -11,6 +11,7 @@
 #define TRY_NS    (10000 * MS)
 #define TRIES_MAX 64u
 #define HOLD_NS   (60000 * MS) /* nobody holds others for that long */
+#define CLAIM_NS  (20000 * MS) /* its new owner waits 30 s for us; the old one has said COMMIT */
 #define GIVEN_NS  (45000 * MS) /* the new owner waits 30 s for others; they would lose us */
 #define TICK_NS   (100 * MS)
 
@@ -115,27 +116,27 @@ bool move_concerns(unsigned pe)
     return mv.phase != MOVE_IDLE && mv.pe == pe;
 }
 
-static struct peer *asked_by(struct peer *p)
+/* Who has asked whose a PE is may itself owe us such an answer: this one is not kept back. */
+static void tell_asked(struct peer *p)
 {
-    if (p->asks_pe && p->move == MOVE_P_NONE) {
-        p->move = MOVE_P_DEAD;
-        p->move_pe = p->asks_pe;
+    const uint64_t dead[MOVE_WORDS + 1] = {KC_PARTITIONMIG, 0, MOVE_DEAD, 0, p->asks_pe};
+
+    if (p->asks_pe && p->move == MOVE_P_NONE && peer_late(p, dead, sizeof(dead)))
         p->asks_pe = 0;
-    }
-    return p;
 }
 
 /* Those that have been asked get OFF; what cannot be sent now is sent by move_tick(). */
 static void tell_end(void)
 {
     for (unsigned i = 0; i < KC_PEERS; i++) {
-        struct peer *p = asked_by(&kern.peers.peer[i]);
+        struct peer *p = &kern.peers.peer[i];
         enum move_msg kind = p->move == MOVE_P_OFF     ? MOVE_OFF
                              : p->move == MOVE_P_DEAD  ? MOVE_DEAD
                              : p->move == MOVE_P_GIVEN ? MOVE_GIVEN_AWAY
                                                        : MOVE_SWITCH;
         bool ours = kind == MOVE_SWITCH;
 
+        tell_asked(p);
         if (p->state != PEER_UP || p->move < MOVE_P_OFF)
             continue;
         if (move_send(p, kind, ours ? mv.tid : 0, ours ? mv.taken_pe : p->move_pe, mv.desc) ==
@@ -343,21 +344,6 @@ static void answer(struct kcall *c, uint32_t kind, uint32_t tid, int err)
 }
 
 /*
- * If it is ours it will be told so, or was; while we know who gives it away, when that is over.
- * Sent like an answer, since requests to us wait.
- */
-static void lost(struct kcall *c, unsigned pe)
-{
-    if (c->in->error || pe >= BOOT_PES) {
-        kcall_bad(c);
-    } else if (!peer_is_ours(pe) && !(mv.hold && mv.hold_pe == pe) &&
-               !(mv.from && mv.taken_pe == pe)) {
-        c->p->asks_pe = (uint16_t)pe; /* perhaps it has something else to be told first */
-        tell_end();
-    }
-}
-
-/*
  * A call of a VPE that is ours by now.  That it is its call, and not what another kernel would like
  * it to say, only those can know that it was sent to.
  */
@@ -430,7 +416,8 @@ void move_told(struct kcall *c)
         late_call(c, pe);
         break;
     case MOVE_LOST:
-        lost(c, pe);
+        if (move_lost(c, pe))
+            tell_end();
         break;
     case MOVE_HELD:
     case MOVE_READY:
@@ -498,8 +485,8 @@ void move_peer_going(struct peer *p)
 {
     struct peer *to = peer_find(mv.hold_to);
 
-    if (mv.hold_to == p->id)
-        mv.claimed = false;
+    if (mv.hold && mv.hold_to == p->id)
+        move_taker_lost();
     if (mv.hold && mv.hold_from == p->id && to && to != p && p->state == PEER_UP) {
         /* Perhaps it is that one's by now; it will say so, and is asked nothing until then. */
         kern.peers.owner[mv.hold_pe] = to->id;
@@ -568,7 +555,7 @@ bool move_keeps_us(void)
 uint64_t move_tick(uint64_t ns)
 {
     const uint64_t look = move_look(ns);
-    struct peer *from = peer_find(mv.hold_from);
+    struct peer *owes = peer_find(mv.given ? mv.hold_to : mv.hold_from);
 
     mv.retry = mv.retry > ns ? mv.retry - ns : 0;
     tell_end();
@@ -589,8 +576,9 @@ uint64_t move_tick(uint64_t ns)
     }
     if (mv.hold) {
         mv.hold_waited += ns;
-        if (mv.hold_waited > HOLD_NS && from)
-            peer_lost(from, "it does not say whose a PE is");
+        mv.claimed_waited += ns;
+        if ((mv.hold_waited > HOLD_NS || (mv.claimed && mv.claimed_waited > CLAIM_NS)) && owes)
+            peer_lost(owes, "it does not say whose a PE is");
     }
     if (mv.phase == MOVE_WAITING)
         return mv.retry ? mv.retry : RETRY_NS;

@@ -99,8 +99,8 @@ struct vpe_move {
     const struct dtu_header *held; /* the one here; */
     struct dtu_header *carried;    /* or it came along, in a copy, and is answered by SEND, */
     bool owed;                     /* which has not been possible so far; it is in there */
-    bool came;                     /* it began elsewhere: calls that come late come from */
-    uint16_t from, home;           /* these, its last kernel and its PE's first */
+    bool came;           /* it began elsewhere, and has not called us yet: a late call comes from */
+    uint16_t from, home; /* these, its last kernel and its PE's first */
 };
 
 /* A PE that has come or gone. */
@@ -151,9 +151,10 @@ struct moves {
     uint16_t hold_pe, hold_from, hold_to;
     uint64_t hold_waited;
     bool given;           /* hold_from has said GIVEN, or is lost: what hold_to says is true */
+    bool hold_lost;       /* hold_to was lost meanwhile: it may know nothing of us any more */
     bool claimed;         /* hold_to has said SWITCH before that: */
     uint32_t claimed_tid; /* it waits for this answer, */
-    uint64_t claimed_desc;
+    uint64_t claimed_desc, claimed_waited;
 
     struct loan *loans;
     uint32_t lends; /* so far: numbers of their keys */
@@ -247,6 +248,10 @@ void move_switch(struct kcall *c, uint32_t tid, unsigned pe);
 /* The sender of c says that pe stays, or is gone. */
 void move_off(struct kcall *c, unsigned pe);
 void move_dead(struct kcall *c, unsigned pe);
+/* hold_to is lost.  If it has the PE that is gone with it. */
+void move_taker_lost(void);
+/* The sender of c asks whether pe is ours.  True: it has to be told that it is not. */
+bool move_lost(struct kcall *c, unsigned pe);
 /* It has given pe to whom HOLD said. */
 void move_given(struct kcall *c, unsigned pe);
 /* hold_from is lost and hold_to has said that the PE is its own: so it is.  False: it has not. */

@@ -20,6 +20,8 @@ static void release(void)
 {
     struct peer *from = peer_find(kern.moves.hold_from), *to = peer_find(kern.moves.hold_to);
 
+    if (kern.moves.claimed && to) /* in vain */
+        move_reply(to, MOVE_SWITCHED, kern.moves.claimed_tid, kern.moves.hold_pe, SE_INV_ARGS);
     kern.moves.hold = kern.moves.given = kern.moves.claimed = false;
     if (from) {
         from->held = false;
@@ -52,7 +54,7 @@ void move_hold(struct kcall *c, uint32_t tid, unsigned pe)
     kern.moves.hold_from = c->p->id;
     kern.moves.hold_to = (uint16_t)to;
     kern.moves.hold_waited = 0;
-    kern.moves.given = kern.moves.claimed = false;
+    kern.moves.given = kern.moves.claimed = kern.moves.hold_lost = false;
     c->p->held = true;
 }
 
@@ -173,6 +175,7 @@ static void switched(struct peer *p, uint32_t tid, uint64_t desc)
     move_reply(p, MOVE_SWITCHED, tid, pe, SE_OK);
     if (from && from != p)
         move_redirect(from, pe, p);
+    kern.moves.claimed = false;
     release();
 }
 
@@ -186,15 +189,63 @@ bool move_believe_claim(void)
     return true;
 }
 
+/* The PE is nobody's (whose it claimed to be before); p has been its owner, NULL: it is lost. */
+static void gone(struct peer *p, unsigned pe)
+{
+    connect_ownerless(pe);
+    if (p)
+        move_redirect(p, pe, NULL);
+    revoke_pe_gone(pe);
+    loan_pe_gone(pe);
+}
+
+static void held_is_gone(void)
+{
+    gone(peer_find(kern.moves.hold_from), kern.moves.hold_pe);
+    release();
+}
+
+void move_taker_lost(void)
+{
+    kern.moves.hold_lost = true;
+    kern.moves.claimed = false;
+    if (kern.moves.given && kern.moves.hold_from != kern.moves.hold_to)
+        held_is_gone();
+}
+
+/*
+ * If it is ours the sender will be told so, or was; while we know who gives it away, when that is
+ * over.  Sent like an answer, since requests to us wait.
+ */
+bool move_lost(struct kcall *c, unsigned pe)
+{
+    const struct moves *m = &kern.moves;
+
+    if (c->in->error || pe >= BOOT_PES) {
+        kcall_bad(c);
+        return false;
+    }
+    /* Its old owner, whom we have lost, has told us that the sender would get it: neither has. */
+    if (m->hold && m->hold_pe == pe && m->hold_to == c->p->id && m->hold_from == c->p->id)
+        held_is_gone();
+    if (peer_is_ours(pe) || (m->hold && m->hold_pe == pe) || (m->from && m->taken_pe == pe))
+        return false;
+    c->p->asks_pe = (uint16_t)pe; /* perhaps it has something else to be told first */
+    return true;
+}
+
 void move_given(struct kcall *c, unsigned pe)
 {
     peer_ack(c->p);
-    if (!kern.moves.hold || kern.moves.hold_from != c->p->id || kern.moves.hold_pe != pe) {
+    if (!kern.moves.hold || kern.moves.hold_from != c->p->id || kern.moves.hold_pe != pe ||
+        kern.moves.hold_to == kern.id || kern.moves.given) {
         kcall_bad(c);
         return;
     }
     kern.moves.given = true;
-    move_believe_claim();
+    kern.moves.hold_waited = 0; /* from now on it is the new owner's word that is missing */
+    if (!move_believe_claim() && kern.moves.hold_lost)
+        move_taker_lost(); /* it would not know that we wait */
 }
 
 /* Only who gives it away knows whether it has; until it says so its new owner has to wait. */
@@ -208,6 +259,9 @@ void move_switch(struct kcall *c, uint32_t tid, unsigned pe)
         (!held && peer_owner(pe) != KC_NO_KERNEL && peer_owner(pe) != c->p->id) ||
         (held && kern.moves.claimed)) {
         kcall_bad(c);
+        /* Its old owner may have lost us without our knowledge: then it is true when we notice. */
+        if (!c->in->error && pe < BOOT_PES && pe_desc_id(desc) == pe && !held)
+            kern.peers.claim[pe] = (struct claim){desc, c->p->id};
         move_reply(c->p, MOVE_SWITCHED, tid, pe, SE_INV_ARGS);
         return;
     }
@@ -217,6 +271,7 @@ void move_switch(struct kcall *c, uint32_t tid, unsigned pe)
         kern.moves.claimed = true;
         kern.moves.claimed_tid = tid;
         kern.moves.claimed_desc = desc;
+        kern.moves.claimed_waited = 0;
     } else {
         connect_member(c->p->id, desc, MEMBER_NONE);
         move_reply(c->p, MOVE_SWITCHED, tid, pe, SE_OK);
@@ -230,9 +285,6 @@ void move_off(struct kcall *c, unsigned pe)
         move_drop_taken();
     if (!kern.moves.hold || kern.moves.hold_from != c->p->id || kern.moves.hold_pe != pe)
         return;
-    if (kern.moves.claimed && peer_find(kern.moves.hold_to))
-        move_reply(peer_find(kern.moves.hold_to), MOVE_SWITCHED, kern.moves.claimed_tid, pe,
-                   SE_INV_ARGS);
     release();
 }
 
@@ -248,10 +300,9 @@ void move_dead(struct kcall *c, unsigned pe)
     /* Later it is its owner who says so. */
     if (!held && (pe >= BOOT_PES || peer_owner(pe) != c->p->id || pe == c->p->pe))
         return;
-    connect_ownerless(pe);
-    move_redirect(held && from ? from : c->p, pe, NULL);
-    revoke_pe_gone(pe);
-    loan_pe_gone(pe);
+    gone(held && from ? from : c->p, pe);
+    if (kern.moves.from == c->p && kern.moves.taken_pe == pe && !kern.moves.ours)
+        move_drop_taken();
     if (held)
         release();
 }

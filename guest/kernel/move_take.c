@@ -80,7 +80,8 @@ static int get_vpe(struct vpe *v, uint64_t first, struct msg_reader *in)
     v->mem_size = msg_get_u64(in);
     name = msg_get_bytes(in, VPE_NAME);
     if (!name || pe_desc_id(mv.desc) != v->pe || pe_desc_type(mv.desc) == PE_TYPE_MEM ||
-        v->mem_size != pe_desc_size(mv.desc) || v->recvbuf > v->mem_size)
+        v->mem_size != pe_desc_size(mv.desc) || v->recvbuf > v->mem_size ||
+        (mv.home == kern.id && !kern.peers.moved[v->pe]))
         return SE_INV_ARGS;
     for (unsigned i = 0; i < VPE_NAME - 1 && name[i]; i++)
         v->name[i] = name[i] >= ' ' && name[i] < 0x7F ? (char)name[i] : '?';
@@ -335,6 +336,14 @@ static void link_parent(struct vpe *v, struct cap *c)
     cap_link(c, parent);
 }
 
+/* Is c d, or derived from it?  Two kernels can each say that the other one's is the parent. */
+static bool below(const struct cap *c, const struct cap *d)
+{
+    while (c && c != d)
+        c = c->parent;
+    return c != NULL;
+}
+
 /* Children that are here. */
 static void link_children(struct vpe *v, struct cap *c)
 {
@@ -347,11 +356,14 @@ static void link_children(struct vpe *v, struct cap *c)
         if (!peer_is_ours(ddl_pe(k->key)) || ddl_pe(k->key) == v->pe)
             continue;
         d = cap_by_key(k->key);
-        if (d && ddl_same(d->rparent, cap_key(c))) {
-            d->rparent = 0;
-            cap_link(d, c);
-        } else {
+        if (!d || !ddl_same(d->rparent, cap_key(c))) {
             revoke_adopt(c, k->key);
+        } else {
+            d->rparent = 0;
+            if (below(c, d))
+                kern.stats.bad_kcalls++; /* d is nobody's, and c goes with it */
+            else
+                cap_link(d, c);
         }
         cap_free_rkid(c, k);
     }
@@ -430,7 +442,8 @@ bool move_carry(struct vpe *v, struct msg_reader *in)
 bool move_commit(struct kcall *c, unsigned pe)
 {
     peer_ack(c->p);
-    if (mv.from != c->p || mv.taken_pe != pe || mv.ours || !mv.taken || mv.error != SE_OK) {
+    if (mv.from != c->p || mv.taken_pe != pe || mv.ours || !mv.taken || mv.error != SE_OK ||
+        peer_owner(pe) != c->p->id) {
         kcall_bad(c);
         return false;
     }

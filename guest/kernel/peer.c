@@ -74,6 +74,7 @@ static void reset(struct peer *p)
     queue_init(&p->requests);
     queue_init(&p->replies);
     queue_init(&p->urgent);
+    queue_init(&p->late);
     p->revokes_tail = &p->revokes;
     p->finished_tail = &p->finished;
     p->removed_tail = &p->removed;
@@ -208,6 +209,14 @@ void peer_reply(struct peer *p, const void *data, size_t n)
     }
     if (!keep(&p->replies, KC_REPLIES_MAX, data, n, 0))
         kern.stats.kdropped++;
+}
+
+bool peer_late(struct peer *p, const void *data, size_t n)
+{
+    if (p->state != PEER_UP || !keep(&p->late, KC_REQUESTS_MAX, data, n, 0))
+        return false;
+    peer_flush(p);
+    return true;
 }
 
 void peer_ack(struct peer *p)
@@ -414,16 +423,19 @@ static bool flush_removed(struct peer *p)
     return true;
 }
 
-static bool flush_request(struct peer *p)
+static bool flush_queue(struct peer *p, struct kmsg_queue *q)
 {
-    struct kmsg *m = p->requests.head;
+    struct kmsg *m = q->head;
 
-    if (p->removed)
-        return flush_removed(p);
     if (!m || !send_request(p, m->data[0], m->data, m->len, m->tid))
         return false;
-    drop_head(&p->requests);
+    drop_head(q);
     return true;
+}
+
+static bool flush_request(struct peer *p)
+{
+    return p->removed ? flush_removed(p) : flush_queue(p, &p->requests);
 }
 
 static bool flush_reply(struct peer *p)
@@ -449,6 +461,8 @@ void peer_flush(struct peer *p)
         return;
     p->flushing = true;
     while (may_reply(p) && flush_reply(p))
+        ;
+    while (may_request(p, false) && flush_queue(p, &p->late))
         ;
     if (kern.peers.corked > 0)
         kern.peers.dirty |= 1ull << (p - kern.peers.peer);
@@ -494,8 +508,11 @@ static unsigned answered_one(const struct peer *p, unsigned op, uint32_t tid)
 
 bool peer_answered(struct peer *p, unsigned op, uint32_t *tid)
 {
-    unsigned i = answered_one(p, op, *tid);
+    unsigned i;
 
+    if (park_answered(p, op, tid))
+        return true;
+    i = answered_one(p, op, *tid);
     if (i == p->inflight)
         return false;
     *tid = p->req[i].tid & ~KC_TID_ACK;
@@ -533,6 +550,8 @@ void peer_lost(struct peer *p, const char *why)
     drop_queue(&p->requests);
     drop_queue(&p->replies);
     drop_queue(&p->urgent);
+    drop_queue(&p->late);
+    park_drop(p);
     drop_caps(p->finished, NULL);
     drop_caps(p->removed, NULL);
     drop_owed(p, NULL);
@@ -559,8 +578,8 @@ bool peer_sending(void)
         const struct peer *p = &kern.peers.peer[i];
 
         if (p->state == PEER_UP &&
-            (p->requests.head || p->urgent.head || p->replies.head || p->acks > 0 || p->revokes ||
-             p->finished || p->removed || p->owed))
+            (p->requests.head || p->urgent.head || p->replies.head || p->late.head || p->acks > 0 ||
+             p->revokes || p->finished || p->removed || p->owed))
             return true;
     }
     return false;

@@ -40,6 +40,8 @@ enum peer_state {
 #define KC_EXCHANGES_MAX 256u   /* it has asked for */
 #define KC_SERVICES_MAX  64u    /* it has announced */
 #define KC_ITEMS_MAX     1024u  /* it has stored in the hash table */
+#define KC_PARKS_MAX     192u   /* calls of its that are parked here */
+#define KC_PARKED_MAX    256u   /* calls of ours that it may park; answers may be on their way */
 
 /* A message that waits to be sent. */
 struct kmsg {
@@ -66,7 +68,20 @@ struct kreq {
     uint64_t waited; /* ns */
 };
 
-/* What the peer waits for here; as it may have four messages under way, there are few. */
+/* One of ours that the peer has parked. */
+struct kparked {
+    struct kparked *next;
+    struct kreq req;
+};
+
+/* How long a call of a peer's has waited here, and whether it is parked (park.c). */
+struct park {
+    bool seen;       /* when it came is not known better than this: before the last tick */
+    bool parked;     /* the peer has been told so */
+    uint64_t waited; /* ns since then */
+};
+
+/* What the peer waits for here: as many as it may have messages under way, and those parked. */
 struct kwait {
     bool used;
     uint8_t op;
@@ -74,9 +89,9 @@ struct kwait {
     uint16_t pe;
     uint8_t ep;
     uint64_t key;
-    uint64_t waited; /* ns */
+    struct park park;
 };
-#define KC_WAITS 8u
+#define KC_WAITS 32u
 
 struct peer {
     uint16_t id, pe;
@@ -98,12 +113,15 @@ struct peer {
     unsigned inflight;
     struct kreq req[KC_INFLIGHT]; /* oldest first */
     struct kmsg_queue requests, replies, urgent;
+    struct kmsg_queue late;                /* answers to what was parked */
+    struct kparked *parked;                /* calls of ours */
     struct rkid *revokes, **revokes_tail;  /* REVOKE for each */
     struct cap *finished, **finished_tail; /* REVOKEFINISH for each, key: the initiator's */
     struct cap *removed, **removed_tail;   /* REMOVECHILDCAPPTR for each */
     unsigned acks;                         /* REPLYKRNLC owed */
     struct kowed *owed;                    /* REVOKEFINISH for each */
     unsigned nowed, nchildren, nexchanges; /* see KC_OWED_MAX and the like */
+    unsigned nparks, nparked;              /* calls of its here, of ours there */
     struct kwait waits[KC_WAITS];
     uint64_t failing;                  /* ns for which it could not be reached */
     uint64_t quiet;                    /* ns since it was last seen to live */
@@ -233,6 +251,9 @@ void peer_asked(struct peer *p);
 /* An answer; what cannot be kept is counted as dropped. */
 void peer_reply(struct peer *p, const void *data, size_t n);
 void peer_ack(struct peer *p);
+/* An answer that needs a place like a request; nothing but that keeps it back.  False: no memory.
+ */
+bool peer_late(struct peer *p, const void *data, size_t n);
 
 /* REVOKE for k; REVOKEFINISH and REMOVECHILDCAPPTR for c, which is then peer.c's to free. */
 void peer_revoke(struct peer *p, struct rkid *k);
@@ -252,7 +273,8 @@ void peer_uncork(void);
 
 /*
  * An answer came, to the request of that op and *tid; or, op KC_COUNT, an acknowledgement for the
- * oldest that gets no more than that, *tid says which.  False: there is no such request.
+ * oldest that gets no more than that, *tid says which.  False: there is no such request.  What the
+ * message had in *tid besides is gone from there.
  */
 bool peer_answered(struct peer *p, unsigned op, uint32_t *tid);
 
@@ -270,6 +292,26 @@ void peer_close_all(void);
 
 /* ns have passed.  Call it again after so many, 0: no need to. */
 uint64_t peer_tick(uint64_t ns);
+
+/* ---- park.c: what waits for long gives its place back (kernelcalls.h) ---- */
+
+/* Our side: the tid in the answer to a call of p's; the answer itself. */
+static inline uint32_t park_tid(const struct park *k, uint32_t tid)
+{
+    return k->parked ? tid | KC_TID_LATE : tid;
+}
+void park_answer(struct peer *p, const struct park *k, const void *data, size_t n);
+/* ns more have passed for a call of p's, of that op and tid: it is parked when it is time. */
+void park_wait(struct peer *p, struct park *k, unsigned op, uint32_t tid, uint64_t ns);
+
+/* Our calls.  p says that it has parked one.  False: we have no such call there. */
+bool park_told(struct peer *p, unsigned op, uint32_t tid);
+/* An answer: to a parked one?  It is none any more.  *tid: as peer_answered(). */
+bool park_answered(struct peer *p, unsigned op, uint32_t *tid);
+/* Is that message of p's an answer that is to be acknowledged? */
+bool park_is_late(const struct peer *p, unsigned op, const struct msg_reader *in);
+/* All of them go. */
+void park_drop(struct peer *p);
 
 /* ---- connect.c ---- */
 
@@ -366,6 +408,9 @@ void rexchange_opened(struct rexchange *x, struct service *s, struct session *n,
 size_t rexchange_build(const struct rexchange *x, void *buf, size_t size);
 /* All that a kernel has asked for. */
 void rexchange_peer_gone(const struct peer *p);
+/* It has waited for too long: for the service, or for the capabilities. */
+void rexchange_give_up(struct rexchange *x);
+/* park.c */
 uint64_t rexchange_tick(uint64_t ns);
 /* Is there a service of that name elsewhere? */
 bool rservice_exists(const char *name);

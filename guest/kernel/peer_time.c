@@ -27,18 +27,23 @@ static uint64_t longest(const struct kreq *r)
     return r->op == KC_SHUTDOWNREQUEST ? ~0ull : 2 * ANSWER_NS; /* until its programs have ended */
 }
 
+static bool tick_request(struct kreq *r, uint64_t ns)
+{
+    r->waited += ns;
+    return r->waited <= longest(r);
+}
+
 /* NULL, or why p is lost. */
 static const char *tick_requests(struct peer *p, uint64_t ns)
 {
     const char *why = NULL;
 
-    for (unsigned i = 0; i < p->inflight; i++) {
-        struct kreq *r = &p->req[i];
-
-        r->waited += ns;
-        if (r->waited > longest(r))
+    for (unsigned i = 0; i < p->inflight; i++)
+        if (!tick_request(&p->req[i], ns))
             why = "it does not answer";
-    }
+    for (struct kparked *k = p->parked; k; k = k->next)
+        if (!tick_request(&k->req, ns))
+            why = "it does not answer";
     return why;
 }
 
@@ -53,7 +58,7 @@ static const char *tick_life(struct peer *p, uint64_t ns)
             return "it cannot be reached";
         return NULL;
     }
-    if (p->quiet < QUIET_NS || (p->inflight == 0 && !p->configured))
+    if (p->quiet < QUIET_NS || (p->inflight == 0 && !p->parked && !p->configured))
         return NULL;
     p->quiet = 0;
     if (hw_read(p->pe, p->id, DTU_BASE + DTU_VPE_ID, &id, sizeof(id)) != SE_OK)
@@ -74,21 +79,37 @@ static void try_again(struct peer *p)
         p->failing = failing;
 }
 
-static void tick_waits(struct peer *p, uint64_t ns)
+static unsigned waits(const struct peer *p)
 {
-    for (unsigned i = 0; i < KC_WAITS; i++) {
-        struct kwait *w = &p->waits[i];
+    unsigned n = 0;
 
-        if (!w->used)
-            continue;
-        w->waited += ns;
-        if (w->waited <= ACK_NS / 2)
-            continue;
-        if (w->op == KC_RECVBUFISATTACHED)
-            kcall_recv_ready(w->pe, w->ep, false);
-        else
-            mht_wait_over(p, w);
-    }
+    for (unsigned i = 0; i < KC_WAITS; i++)
+        n += p->waits[i].used;
+    return n;
+}
+
+static void tick_wait(struct peer *p, struct kwait *w, uint64_t ns)
+{
+    /* The last places are for those that are not parked. */
+    if (w->op == KC_RECVBUFISATTACHED && waits(p) <= KC_WAITS - KC_INFLIGHT)
+        park_wait(p, &w->park, w->op, w->tid, ns);
+    else
+        w->park.waited += ns;
+    if (w->park.waited <= ACK_NS / 2)
+        return;
+    if (w->op == KC_RECVBUFISATTACHED)
+        kcall_recv_ready(w->pe, w->ep, false);
+    else
+        mht_wait_over(p, w);
+}
+
+/* Is there any? */
+static bool tick_waits(struct peer *p, uint64_t ns)
+{
+    for (unsigned i = 0; i < KC_WAITS; i++)
+        if (p->waits[i].used)
+            tick_wait(p, &p->waits[i], ns);
+    return waits(p) > 0;
 }
 
 static uint64_t tick_connect(struct peer *p, uint64_t ns)
@@ -109,12 +130,13 @@ static uint64_t tick_connect(struct peer *p, uint64_t ns)
 static uint64_t tick_peer(struct peer *p, uint64_t ns)
 {
     const char *why;
+    bool busy;
 
     if (p->state == PEER_CONNECTING)
         return tick_connect(p, ns);
     if (p->state != PEER_UP)
         return 0;
-    tick_waits(p, ns);
+    busy = tick_waits(p, ns) || p->configured;
     why = tick_requests(p, ns);
     if (!why)
         why = tick_life(p, ns);
@@ -125,7 +147,7 @@ static uint64_t tick_peer(struct peer *p, uint64_t ns)
     try_again(p);
     if (p->failing)
         return RETRY_NS;
-    return p->inflight > 0 || p->configured ? TICK_NS : 0;
+    return busy || p->inflight > 0 || p->parked ? TICK_NS : 0;
 }
 
 static uint64_t tick_calls(uint64_t ns)

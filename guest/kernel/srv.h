@@ -76,7 +76,7 @@ struct rexchange {
     bool waits_ack;  /* DELEGATE: the service has answered, the capabilities have not come; */
     uint32_t my_tid; /* they come with this */
     uint16_t holder; /* to this PE's VPE */
-    uint64_t waited; /* ns */
+    struct park park;
     uint16_t args_len;
     uint8_t args[];
 };

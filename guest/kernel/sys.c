@@ -187,6 +187,7 @@ void sys_handle(unsigned ep, const struct dtu_header *msg)
         hw_ack(ep, msg);
         return;
     }
+    v->move.came = false; /* it has had its answer to what it called before */
     if (move_call(v))
         v->move.held = msg;
     else

@@ -56,12 +56,14 @@ struct oracle {
     unsigned kernels, nactors;
     bool refusals, crashes, deaths; /* what this seed injects */
     bool moves;                     /* some actors roam */
+    bool slow;                      /* services take their time, so that calls are parked */
     bool injected;                  /* any of that happened since all had settled */
     struct oracle_actor actor[ORACLE_ACTORS];
     struct oracle_table table[ORACLE_TABLES];
     struct oracle_node node[ORACLE_TABLES * ORACLE_SELS];
     unsigned long ops, made, revoked, errors, ends, kills; /* what it did */
     unsigned long moved, stayed; /* VPEs that moved to another kernel, or could not */
+    unsigned long parked;        /* calls that gave their place back */
     unsigned most;               /* capabilities at once */
 };
 extern struct oracle oracle;

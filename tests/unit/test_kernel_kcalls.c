@@ -13,7 +13,7 @@
  * LINK: guest/kernel/kcall_srv.c guest/kernel/kcall_exch.c guest/kernel/mht.c guest/kernel/kboot.c
  * LINK: guest/kernel/kcap.c guest/kernel/peer_time.c guest/kernel/far.c guest/kernel/mht_move.c
  * LINK: guest/kernel/move.c guest/kernel/move_give.c guest/kernel/move_take.c
- * LINK: guest/kernel/move_hold.c
+ * LINK: guest/kernel/move_hold.c guest/kernel/park.c
  * LINK: guest/kernel/memmap.c guest/kernel/bootline.c guest/kernel/start.c
  */
 #include <check.h>
@@ -262,7 +262,8 @@ START_TEST(migration)
     /* Nor revokes the children of what others have. */
     KCALL(2, 0, KC_REVOKE, key(5), ddl_key(pe, pe, DDL_MEMCAP, 7), 0);
     ck_assert_uint_eq(bad(0), before + 3);
-    ck_assert_uint_eq(answer(2, 0)[0], KC_REPLY);
+    ck_assert_uint_eq(answer(2, 0)[0], KC_REVOKEFINISH); /* of nothing */
+    ck_assert_uint_eq(answer(2, 0)[1], ddl_key(pe, pe, DDL_MEMCAP, 7));
     fake_use(0);
     ck_assert_uint_eq(peer_owner(pe), 1);
     /* Of a kernel that is not known: answered all the same (the original is silent). */

@@ -17,7 +17,7 @@
  * LINK: guest/kernel/kcall_srv.c guest/kernel/kcall_exch.c guest/kernel/mht.c guest/kernel/kboot.c
  * LINK: guest/kernel/kcap.c guest/kernel/peer_time.c guest/kernel/far.c guest/kernel/mht_move.c
  * LINK: guest/kernel/move.c guest/kernel/move_give.c guest/kernel/move_take.c
- * LINK: guest/kernel/move_hold.c
+ * LINK: guest/kernel/move_hold.c guest/kernel/park.c
  * LINK: guest/kernel/memmap.c guest/kernel/bootline.c guest/kernel/start.c
  */
 #include <check.h>
@@ -225,7 +225,7 @@ static void step(void)
     for (unsigned i = oracle_pick(5); i > 0; i--)
         fake_deliver_some(oracle_pick(64));
     if (oracle_pick(8) == 0)
-        fake_time(oracle_pick(12) * MS);
+        fake_time(oracle_pick(12) * (oracle.slow ? 25 : 1) * MS);
     oracle_look(v);
     oracle_answer(v);
     if (oracle.actor[v].roams && !oracle.actor[v].unsure && oracle_pick(6) == 0)
@@ -256,6 +256,7 @@ void oracle_run(uint64_t seed)
     oracle.crashes = seed / 16 % 2;
     oracle.deaths = seed / 32 % 2 && oracle.kernels > 1;
     oracle.moves = seed / 64 % 2 && oracle.kernels > 1;
+    oracle.slow = seed / 512 % 2;
     oracle_place();
     for (unsigned r = 0; r < ROUNDS; r++) {
         for (unsigned i = 0; i < STEPS; i++)
@@ -267,6 +268,7 @@ void oracle_run(uint64_t seed)
         fake_use(k);
         oracle.moved += kern.stats.moved;
         oracle.stayed += kern.stats.stayed;
+        oracle.parked += kern.stats.parked;
     }
     fake_auto = true;
     fake_end();
@@ -313,6 +315,19 @@ START_TEST(are_moves)
     }
     ck_assert_uint_ge(moved, 100);
     ck_assert_uint_ge(moved, stayed);
+}
+END_TEST
+
+/* Services that take their time. */
+START_TEST(are_parked)
+{
+    unsigned long parked = 0;
+
+    for (uint64_t seed = 513 + 16 * (unsigned)_i; seed < 529 + 16 * (unsigned)_i; seed++) {
+        oracle_run(seed);
+        parked += oracle.parked;
+    }
+    ck_assert_uint_ge(parked, 20);
 }
 END_TEST
 
@@ -395,6 +410,7 @@ static Suite *suite(void)
     tcase_add_loop_test(t, forests, 0, UNIT_CHUNKS);
     tcase_add_test(t, are_forests);
     tcase_add_test(t, are_moves);
+    tcase_add_loop_test(t, are_parked, 0, 8);
     suite_add_tcase(s, t);
     return s;
 }

@@ -14,7 +14,7 @@
  * LINK: guest/kernel/kcall_srv.c guest/kernel/kcall_exch.c guest/kernel/mht.c guest/kernel/kboot.c
  * LINK: guest/kernel/kcap.c guest/kernel/peer_time.c guest/kernel/far.c guest/kernel/mht_move.c
  * LINK: guest/kernel/move.c guest/kernel/move_give.c guest/kernel/move_take.c
- * LINK: guest/kernel/move_hold.c
+ * LINK: guest/kernel/move_hold.c guest/kernel/park.c
  * LINK: guest/kernel/memmap.c guest/kernel/bootline.c guest/kernel/start.c
  */
 #include "kernel_pair.h"
