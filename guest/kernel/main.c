@@ -246,23 +246,43 @@ static void init_endpoints(void)
     dtu_config_recv(KERN_EP_SRV, srvbuf, KERN_SRV_ORDER + slots_order, KERN_SRV_ORDER);
 }
 
-/* Handles what has come; how many messages. */
-static unsigned fetch_all(void)
+static void handle(unsigned ep, const struct dtu_header *msg)
+{
+    if (ep < KERN_SYSC_EPS)
+        sys_handle(ep, msg);
+    else if (ep == KERN_EP_SRV)
+        srv_handle(msg);
+    else
+        kcall_handle(ep, msg);
+}
+
+/*
+ * Handles what has come to these endpoints; how many messages.  At most what fits into a buffer, so
+ * that nobody keeps us from the others.
+ */
+static unsigned fetch_from(uint32_t eps)
 {
     const struct dtu_header *msg;
     unsigned total = 0;
 
-    for (unsigned ep = KC_EP; ep < KC_EP + KC_EPS; ep++)
+    for (; eps; eps &= eps - 1) {
+        unsigned ep = (unsigned)__builtin_ctz(eps);
+
         for (unsigned n = 0; n < DTU_MAX_SLOTS && (msg = dtu_fetch(ep)); n++, total++)
-            kcall_handle(ep, msg);
-    for (unsigned ep = 0; ep < KERN_SYSC_EPS; ep++) {
-        /* At most what fits into the buffer, so that nobody keeps us from the others. */
-        for (unsigned n = 0; n < DTU_MAX_SLOTS && (msg = dtu_fetch(ep)); n++, total++)
-            sys_handle(ep, msg);
+            handle(ep, msg);
     }
-    for (unsigned n = 0; n < DTU_MAX_SLOTS && (msg = dtu_fetch(KERN_EP_SRV)); n++, total++)
-        srv_handle(msg);
     return total;
+}
+
+/* Kernels first: others wait for what they have begun. */
+static unsigned fetch_all(void)
+{
+    const uint32_t calls = (1u << KERN_SYSC_EPS) - 1, kernels = ((1u << KC_EPS) - 1) << KC_EP;
+    const uint32_t news = dtu_news();
+    unsigned total = fetch_from(news & kernels);
+
+    total += fetch_from(news & calls);
+    return total + fetch_from(news & 1u << KERN_EP_SRV);
 }
 
 /*

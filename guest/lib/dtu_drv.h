@@ -143,6 +143,12 @@ unsigned dtu_write(unsigned ep, const void *buf, size_t len, uint64_t off);
 /* FETCH: address of the message, 0 for none.  For the library; programs want dtu_fetch(). */
 uint64_t dtu_fetch_slot(unsigned ep);
 
+/*
+ * The endpoints, a bit each, at which dtu_fetch() may find something: for who serves many, one look
+ * instead of one at each.  All bits where there are no rings.  No exit.
+ */
+uint32_t dtu_news(void);
+
 /* The oldest unread message of ep or NULL; it stays in its slot until dtu_ack() or dtu_reply(). */
 const struct dtu_header *dtu_fetch(unsigned ep);
 /* Posted where the VMM is ours: seen by whoever looks, but MSG_CNT may lag for a message unread. */

@@ -179,6 +179,21 @@ bool ring_any(struct rings *r)
     return r->stashed || (r->on && any(r, false));
 }
 
+uint32_t ring_news(struct rings *r)
+{
+    uint32_t news;
+
+    if (!r->on)
+        return 0;
+    rg_refresh(r);
+    news = rg_in_news(r);
+    if (r->stashed || rg_out_pending(r, DTU_EPS))
+        for (unsigned ep = 0; ep < DTU_EPS; ep++)
+            if (r->stash[ep].msg || r->unread[ep])
+                news |= 1u << ep;
+    return news;
+}
+
 bool ring_sleep(struct rings *r)
 {
     if (!r->on)

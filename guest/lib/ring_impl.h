@@ -356,6 +356,7 @@ static inline bool rg_is_there(const struct ring_scan *scan)
 int rg_in_find(struct rings *r, unsigned ep);
 void rg_in_watch(struct rings *r);         /* after the lists have changed */
 bool rg_in_any(struct rings *r, bool all); /* all: overlooks none */
+uint32_t rg_in_news(struct rings *r);
 void rg_in_free(struct rings *r, unsigned entry, const void *msg);
 unsigned rg_in_reply(struct rings *r, unsigned entry, const struct dtu_header *msg,
                      const void *data, size_t len);

@@ -276,6 +276,19 @@ bool rg_in_any(struct rings *r, bool all)
     return any_marked(r);
 }
 
+uint32_t rg_in_news(struct rings *r)
+{
+    uint32_t news = 0;
+
+    if (runs(r)) /* the others have their turn when its run ends, as with ring_fetch() */
+        return 1u << r->now.ep;
+    look(r);
+    for (uint32_t eps = r->watch.eps; eps; eps &= eps - 1)
+        if (r->watch.marks[__builtin_ctz(eps)])
+            news |= eps & -eps;
+    return news;
+}
+
 /*
  * Makes the channel at a position the one in hand: all that its next message needs is then found at
  * once, and so is the message when it is acknowledged.  False: nothing can be taken from it now.

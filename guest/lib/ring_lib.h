@@ -213,6 +213,12 @@ const struct dtu_header *ring_take_fetched(struct rings *r, unsigned ep);
 bool ring_pending(struct rings *r, unsigned ep);
 bool ring_any(struct rings *r);
 
+/*
+ * The endpoints, a bit each, for which ring_fetch() may have something by a channel or from the
+ * stash; like ring_any() it overlooks what only a look at all would find.
+ */
+uint32_t ring_news(struct rings *r);
+
 void ring_ack(struct rings *r, const struct dtu_header *msg);
 /* SE_INV_ARGS (too long, or not to be answered any more), SE_RECV_GONE, SE_VPE_GONE,
  * SE_NO_RING_SPACE; frees the message in any case. */

@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* At which endpoints is something: what who serves many asks instead of each (ring_news()). */
+/* LINK: vdtu guest/lib/ring.c guest/lib/ring_in.c guest/lib/ring_out.c */
+/* LINK: guest/lib/ring_quick.c guest/lib/dtu_drv.c */
+#include "ring_pair.h"
+
+#define OTHER 5u /* a second receive endpoint of R, and T's way there */
+
+static uint32_t news(unsigned pe)
+{
+    return ring_news(&x->pe[pe].r);
+}
+
+static void open_other(void)
+{
+    rx_set_ep(x, R, OTHER, dtu_recv_r0(10, 8), 0x14000, 0);
+    rx_set_ep(x, T, RX_SEND, dtu_send_r0(R, 256), dtu_send_r1(R, OTHER, DTU_CREDITS_UNLIM), 0);
+    vdtu_ring_open(x->pe[T].d, RX_SEND);
+}
+
+START_TEST(each_endpoint_has_its_bit)
+{
+    open_channel(S, DTU_CREDITS_UNLIM);
+    open_other();
+    ck_assert_uint_eq(news(R), 0);
+    ck_assert_uint_eq(send(S, 1), SE_OK);
+    ck_assert_uint_eq(news(R), 1u << RX_RECV);
+    ck_assert_uint_eq(send(T, 2), SE_OK);
+    ck_assert_uint_eq(news(R), 1u << RX_RECV | 1u << OTHER);
+    ck_assert_uint_eq(value_of(fetch(R, OTHER)), 2);
+    ck_assert_uint_eq(value_of(fetch(R, RX_RECV)), 1);
+    ck_assert_ptr_null(fetch(R, RX_RECV));
+    ck_assert_ptr_null(fetch(R, OTHER));
+    ck_assert_uint_eq(news(R), 0);
+}
+END_TEST
+
+START_TEST(answers_and_what_was_fetched)
+{
+    const struct dtu_header *m;
+
+    open_channel(S, DTU_CREDITS_UNLIM);
+    ck_assert_uint_eq(send(S, 1), SE_OK);
+    m = fetch(R, RX_RECV);
+    ck_assert_uint_eq(news(S), 0);
+    ck_assert_uint_eq(ring_reply(&x->pe[R].r, m, "a", 1), SE_OK);
+    ck_assert_uint_eq(news(S), 1u << RX_REPLY);
+    ring_ack(&x->pe[S].r, fetch(S, RX_REPLY));
+    ck_assert_uint_eq(news(S), 0);
+    ring_fetched(&x->pe[R].r, 9, 0x1000);
+    ck_assert_uint_eq(news(R), 1u << 9);
+    x->pe[R].r.on = false; /* by traps only: nobody asks */
+    ck_assert_uint_eq(news(R), 0);
+    x->pe[R].r.on = true;
+}
+END_TEST
+
+/* Who sends without end keeps the others' bit away for one run of messages, not for ever. */
+START_TEST(a_run_ends)
+{
+    unsigned runs = 0;
+
+    open_channel(S, DTU_CREDITS_UNLIM);
+    open_other();
+    for (unsigned i = 0; i < 3; i++) { /* a run is under way */
+        ck_assert_uint_eq(send(S, i), SE_OK);
+        ring_ack(&x->pe[R].r, fetch(R, RX_RECV));
+    }
+    ck_assert_uint_eq(send(T, 7), SE_OK);
+    do {
+        ck_assert_uint_eq(send(S, runs), SE_OK);
+        ring_ack(&x->pe[R].r, fetch(R, RX_RECV));
+        ck_assert_uint_eq(send(S, runs), SE_OK);
+        if (news(R) & 1u << OTHER)
+            break;
+        ring_ack(&x->pe[R].r, fetch(R, RX_RECV));
+    } while (++runs < 2 * RING_RUN_ALONE);
+    ck_assert_uint_le(runs, RING_RUN_ALONE);
+    ck_assert_uint_eq(value_of(fetch(R, OTHER)), 7);
+}
+END_TEST
+
+int main(void)
+{
+    const TTest *const tests[] = {
+        each_endpoint_has_its_bit,
+        answers_and_what_was_fetched,
+        a_run_ends,
+    };
+
+    return RING_SUITE("ring_news", tests);
+}
