@@ -277,23 +277,6 @@ const struct dtu_header *dtu_fetch(unsigned ep)
     return ring_self.on ? ring_fetch(&ring_self, ep) : fetch(ep);
 }
 
-uint32_t dtu_news(void)
-{
-    uint32_t news;
-
-    if (!ring_self.on)
-        return ~0u;
-    news = ring_news(&ring_self);
-    if (dtu_get(DTU_MSG_CNT))
-        for (unsigned ep = 0; ep < DTU_EPS; ep++) {
-            uint64_t r0 = dtu_get(DTU_EP(ep, 0));
-
-            if (dtu_ep_type(r0) == DTU_EP_RECV && r0 & UNREAD_COUNT)
-                news |= 1u << ep;
-        }
-    return news;
-}
-
 static __attribute__((noinline)) void ack(unsigned ep, const struct dtu_header *msg)
 {
     __asm__ volatile("" ::: "memory"); /* the program is done with it */

@@ -5,7 +5,7 @@
  * PE 1 does; what comes from PE 1 says so; nothing is read or written beyond the windows (ASan).
  */
 /* LINK: vdtu guest/lib/ring.c guest/lib/ring_in.c guest/lib/ring_out.c */
-/* LINK: guest/lib/ring_quick.c guest/lib/dtu_drv.c */
+/* LINK: guest/lib/ring_quick.c guest/lib/ring_back.c guest/lib/dtu_drv.c */
 #include "../unit/ring_fixture.h"
 #include "input.h"
 

@@ -4,7 +4,7 @@
  * PE 1 sends, PE 2 receives, PE 3 is somebody else, PE 0 plays the kernel through the NoC.
  */
 /* LINK: vdtu guest/lib/ring.c guest/lib/ring_in.c guest/lib/ring_out.c */
-/* LINK: guest/lib/ring_quick.c guest/lib/dtu_drv.c */
+/* LINK: guest/lib/ring_quick.c guest/lib/ring_back.c guest/lib/dtu_drv.c */
 #include "ring_pair.h"
 
 static uint8_t *shared(unsigned pe, unsigned entry)

@@ -4,7 +4,7 @@
  * and answers looked at, by a channel and by traps (RINGS.md, "Room").
  */
 /* LINK: vdtu guest/lib/ring.c guest/lib/ring_in.c guest/lib/ring_out.c */
-/* LINK: guest/lib/ring_quick.c guest/lib/dtu_drv.c */
+/* LINK: guest/lib/ring_quick.c guest/lib/ring_back.c guest/lib/dtu_drv.c */
 #include "ring_pair.h"
 
 /* A message that stays unanswered is in nobody's way but its own: credits are what counts. */

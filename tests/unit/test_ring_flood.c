@@ -5,7 +5,7 @@
  * with the last thing that it does the receiver can sleep.
  */
 /* LINK: vdtu guest/lib/ring.c guest/lib/ring_in.c guest/lib/ring_out.c */
-/* LINK: guest/lib/ring_quick.c guest/lib/dtu_drv.c */
+/* LINK: guest/lib/ring_quick.c guest/lib/ring_back.c guest/lib/dtu_drv.c */
 #include "ring_pair.h"
 
 #define OTHER RX_REPLY /* another receive endpoint of R, with a channel of its own */

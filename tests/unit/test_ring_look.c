@@ -5,7 +5,7 @@
  * endpoint does not come out of another.
  */
 /* LINK: vdtu guest/lib/ring.c guest/lib/ring_in.c guest/lib/ring_out.c */
-/* LINK: guest/lib/ring_quick.c guest/lib/dtu_drv.c */
+/* LINK: guest/lib/ring_quick.c guest/lib/ring_back.c guest/lib/dtu_drv.c */
 #define MANY       50u
 #define RX_PES     (MANY + 4u)
 #define RX_ENTRIES 64u

@@ -4,7 +4,7 @@
  * message arrives and is answered, nobody waits longer than one turn of all others.
  */
 /* LINK: vdtu guest/lib/ring.c guest/lib/ring_in.c guest/lib/ring_out.c */
-/* LINK: guest/lib/ring_quick.c guest/lib/dtu_drv.c */
+/* LINK: guest/lib/ring_quick.c guest/lib/ring_back.c guest/lib/dtu_drv.c */
 #define CLIENTS    600u
 #define RX_PES     (CLIENTS + 3u)
 #define RX_ENTRIES 640u

@@ -4,7 +4,7 @@
  * not there, and who touches it finds that the kernel has just written the sender's endpoint.
  */
 /* LINK: vdtu guest/lib/ring.c guest/lib/ring_in.c guest/lib/ring_out.c */
-/* LINK: guest/lib/ring_quick.c guest/lib/dtu_drv.c */
+/* LINK: guest/lib/ring_quick.c guest/lib/ring_back.c guest/lib/dtu_drv.c */
 #include "ring_trap.h"
 
 #define BIG_EP 6u

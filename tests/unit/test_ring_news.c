@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* At which endpoints is something: what who serves many asks instead of each (ring_news()). */
 /* LINK: vdtu guest/lib/ring.c guest/lib/ring_in.c guest/lib/ring_out.c */
-/* LINK: guest/lib/ring_quick.c guest/lib/dtu_drv.c */
+/* LINK: guest/lib/ring_quick.c guest/lib/ring_back.c guest/lib/dtu_drv.c */
 #include "ring_pair.h"
 
 #define OTHER 5u /* a second receive endpoint of R, and T's way there */

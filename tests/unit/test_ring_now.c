@@ -5,7 +5,7 @@
  * runs dry, and copies of every length.
  */
 /* LINK: vdtu guest/lib/ring.c guest/lib/ring_in.c guest/lib/ring_out.c */
-/* LINK: guest/lib/ring_quick.c guest/lib/dtu_drv.c */
+/* LINK: guest/lib/ring_quick.c guest/lib/ring_back.c guest/lib/dtu_drv.c */
 #include "ring_pair.h"
 
 static struct ring_in *state_of(unsigned entry)

@@ -4,7 +4,7 @@
  * and whose answers come out where (RINGS.md, "Right to answer", "Revocation").
  */
 /* LINK: vdtu guest/lib/ring.c guest/lib/ring_in.c guest/lib/ring_out.c */
-/* LINK: guest/lib/ring_quick.c guest/lib/dtu_drv.c */
+/* LINK: guest/lib/ring_quick.c guest/lib/ring_back.c guest/lib/dtu_drv.c */
 #include "ring_trap.h"
 
 #define SECOND 7u /* another endpoint of S for answers */

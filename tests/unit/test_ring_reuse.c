@@ -5,7 +5,7 @@
  * middle of something.  tests/spin/reuse.pml is the model.
  */
 /* LINK: vdtu guest/lib/ring.c guest/lib/ring_in.c guest/lib/ring_out.c */
-/* LINK: guest/lib/ring_quick.c guest/lib/dtu_drv.c */
+/* LINK: guest/lib/ring_quick.c guest/lib/ring_back.c guest/lib/dtu_drv.c */
 #include "ring_trap.h"
 
 static unsigned opened_freely(unsigned pe, unsigned ep, unsigned to)

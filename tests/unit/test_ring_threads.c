@@ -7,7 +7,7 @@
  * RING_SECONDS says how long each test runs (2).
  */
 /* LINK: vdtu guest/lib/ring.c guest/lib/ring_in.c guest/lib/ring_out.c */
-/* LINK: guest/lib/ring_quick.c guest/lib/dtu_drv.c */
+/* LINK: guest/lib/ring_quick.c guest/lib/ring_back.c guest/lib/dtu_drv.c */
 /* TSAN: the DTUs' side of it; the windows are several mappings of the same pages. */
 #include <pthread.h>
 #include <sched.h>
