@@ -494,6 +494,7 @@ void move_peer_going(struct peer *p)
         move_redirect(p, mv.hold_pe, to);
         mv.hold_from = to->id;
         mv.given = true;
+        mv.hold_waited = 0; /* it has not been asked before */
         if (!move_believe_claim())
             move_reply(to, MOVE_LOST, 0, mv.hold_pe, SE_OK);
     } else if (mv.hold && mv.hold_from == p->id) {

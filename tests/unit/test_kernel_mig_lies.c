@@ -240,6 +240,29 @@ START_TEST(not_given)
 }
 END_TEST
 
+/* Kernel 1 says no more, and is lost; kernel 2, which is asked then, has its own time to answer. */
+START_TEST(silent_owner)
+{
+    SAY(1, 0, MOVE_HOLD, p1, 2);
+    fake_use(0);
+    for (unsigned i = 0; i < 61; i++)
+        move_tick(SECOND);
+    ck_assert_ptr_null(peer_find(1));
+    ck_assert_uint_eq(fake_last(0, 2)->word[2], MOVE_LOST);
+    for (unsigned i = 0; i < 59; i++)
+        move_tick(SECOND);
+    ck_assert_ptr_nonnull(peer_find(2));
+    SAY(2, 0, MOVE_DEAD, p1, 0);
+    fake_use(0);
+    ck_assert(!kern.moves.hold);
+    ck_assert(!peer_find(2)->held);
+    ck_assert_uint_eq(peer_owner(p1), KC_NO_KERNEL);
+    fake_use(1);
+    peer_lost(peer_find(0), "test");
+    fake_deliver();
+}
+END_TEST
+
 /* Nor is it left without an answer when the PE is dead. */
 START_TEST(claimed_and_dead)
 {
@@ -448,6 +471,7 @@ int main(void)
     tcase_add_test(t, silent_taker);
     tcase_add_test(t, times);
     tcase_add_test(t, not_given);
+    tcase_add_test(t, silent_owner);
     tcase_add_test(t, claimed_and_dead);
     tcase_add_test(t, given_to_us);
     tcase_add_loop_test(t, lost_taker, 0, 3);
