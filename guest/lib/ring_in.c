@@ -280,9 +280,12 @@ uint32_t rg_in_news(struct rings *r)
 {
     uint32_t news = 0;
 
-    if (runs(r)) /* the others have their turn when its run ends, as with ring_fetch() */
-        return 1u << r->now.ep;
-    look(r);
+    /* The others are looked at when its run ends, and what was seen of them has its turn: who finds
+     * nothing more at an endpoint, and asks again, begins another run. */
+    if (runs(r))
+        news = 1u << r->now.ep;
+    else
+        look(r);
     for (uint32_t eps = r->watch.eps; eps; eps &= eps - 1)
         if (r->watch.marks[__builtin_ctz(eps)])
             news |= eps & -eps;

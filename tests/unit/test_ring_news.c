@@ -80,12 +80,38 @@ START_TEST(a_run_ends)
 }
 END_TEST
 
+/* Nor for ever who sends one after the other, so that each look begins a run anew. */
+START_TEST(one_at_a_time)
+{
+    unsigned n = 0;
+
+    open_channel(S, DTU_CREDITS_UNLIM);
+    open_other();
+    for (; n < 3; n++) {
+        ck_assert_uint_eq(send(S, n), SE_OK);
+        ring_ack(&x->pe[R].r, fetch(R, RX_RECV));
+        ck_assert_ptr_null(fetch(R, RX_RECV));
+    }
+    ck_assert_uint_eq(send(T, 7), SE_OK);
+    do {
+        ck_assert_uint_eq(send(S, n), SE_OK);
+        if (news(R) & 1u << OTHER)
+            break;
+        ring_ack(&x->pe[R].r, fetch(R, RX_RECV));
+        ck_assert_ptr_null(fetch(R, RX_RECV));
+    } while (++n < 2 * RING_RUN_ALONE);
+    ck_assert_uint_le(n, RING_RUN_ALONE);
+    ck_assert_uint_eq(value_of(fetch(R, OTHER)), 7);
+}
+END_TEST
+
 int main(void)
 {
     const TTest *const tests[] = {
         each_endpoint_has_its_bit,
         answers_and_what_was_fetched,
         a_run_ends,
+        one_at_a_time,
     };
 
     return RING_SUITE("ring_news", tests);
