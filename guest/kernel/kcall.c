@@ -298,6 +298,12 @@ static void recv_answer(struct peer *p, const struct park *k, uint32_t tid, int 
     park_answer(p, k, msg, sizeof(msg));
 }
 
+void kcall_recv_over(struct peer *p, struct kwait *w, int err)
+{
+    w->used = false;
+    recv_answer(p, &w->park, w->tid, err);
+}
+
 void kcall_recv_ready(unsigned pe, unsigned ep, bool ok)
 {
     for (unsigned i = 0; i < KC_PEERS; i++) {
@@ -306,10 +312,8 @@ void kcall_recv_ready(unsigned pe, unsigned ep, bool ok)
         for (unsigned k = 0; p->state == PEER_UP && k < KC_WAITS; k++) {
             struct kwait *w = &p->waits[k];
 
-            if (!w->used || w->op != KC_RECVBUFISATTACHED || w->pe != pe || w->ep != ep)
-                continue;
-            w->used = false;
-            recv_answer(p, &w->park, w->tid, ok ? SE_OK : SE_RECV_GONE);
+            if (w->used && w->op == KC_RECVBUFISATTACHED && w->pe == pe && w->ep == ep)
+                kcall_recv_over(p, w, ok ? SE_OK : SE_RECV_GONE);
         }
     }
 }

@@ -40,7 +40,7 @@ enum peer_state {
 #define KC_EXCHANGES_MAX 256u   /* it has asked for */
 #define KC_SERVICES_MAX  64u    /* it has announced */
 #define KC_ITEMS_MAX     1024u  /* it has stored in the hash table */
-#define KC_PARKS_MAX     192u   /* calls of its that are parked here */
+#define KC_PARKS_MAX     192u   /* calls of its that are parked here, and answers it has to take */
 #define KC_PARKED_MAX    256u   /* calls of ours that it may park; answers may be on their way */
 
 /* A message that waits to be sent. */
@@ -371,6 +371,8 @@ bool kcall_was_late(const struct peer *p, unsigned op, uint32_t tid, struct klat
 void kcall_drop_late(const struct peer *p);
 /* Endpoint ep of a PE of ours receives (or never will): tells the kernels that wait for it. */
 void kcall_recv_ready(unsigned pe, unsigned ep, bool ok);
+/* p's wait for such an endpoint is over: err is the answer. */
+void kcall_recv_over(struct peer *p, struct kwait *w, int err);
 
 /* ---- kcall_srv.c: sessions and exchange over them, across kernels ---- */
 

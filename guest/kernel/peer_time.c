@@ -98,7 +98,7 @@ static void tick_wait(struct peer *p, struct kwait *w, uint64_t ns)
     if (w->park.waited <= ACK_NS / 2)
         return;
     if (w->op == KC_RECVBUFISATTACHED)
-        kcall_recv_ready(w->pe, w->ep, false);
+        kcall_recv_over(p, w, SE_RECV_GONE);
     else
         mht_wait_over(p, w);
 }

@@ -152,6 +152,21 @@ START_TEST(parked_until_the_end)
 }
 END_TEST
 
+/* That somebody has waited for one to receive for too long says nothing of who came later. */
+START_TEST(own_time)
+{
+    make_call(ACTIVATES, pc);
+    wait_ms(10000);
+    make_call(ACTIVATES, p1);
+    wait_ms(6000);
+    ck_assert_int_eq(last(pc), SE_RECV_GONE);
+    ck_assert_uint_eq(by1->wait.kind, WAIT_KERNEL);
+    answer(ACTIVATES, 1);
+    ck_assert_int_eq(last(p1), SE_OK);
+    nothing_parked();
+}
+END_TEST
+
 /* A service that answers, but slowly: who waits behind too many others is told so in time. */
 START_TEST(far_behind)
 {
@@ -364,6 +379,7 @@ int main(void)
     tcase_add_loop_test(t, parked_caller_ends, 0, KINDS);
     tcase_add_loop_test(t, parked_service_ends, 0, KINDS);
     tcase_add_loop_test(t, parked_until_the_end, 0, KINDS);
+    tcase_add_test(t, own_time);
     tcase_add_loop_test(t, far_behind, 0, ACTIVATES);
     tcase_add_loop_test(t, given_up_in_flight, 0, ACTIVATES);
     tcase_add_test(t, capabilities_take_time);
