@@ -43,7 +43,7 @@ void park_wait(struct peer *p, struct park *k, unsigned op, uint32_t tid, uint64
     k->waited += ns;
     if (k->parked || !p->ours || k->waited < PARK_NS)
         return;
-    if (p->nparks >= KC_PARKS_MAX) {
+    if (p->nparks + p->late.count >= KC_PARKS_MAX) {
         kern.stats.greedy += k->waited - ns < PARK_NS ? 1 : 0;
         return;
     }

@@ -210,6 +210,23 @@ START_TEST(asks_too_much)
 }
 END_TEST
 
+/* Or that does not take what its parked calls got: no more of them are parked. */
+START_TEST(takes_nothing)
+{
+    fake_use(0);
+    peer_find(1)->late.count = KC_PARKS_MAX;
+    make_call((unsigned)_i, pc);
+    wait_ms(1000);
+    fake_use(0);
+    ck_assert_uint_eq(peer_find(1)->nparks, 0);
+    peer_find(1)->late.count = 0;
+    kern.stats.greedy = 0;
+    answer((unsigned)_i, 1);
+    ck_assert_int_eq(last(pc), SE_OK);
+    nothing_parked();
+}
+END_TEST
+
 /* The original, on either side, sees and says nothing of all that. */
 START_TEST(not_with_the_original)
 {
@@ -253,6 +270,7 @@ int main(void)
     tcase_add_loop_test(t, cannot_be_parked, 0, 2);
     tcase_add_loop_test(t, parked_for_ever, 0, KINDS);
     tcase_add_test(t, asks_too_much);
+    tcase_add_loop_test(t, takes_nothing, 0, KINDS);
     tcase_add_loop_test(t, not_with_the_original, 0, KINDS);
     suite_add_tcase(s, t);
     return run_suite(s);
