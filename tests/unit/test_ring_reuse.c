@@ -312,6 +312,8 @@ END_TEST
 
 /* ---- it is used again while its PE, which has closed it, looks at it once more ---- */
 
+#define OTHER 5u /* a second receive endpoint of R */
+
 /* S has closed entry 0, and knows nothing of what comes now. */
 static void closed_by_sender(void)
 {
@@ -355,6 +357,38 @@ START_TEST(answers_to_oneself)
 }
 END_TEST
 
+/* T has another channel now, and both endpoints of R have something. */
+static void give_to_other(void)
+{
+    rx_set_ep(x, T, RX_SEND, dtu_send_r0(R, SLOT), dtu_send_r1(R, OTHER, DTU_CREDITS_UNLIM), 0);
+    vdtu_ring_open(x->pe[T].d, RX_SEND);
+    if (send(S, 2) != SE_OK || send(T, 3) != SE_OK)
+        abort();
+}
+
+/* R has made its lists and is about to look where its channels stand. */
+START_TEST(another_endpoints_entry)
+{
+    const struct dtu_header *m;
+
+    rx_set_ep(x, R, OTHER, dtu_recv_r0(10, 8), 0x14000, 0);
+    open_channel(S, DTU_CREDITS_UNLIM);
+    open_channel(T, DTU_CREDITS_UNLIM);
+    rx_revoke(x, T, RX_SEND);
+    ck_assert_ptr_null(fetch(R, RX_RECV));
+    ck_assert(closed(R, 1));
+    ck_assert_uint_eq(send(S, 1), SE_OK);
+    ck_assert_uint_eq(value_of(fetch(R, RX_RECV)), 1); /* after that it would be T's turn */
+    x->pe[R].r.version--;
+    lay_trap(rg_entry(&x->pe[R].r, 0) + RING_PRIVATE_OFF, NULL, give_to_other);
+    m = fetch(R, RX_RECV);
+    ck_assert_int_eq(caught, 1);
+    ck_assert_uint_eq(rg_desc(&x->pe[R].r, 1)->ep, OTHER);
+    ck_assert_uint_eq(value_of(m), 2);
+    ck_assert_uint_eq(value_of(fetch(R, OTHER)), 3);
+}
+END_TEST
+
 int main(void)
 {
     const TTest *const tests[] = {
@@ -372,6 +406,7 @@ int main(void)
         receiver_that_lies,
         closing_is_for_one_channel,
         answers_to_oneself,
+        another_endpoints_entry,
     };
 
     return RING_SUITE("ring_reuse", tests);
