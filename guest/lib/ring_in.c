@@ -290,11 +290,11 @@ bool rg_in_any(struct rings *r, bool all)
 
 uint32_t rg_in_news(struct rings *r)
 {
-    uint32_t news = 0;
+    uint32_t news = runs(r) ? 1u << r->now.ep : 0;
 
-    if (runs(r)) /* the others have their turn when its run ends, as with ring_fetch() */
-        return 1u << r->now.ep;
-    look(r);
+    if (!news) /* else the others are looked at when its run ends, as with ring_fetch() */
+        look(r);
+    /* Who takes what is there until a run ends begins the next one: what was seen then counts. */
     for (uint32_t eps = r->watch.eps; eps; eps &= eps - 1)
         if (r->watch.marks[__builtin_ctz(eps)])
             news |= eps & -eps;
