@@ -38,6 +38,16 @@ static void close_if_done(struct rings *r, unsigned entry, struct ring_in *st, c
     rg_release(&st->closed, st->gen);
 }
 
+/* Is that a place of the endpoint's?  The entry may be another's since the lists were made. */
+static bool listed(const struct rings *r, unsigned ep, unsigned pos)
+{
+    return ep < DTU_EPS && pos >= r->first[ep] && pos < r->first[ep + 1];
+}
+
+/*
+ * What changed while the lists were made may have no place in them, and `pos` is from older ones:
+ * it is looked at when they are made again.
+ */
 void rg_in_scan(struct rings *r, unsigned entry, unsigned pos)
 {
     struct ring_scan *scan = &rg_scan(r)[pos];
@@ -46,6 +56,8 @@ void rg_in_scan(struct rings *r, unsigned entry, unsigned pos)
     const uint8_t *slot;
     uint64_t word, gen, closed;
 
+    if (r->in[pos] != entry)
+        return;
     *scan = (struct ring_scan){&rg_nothing, ~0ull};
     if (entry == RING_NO_ENTRY)
         return;
@@ -57,7 +69,7 @@ void rg_in_scan(struct rings *r, unsigned entry, unsigned pos)
     /* What we have closed the host may be using for another channel just now: then the word has
      * changed before what we have said there went, and so will the table's version. */
     if (RING_STATE(word) == RING_FREE || rg_acquire(&d->word) != word ||
-        (RING_GEN(word) == gen && closed == gen) || d->slots == 0)
+        (RING_GEN(word) == gen && closed == gen) || d->slots == 0 || !listed(r, d->ep, pos))
         return;
     if (gen != RING_GEN(word)) { /* which the host reads last of all this */
         memset(&st->taken, 0, sizeof(*st) - offsetof(struct ring_in, taken));
@@ -278,14 +290,11 @@ bool rg_in_any(struct rings *r, bool all)
 
 uint32_t rg_in_news(struct rings *r)
 {
-    uint32_t news = 0;
+    uint32_t news = runs(r) ? 1u << r->now.ep : 0;
 
-    /* The others are looked at when its run ends, and what was seen of them has its turn: who finds
-     * nothing more at an endpoint, and asks again, begins another run. */
-    if (runs(r))
-        news = 1u << r->now.ep;
-    else
+    if (!news) /* else the others are looked at when its run ends, as with ring_fetch() */
         look(r);
+    /* Who takes what is there until a run ends begins the next one: what was seen then counts. */
     for (uint32_t eps = r->watch.eps; eps; eps &= eps - 1)
         if (r->watch.marks[__builtin_ctz(eps)])
             news |= eps & -eps;

@@ -65,7 +65,7 @@ struct ring_watch {
 
 /* The same for answers, by position in `out`. */
 struct ring_asked {
-    uint16_t hot[RING_HOT], last; /* where was last sent to; hot[last]: the very last */
+    uint16_t hot[RING_HOT], last; /* where was sent to; hot[last]: whose place is the newest */
     uint16_t slice;
     bool all;
 };
@@ -215,7 +215,8 @@ bool ring_any(struct rings *r);
 
 /*
  * The endpoints, a bit each, for which ring_fetch() may have something by a channel or from the
- * stash; like ring_any() it overlooks what only a look at all would find.
+ * stash; like ring_any() it overlooks what only a look at all would find, and what others have sent
+ * since a run of one channel's messages began (RINGS.md): who takes those sees them next time.
  */
 uint32_t ring_news(struct rings *r);
 

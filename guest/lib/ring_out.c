@@ -12,12 +12,26 @@
 #define PATIENCE    12u /* pauses, a third of a microsecond, before */
 #define PATIENT_CAP 8u  /* a sender with so many slots looks for room again */
 
+/* Is the entry, as that generation has it, one for what we send? */
+static bool outgoing(const struct ring_desc *d, uint32_t gen)
+{
+    bool out = __atomic_load_n(&d->role, __ATOMIC_ACQUIRE) == RING_OUT;
+    uint64_t word = rg_acquire(&d->word);
+
+    return out && RING_STATE(word) != RING_FREE && RING_GEN(word) == gen;
+}
+
+/*
+ * Starts anew for a new channel.  What we have closed the host may be using just now for one to us,
+ * which is not for us here to begin: then the state says, as before, that all is closed.
+ */
 static struct ring_out *state_of(struct rings *r, unsigned entry)
 {
-    const uint64_t word = rg_acquire(&rg_desc(r, entry)->word);
+    const struct ring_desc *d = rg_desc(r, entry);
+    const uint64_t word = rg_acquire(&d->word);
     struct ring_out *st = (struct ring_out *)(void *)(rg_entry(r, entry) + RING_STATE_OFF);
 
-    if (st->gen != RING_GEN(word)) {
+    if (st->gen != RING_GEN(word) && outgoing(d, RING_GEN(word))) {
         memset(&st->sent, 0, sizeof(*st) - offsetof(struct ring_out, sent));
         rg_release(&st->gen, RING_GEN(word)); /* which the host reads first of all this */
     }

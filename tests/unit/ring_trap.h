@@ -7,6 +7,7 @@
 #define RING_TRAP_H
 
 #include <signal.h>
+#include <ucontext.h>
 
 #include "ring_pair.h"
 
@@ -14,17 +15,30 @@
 static uint8_t *trap_page, *next_trap;
 static volatile sig_atomic_t caught;
 static void (*trap_does)(void); /* at the last of them */
+static bool trap_behind;        /* behind the instruction that touches it, not before */
+
+#define TRAP_FLAG 0x100 /* the CPU's: an exception behind the next instruction */
+
+static void trap_stepped(int sig, siginfo_t *info, void *context)
+{
+    (void)sig;
+    (void)info;
+    ((ucontext_t *)context)->uc_mcontext.gregs[REG_EFL] &= ~TRAP_FLAG;
+    trap_does();
+}
 
 static void trap_touched(int sig, siginfo_t *info, void *context)
 {
     (void)sig;
-    (void)context;
     if ((uintptr_t)info->si_addr / RING_PAGE != (uintptr_t)trap_page / RING_PAGE ||
         mprotect(trap_page, RING_PAGE, PROT_READ | PROT_WRITE) < 0)
         abort();
     caught++;
     if (!next_trap) {
-        trap_does();
+        if (trap_behind)
+            ((ucontext_t *)context)->uc_mcontext.gregs[REG_EFL] |= TRAP_FLAG;
+        else
+            trap_does();
         return;
     }
     trap_page = next_trap;
@@ -38,11 +52,22 @@ static inline void lay_trap(uint8_t *page, uint8_t *next, void (*does)(void))
     const struct sigaction a = {.sa_sigaction = trap_touched, .sa_flags = SA_SIGINFO | SA_NODEFER};
 
     caught = 0;
+    trap_behind = false;
     ck_assert_int_eq(sigaction(SIGSEGV, &a, NULL), 0);
     trap_page = page;
     next_trap = next;
     trap_does = does;
     ck_assert_int_eq(mprotect(page, RING_PAGE, PROT_NONE), 0);
+}
+
+/* Who reads from the page reads what was there before. */
+static inline void lay_trap_behind(uint8_t *page, void (*does)(void))
+{
+    const struct sigaction a = {.sa_sigaction = trap_stepped, .sa_flags = SA_SIGINFO | SA_NODEFER};
+
+    ck_assert_int_eq(sigaction(SIGTRAP, &a, NULL), 0);
+    lay_trap(page, NULL, does);
+    trap_behind = true;
 }
 
 #endif

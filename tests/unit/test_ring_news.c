@@ -105,6 +105,31 @@ START_TEST(one_at_a_time)
 }
 END_TEST
 
+/* The same where R, as a kernel does, takes each time as many as it may: where it stops is then the
+ * same place of a run each time, and never its end. */
+START_TEST(a_run_follows_another)
+{
+    unsigned turns = 0;
+
+    open_channel(S, DTU_CREDITS_UNLIM);
+    open_other();
+    for (unsigned i = 0; i < 3; i++) {
+        ck_assert_uint_eq(send(S, i), SE_OK);
+        ring_ack(&x->pe[R].r, fetch(R, RX_RECV));
+    }
+    ck_assert_uint_eq(send(S, 3), SE_OK);
+    ck_assert_uint_eq(send(T, 7), SE_OK);
+    for (; !(news(R) & 1u << OTHER) && turns < 10; turns++)
+        for (unsigned i = 0; i < DTU_MAX_SLOTS; i++) {
+            ck_assert_uint_eq(send(S, i), SE_OK); /* the next one is always there */
+            ring_ack(&x->pe[R].r, fetch(R, RX_RECV));
+        }
+    ck_assert_uint_eq(turns, 1);
+    ck_assert_uint_eq(news(R), 1u << RX_RECV | 1u << OTHER);
+    ck_assert_uint_eq(value_of(fetch(R, OTHER)), 7);
+}
+END_TEST
+
 int main(void)
 {
     const TTest *const tests[] = {
@@ -112,6 +137,7 @@ int main(void)
         answers_and_what_was_fetched,
         a_run_ends,
         one_at_a_time,
+        a_run_follows_another,
     };
 
     return RING_SUITE("ring_news", tests);

@@ -166,6 +166,34 @@ START_TEST(ack_of_an_old_generation)
 }
 END_TEST
 
+/* T's channel ended while the lists were made, and it has no place in them: what is done with a
+ * message that R has of it leaves alone where S's next one will be. */
+START_TEST(without_a_place)
+{
+    const struct dtu_header *m;
+
+    open_channel(S, DTU_CREDITS_UNLIM);
+    open_channel(T, DTU_CREDITS_UNLIM);
+    ck_assert_uint_eq(send(T, 11), SE_OK);
+    m = fetch(R, RX_RECV);
+    ck_assert_uint_eq(send(S, 1), SE_OK);
+    ring_ack(&x->pe[R].r, fetch(R, RX_RECV));
+    ck_assert_uint_eq(send(T, 12), SE_OK);
+    rx_revoke(x, T, RX_SEND);
+    x->pe[R].r.version = rg_table(&x->pe[R].r)->version;
+    state_of(1)->pos = 0; /* as older lists had it */
+    ck_assert_uint_gt(x->pe[R].r.now.left, 0);
+    ring_ack(&x->pe[R].r, m);
+    m = fetch(R, RX_RECV);
+    ck_assert_uint_eq(value_of(m), 12);
+    ck_assert_uint_eq(m->sender_pe, T);
+    ck_assert_uint_eq(send(S, 2), SE_OK);
+    m = fetch(R, RX_RECV);
+    ck_assert_uint_eq(value_of(m), 2);
+    ck_assert_uint_eq(m->sender_pe, S);
+}
+END_TEST
+
 /* ---- once ---- */
 
 START_TEST(freed_once)
@@ -314,6 +342,7 @@ int main(void)
         another_at_its_place,
         endpoint_written,
         ack_of_an_old_generation,
+        without_a_place,
         freed_once,
         ack_of_nothing,
         credits_in_hand,

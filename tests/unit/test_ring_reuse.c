@@ -310,6 +310,85 @@ START_TEST(receiver_that_lies)
 }
 END_TEST
 
+/* ---- it is used again while its PE, which has closed it, looks at it once more ---- */
+
+#define OTHER 5u /* a second receive endpoint of R */
+
+/* S has closed entry 0, and knows nothing of what comes now. */
+static void closed_by_sender(void)
+{
+    open_channel(S, DTU_CREDITS_UNLIM);
+    rx_revoke(x, S, RX_SEND);
+    ck_assert_ptr_null(fetch(S, RX_REPLY));
+    ck_assert(closed(S, 0));
+}
+
+static void give_to_receive(void)
+{
+    opened_freely(T, RX_SEND, S);
+}
+
+/* What S saw of its own channel it does not do to the one from T. */
+START_TEST(closing_is_for_one_channel)
+{
+    closed_by_sender();
+    lay_trap_behind(RX_TABLE(&x->pe[S]) + RING_DESC_OFF, give_to_receive);
+    rg_out_close(&x->pe[S].r, 0);
+    ck_assert_int_eq(caught, 1);
+    ck_assert_uint_eq(rg_desc(&x->pe[S].r, 0)->role, RING_IN);
+    ck_assert(!closed(S, 0));
+    ck_assert_uint_eq(send(T, 1), SE_OK);
+    ck_assert_uint_eq(value_of(fetch(S, RX_RECV)), 1);
+}
+END_TEST
+
+/* S's list still has it as one to send by: T, which writes answers to itself, gains no credits. */
+START_TEST(answers_to_oneself)
+{
+    closed_by_sender();
+    ck_assert_uint_eq(opened(T, RX_SEND, S, SLOT), 0);
+    rg_out_rescan(&x->pe[S].r, 0, 0);
+    answer_slot(T, 0)[RING_SEQ] = 1;
+    ck_assert(!rg_out_pending(&x->pe[S].r, RX_REPLY));
+    ck_assert_uint_eq(own_words(S, 0)[RING_OWN_GRANTED], 0);
+    ck_assert_uint_eq(x->pe[S].r.dropped, 0);
+    ck_assert_uint_eq(send(T, 1), SE_OK);
+    ck_assert_uint_eq(value_of(fetch(S, RX_RECV)), 1);
+}
+END_TEST
+
+/* T has another channel now, and both endpoints of R have something. */
+static void give_to_other(void)
+{
+    rx_set_ep(x, T, RX_SEND, dtu_send_r0(R, SLOT), dtu_send_r1(R, OTHER, DTU_CREDITS_UNLIM), 0);
+    vdtu_ring_open(x->pe[T].d, RX_SEND);
+    if (send(S, 2) != SE_OK || send(T, 3) != SE_OK)
+        abort();
+}
+
+/* R has made its lists and is about to look where its channels stand. */
+START_TEST(another_endpoints_entry)
+{
+    const struct dtu_header *m;
+
+    rx_set_ep(x, R, OTHER, dtu_recv_r0(10, 8), 0x14000, 0);
+    open_channel(S, DTU_CREDITS_UNLIM);
+    open_channel(T, DTU_CREDITS_UNLIM);
+    rx_revoke(x, T, RX_SEND);
+    ck_assert_ptr_null(fetch(R, RX_RECV));
+    ck_assert(closed(R, 1));
+    ck_assert_uint_eq(send(S, 1), SE_OK);
+    ck_assert_uint_eq(value_of(fetch(R, RX_RECV)), 1); /* after that it would be T's turn */
+    x->pe[R].r.version--;
+    lay_trap(rg_entry(&x->pe[R].r, 0) + RING_PRIVATE_OFF, NULL, give_to_other);
+    m = fetch(R, RX_RECV);
+    ck_assert_int_eq(caught, 1);
+    ck_assert_uint_eq(rg_desc(&x->pe[R].r, 1)->ep, OTHER);
+    ck_assert_uint_eq(value_of(m), 2);
+    ck_assert_uint_eq(value_of(fetch(R, OTHER)), 3);
+}
+END_TEST
+
 int main(void)
 {
     const TTest *const tests[] = {
@@ -325,6 +404,9 @@ int main(void)
         written_while_it_is_taken,
         sender_that_does_not_close,
         receiver_that_lies,
+        closing_is_for_one_channel,
+        answers_to_oneself,
+        another_endpoints_entry,
     };
 
     return RING_SUITE("ring_reuse", tests);
