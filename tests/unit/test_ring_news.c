@@ -133,10 +133,7 @@ END_TEST
 int main(void)
 {
     const TTest *const tests[] = {
-        each_endpoint_has_its_bit,
-        answers_and_what_was_fetched,
-        a_run_ends,
-        one_at_a_time,
+        each_endpoint_has_its_bit, answers_and_what_was_fetched, a_run_ends, one_at_a_time,
         a_run_follows_another,
     };
 
