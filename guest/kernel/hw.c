@@ -58,14 +58,16 @@ int hw_send(const struct hw_target *to, const void *data, size_t n, unsigned rep
     const struct ring_to where = {to->pe, to->vpe, to->ep, to->label};
     const uint64_t words[3] = {dtu_send_r0(to->vpe, (unsigned)(n + sizeof(struct dtu_header))),
                                dtu_send_r1(to->pe, to->ep, DTU_CREDITS_UNLIM), to->label};
+    unsigned err = RING_TRAP;
 
     /* A service has one endpoint for us and its clients: what a client sends when its call has been
      * answered must not overtake what that call made us send, as it could by another ring. */
-    if (reply_ep == KERN_EP_SRV) {
-        dtu_config_for_command(KERN_EP_SCRATCH, words);
-        return (int)dtu_send(KERN_EP_SCRATCH, data, n, reply_ep, reply_label);
-    }
-    return (int)dtu_send_to(KERN_EP_SCRATCH, &where, data, n, reply_ep, reply_label);
+    if (reply_ep != KERN_EP_SRV)
+        err = ring_send_to(&ring_self, &where, data, n, reply_ep, reply_label);
+    if (err != RING_TRAP)
+        return (int)err;
+    dtu_config_for_command(KERN_EP_SCRATCH, words);
+    return (int)dtu_send(KERN_EP_SCRATCH, data, n, reply_ep, reply_label);
 }
 
 uint64_t hw_ticks(void)

@@ -179,19 +179,6 @@ unsigned dtu_send(unsigned ep, const void *data, size_t len, unsigned reply_ep,
     return err != RING_TRAP ? err : send_any(ep, data, len, reply_ep, reply_label);
 }
 
-unsigned dtu_send_to(unsigned scratch, const struct ring_to *to, const void *data, size_t len,
-                     unsigned reply_ep, uint64_t reply_label)
-{
-    const uint64_t words[3] = {dtu_send_r0(to->vpe, (unsigned)(len + sizeof(struct dtu_header))),
-                               dtu_send_r1(to->pe, to->ep, DTU_CREDITS_UNLIM), to->label};
-    unsigned err = ring_send_to(&ring_self, to, data, len, reply_ep, reply_label);
-
-    if (err != RING_TRAP)
-        return err;
-    dtu_config_for_command(scratch, words);
-    return dtu_send(scratch, data, len, reply_ep, reply_label);
-}
-
 unsigned dtu_call(unsigned ep, const void *data, size_t len, unsigned reply_ep,
                   uint64_t reply_label)
 {
@@ -275,6 +262,19 @@ static __attribute__((noinline)) const struct dtu_header *fetch(unsigned ep)
 const struct dtu_header *dtu_fetch(unsigned ep)
 {
     return ring_self.on ? ring_fetch(&ring_self, ep) : fetch(ep);
+}
+
+uint32_t dtu_news(void)
+{
+    uint32_t news;
+
+    if (!ring_self.on)
+        return ~0u;
+    news = ring_news(&ring_self);
+    for (unsigned ep = 0; dtu_get(DTU_MSG_CNT) && ep < DTU_EPS; ep++)
+        if (rg_unread(&ring_self, ep))
+            news |= 1u << ep;
+    return news;
 }
 
 static __attribute__((noinline)) void ack(unsigned ep, const struct dtu_header *msg)

@@ -17,8 +17,6 @@
 #include "errors.h"
 #include "vreg.h"
 
-struct ring_to; /* ring_lib.h */
-
 #define DTU_NO_REPLY 0u /* reply endpoint of a message that wants no reply */
 
 /*
@@ -91,14 +89,6 @@ unsigned dtu_unread(unsigned ep);
  */
 unsigned dtu_send(unsigned ep, const void *data, size_t len, unsigned reply_ep,
                   uint64_t reply_label);
-
-/*
- * As dtu_send() to endpoint `ep` of `pe`, with unlimited credits and that label, by a privileged PE
- * (a kernel) that has no endpoint for it: by a ring where there can be one, else through endpoint
- * `scratch`, which it configures for that.
- */
-unsigned dtu_send_to(unsigned scratch, const struct ring_to *to, const void *data, size_t len,
-                     unsigned reply_ep, uint64_t reply_label);
 
 /* REPLY to a message fetched from receive endpoint ep; frees its slot, whatever the outcome. */
 unsigned dtu_reply(unsigned ep, const struct dtu_header *msg, const void *data, size_t len);

@@ -194,23 +194,6 @@ uint32_t ring_news(struct rings *r)
     return news;
 }
 
-uint32_t dtu_news(void)
-{
-    uint32_t news;
-
-    if (!ring_self.on)
-        return ~0u;
-    news = ring_news(&ring_self);
-    if (dtu_get(DTU_MSG_CNT))
-        for (unsigned ep = 0; ep < DTU_EPS; ep++) {
-            uint64_t r0 = dtu_get(DTU_EP(ep, 0));
-
-            if (dtu_ep_type(r0) == DTU_EP_RECV && r0 & 0xFFFF)
-                news |= 1u << ep;
-        }
-    return news;
-}
-
 bool ring_sleep(struct rings *r)
 {
     if (!r->on)

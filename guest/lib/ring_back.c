@@ -7,16 +7,11 @@
  */
 #include "ring_impl.h"
 
-static struct ring_in *state_of(const struct rings *r, unsigned entry)
-{
-    return (struct ring_in *)(void *)(rg_entry(r, entry) + RING_STATE_OFF);
-}
-
 /* The message's slot, if the program has it; else -1. */
 static int held(const struct rings *r, unsigned entry, const void *msg)
 {
     const struct ring_desc *d = rg_desc(r, entry);
-    const struct ring_in *st = state_of(r, entry);
+    const struct ring_in *st = rg_in_state(r, entry);
     uint32_t off = (uint32_t)((uintptr_t)msg - (uintptr_t)(rg_entry(r, entry) + RING_INBOX_OFF));
     uint64_t word = rg_acquire(&d->word);
     unsigned slot;
@@ -32,7 +27,7 @@ static int held(const struct rings *r, unsigned entry, const void *msg)
 
 static void release(struct rings *r, unsigned entry, int slot)
 {
-    struct ring_in *st = state_of(r, entry);
+    struct ring_in *st = rg_in_state(r, entry);
 
     st->held &= ~(1u << slot);
     if (st == r->now.st && (unsigned)slot == r->now.slot)
@@ -51,7 +46,7 @@ void rg_in_free(struct rings *r, unsigned entry, const void *msg)
 static unsigned answer(struct rings *r, unsigned entry, int from, const void *data, size_t len)
 {
     const struct ring_desc *d = rg_desc(r, entry);
-    struct ring_in *st = state_of(r, entry);
+    struct ring_in *st = rg_in_state(r, entry);
     uint8_t *at = rg_entry(r, entry), *slot;
     unsigned rmax = (uint16_t)(st->meta[from] >> 16);
 
@@ -87,7 +82,7 @@ unsigned rg_in_reply(struct rings *r, unsigned entry, const struct dtu_header *m
     if (err == SE_OK) {
         ring_fence(); /* published, then: may it be read, does the sender sleep? */
         if (RING_STATE(rg_load(&rg_desc(r, entry)->word)) == RING_GONE)
-            err = rg_late(r, entry, state_of(r, entry)->granted);
+            err = rg_late(r, entry, rg_in_state(r, entry)->granted);
     }
     release(r, entry, slot); /* after that the entry may be another channel's */
     if (err == SE_OK)

@@ -85,6 +85,11 @@ static inline uint8_t *rg_entry(const struct rings *r, unsigned entry)
 {
     return r->window + RING_ENTRY0_OFF + entry * (size_t)RING_ENTRY_SIZE;
 }
+/* The book-keeping of an entry by which something comes. */
+static inline struct ring_in *rg_in_state(const struct rings *r, unsigned entry)
+{
+    return (struct ring_in *)(void *)(rg_entry(r, entry) + RING_STATE_OFF);
+}
 static inline struct ring_ctl *rg_ctl(uint8_t *at)
 {
     return (struct ring_ctl *)(void *)(at + RING_CTL_OFF);

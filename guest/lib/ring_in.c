@@ -14,11 +14,6 @@
 
 const uint64_t rg_nothing;
 
-static struct ring_in *state_of(const struct rings *r, unsigned entry)
-{
-    return (struct ring_in *)(void *)(rg_entry(r, entry) + RING_STATE_OFF);
-}
-
 static const uint8_t *slot_at(const struct rings *r, unsigned entry, unsigned state, uint64_t index)
 {
     const struct ring_desc *d = rg_desc(r, entry);
@@ -62,7 +57,7 @@ void rg_in_scan(struct rings *r, unsigned entry, unsigned pos)
     if (entry == RING_NO_ENTRY)
         return;
     d = rg_desc(r, entry);
-    st = state_of(r, entry);
+    st = rg_in_state(r, entry);
     word = rg_acquire(&d->word);
     gen = rg_acquire(&st->gen);
     closed = rg_acquire(&st->closed);
@@ -310,7 +305,7 @@ static __attribute__((noinline)) bool focus(struct rings *r, unsigned pos)
     unsigned entry = r->in[pos];
     const struct ring_desc *d = rg_desc(r, entry);
     uint64_t word = rg_acquire(&d->word);
-    struct ring_in *st = state_of(r, entry);
+    struct ring_in *st = rg_in_state(r, entry);
     unsigned state = RING_STATE(word);
     struct dtu_header head;
 
@@ -448,7 +443,7 @@ static const struct dtu_header *unstash(struct rings *r, unsigned ep)
     unsigned entry = (unsigned)(s->stamp & 0xFFFF) - 1;
 
     if (s->stamp && entry < RING_ENTRIES_MAX) {
-        const struct ring_in *st = state_of(r, entry);
+        const struct ring_in *st = rg_in_state(r, entry);
         const struct ring_desc *d = rg_desc(r, entry);
         uint64_t word = rg_acquire(&d->word);
         /* Only what we still hold does the host not use for another channel meanwhile. */

@@ -440,9 +440,9 @@ static inline void gather_at(struct rings *r, unsigned pos)
 }
 
 /*
- * Takes answers into our hands.  Where there are many channels this looks at those to which was
- * last sent and, in turn, at some of the others, as with messages (struct ring_watch): a kernel has
- * one to each other kernel, and asks a dozen endpoints for every message.
+ * Takes answers into our hands.  Where there are many channels this looks at eight to which was
+ * sent lately (rg_asked()) and, in turn, at some of the others, as with messages (struct
+ * ring_watch): a kernel has one to each other kernel, and asks a dozen endpoints for every message.
  */
 static void gather(struct rings *r)
 {

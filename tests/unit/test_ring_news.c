@@ -55,21 +55,30 @@ START_TEST(answers_and_what_was_fetched)
 }
 END_TEST
 
+static void take_one(uint64_t value)
+{
+    ck_assert_uint_eq(send(S, value), SE_OK);
+    ring_ack(&x->pe[R].r, fetch(R, RX_RECV));
+}
+
+/* Both channels are there, and a run of S' messages is under way. */
+static void start_run(void)
+{
+    open_channel(S, DTU_CREDITS_UNLIM);
+    open_other();
+    for (unsigned i = 0; i < 3; i++)
+        take_one(i);
+}
+
 /* Who sends without end keeps the others' bit away for one run of messages, not for ever. */
 START_TEST(a_run_ends)
 {
     unsigned runs = 0;
 
-    open_channel(S, DTU_CREDITS_UNLIM);
-    open_other();
-    for (unsigned i = 0; i < 3; i++) { /* a run is under way */
-        ck_assert_uint_eq(send(S, i), SE_OK);
-        ring_ack(&x->pe[R].r, fetch(R, RX_RECV));
-    }
+    start_run();
     ck_assert_uint_eq(send(T, 7), SE_OK);
     do {
-        ck_assert_uint_eq(send(S, runs), SE_OK);
-        ring_ack(&x->pe[R].r, fetch(R, RX_RECV));
+        take_one(runs);
         ck_assert_uint_eq(send(S, runs), SE_OK);
         if (news(R) & 1u << OTHER)
             break;
@@ -88,8 +97,7 @@ START_TEST(one_at_a_time)
     open_channel(S, DTU_CREDITS_UNLIM);
     open_other();
     for (; n < 3; n++) {
-        ck_assert_uint_eq(send(S, n), SE_OK);
-        ring_ack(&x->pe[R].r, fetch(R, RX_RECV));
+        take_one(n);
         ck_assert_ptr_null(fetch(R, RX_RECV));
     }
     ck_assert_uint_eq(send(T, 7), SE_OK);
@@ -111,19 +119,12 @@ START_TEST(a_run_follows_another)
 {
     unsigned turns = 0;
 
-    open_channel(S, DTU_CREDITS_UNLIM);
-    open_other();
-    for (unsigned i = 0; i < 3; i++) {
-        ck_assert_uint_eq(send(S, i), SE_OK);
-        ring_ack(&x->pe[R].r, fetch(R, RX_RECV));
-    }
-    ck_assert_uint_eq(send(S, 3), SE_OK);
+    start_run();
+    ck_assert_uint_eq(send(S, 3), SE_OK); /* so the next one is always there */
     ck_assert_uint_eq(send(T, 7), SE_OK);
     for (; !(news(R) & 1u << OTHER) && turns < 10; turns++)
-        for (unsigned i = 0; i < DTU_MAX_SLOTS; i++) {
-            ck_assert_uint_eq(send(S, i), SE_OK); /* the next one is always there */
-            ring_ack(&x->pe[R].r, fetch(R, RX_RECV));
-        }
+        for (unsigned i = 0; i < DTU_MAX_SLOTS; i++)
+            take_one(i);
     ck_assert_uint_eq(turns, 1);
     ck_assert_uint_eq(news(R), 1u << RX_RECV | 1u << OTHER);
     ck_assert_uint_eq(value_of(fetch(R, OTHER)), 7);
